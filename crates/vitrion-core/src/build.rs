@@ -1,0 +1,3 @@
+//! Structures from nothing or from smaller ones.
+
+pub mod supercell;

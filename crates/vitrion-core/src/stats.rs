@@ -1,0 +1,1 @@
+//! Statistics of correlated series: block averages, fits, resampling.
