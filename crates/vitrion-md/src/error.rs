@@ -34,8 +34,9 @@ impl fmt::Display for Offender {
     }
 }
 
-fn listed(atoms: &[Offender]) -> String {
-    atoms.iter().map(|atom| format!("\n  {atom}")).collect()
+/// Each item on a line of its own.
+fn listed<T: fmt::Display>(items: &[T]) -> String {
+    items.iter().fold(String::new(), |text, item| text + "\n  " + &item.to_string())
 }
 
 /// Why a stage of dynamics could not start or had to stop.
@@ -107,7 +108,7 @@ pub enum MdError {
     /// A checkpoint of another run.
     #[error(
         "{} belongs to another run; these differ:{}", path.display(),
-        differences.iter().map(|line| format!("\n  {line}")).collect::<String>()
+        listed(differences)
     )]
     OtherRun {
         path: PathBuf,

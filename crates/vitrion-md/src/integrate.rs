@@ -175,8 +175,7 @@ impl Integrator {
         self.push_piston(system);
         self.kick_with_piston(system);
         let strain = self.variables.strain_rate * self.dt;
-        // written so that NaN fails
-        if !(strain.abs() <= LARGEST_STRAIN) {
+        if strain.abs() > LARGEST_STRAIN || strain.is_nan() {
             return Err(StepError::Strain(strain));
         }
         let scale = strain.exp();

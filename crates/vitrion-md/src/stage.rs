@@ -60,6 +60,10 @@ pub struct Progress {
 }
 
 /// How a stage ended.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one value per stage, and nearly always the large one"
+)]
 #[derive(Debug, Clone, PartialEq)]
 pub enum StageOutcome {
     /// All steps are done.
@@ -67,7 +71,7 @@ pub enum StageOutcome {
         /// Where the next stage starts.
         state: State,
         /// What the stage did, resumed parts included.
-        summary: Box<StageSummary>,
+        summary: StageSummary,
     },
     /// Stopped on request; the same call goes on from the checkpoint.
     Interrupted {
@@ -173,7 +177,9 @@ impl<'a> Stage<'a> {
         } else {
             [0.0; 3]
         };
-        if settings.ensemble.temperature().is_some() && velocities.iter().all(|v| *v == [0.0; 3]) {
+        if settings.ensemble.temperature().is_some()
+            && velocities.iter().all(|v| math::norm2(*v) <= 0.0)
+        {
             return Err(MdError::BadState(
                 "all atoms are at rest, and a thermostat only scales velocities; draw them with \
                  velocities::maxwell_boltzmann"
@@ -255,8 +261,7 @@ impl<'a> Stage<'a> {
         evaluate(&mut *potential, &species, &mut list, &mut system).map_err(MdError::Start)?;
         let mut statistics = checkpoint.statistics;
         let change = (system.evaluation.energy - checkpoint.potential_energy).abs();
-        // written so that NaN fails
-        if !(change <= ENERGY_TOLERANCE * atoms as f64) {
+        if change > ENERGY_TOLERANCE * atoms as f64 || change.is_nan() {
             let differences = vec![format!(
                 "potential energy at step {} of the stage [eV]: stored {}, now {}: another \
                  potential",
@@ -337,13 +342,13 @@ impl<'a> Stage<'a> {
                 step: self.start_step + self.done,
                 time: self.time(),
             },
-            summary: Box::new(self.statistics.summary(
+            summary: self.statistics.summary(
                 self.settings.ensemble.name(),
                 self.frame.structure.len(),
                 self.system.dof as usize,
                 self.done,
                 self.settings.timestep,
-            )),
+            ),
         })
     }
 
@@ -426,12 +431,11 @@ impl<'a> Stage<'a> {
         let limit = self.settings.max_displacement;
         let limit2 = limit * limit;
         let moved2 = |atom: usize| math::norm2(self.displacement(atom, growth));
-        // a comparison that is false for NaN
-        if (0..self.species.len()).all(|atom| moved2(atom) <= limit2) {
+        let too_far = |atom: usize| moved2(atom) > limit2 || moved2(atom).is_nan();
+        if !(0..self.species.len()).any(too_far) {
             return Ok(());
         }
-        let mut worst: Vec<usize> =
-            (0..self.species.len()).filter(|atom| !(moved2(*atom) <= limit2)).collect();
+        let mut worst: Vec<usize> = (0..self.species.len()).filter(|atom| too_far(*atom)).collect();
         worst.sort_by(|a, b| {
             let distance = |atom: &usize| {
                 let moved2 = moved2(*atom);
@@ -498,7 +502,9 @@ impl<'a> Stage<'a> {
         frame.time = Some(self.time());
         frame.velocities = Some(self.last_good.velocities.clone());
         if let Err(error) = write_single(&path, &frame) {
-            message.push_str(&format!(" (and the last good frame could not be saved: {error})"));
+            *message += " (and the last good frame could not be saved: ";
+            *message += &error.to_string();
+            message.push(')');
         }
         path
     }
