@@ -477,17 +477,12 @@ impl<'a> Stage<'a> {
     }
 
     fn cell_runs_away(&self, strain: f64) -> MdError {
-        let period = match self.settings.ensemble {
-            Ensemble::NptIsotropic { barostat_period, .. } => barostat_period,
-            Ensemble::Nve | Ensemble::Nvt { .. } => f64::NAN,
-        };
-        MdError::CellRunsAway {
-            step: self.start_step + self.done + 1,
-            strain,
-            limit: LARGEST_STRAIN,
-            period,
-            last_good: self.save_last_good(&mut String::new()),
-        }
+        let what = format!(
+            "the barostat changes the cell edges by {strain:.4} of their length in one step (limit \
+             {LARGEST_STRAIN}); lengthen its period or bring the structure to temperature in NVT \
+             first"
+        );
+        self.blow_up(what, &[], 1.0)
     }
 
     /// Saves the state before the failed step; trouble with the file is added to the message, which

@@ -176,12 +176,16 @@ mod extxyz {
             text += ":velo:R:3";
         }
         let pbc = structure.cell.periodicity().map(|p| if p { "T" } else { "F" });
-        text += &format!(" pbc=\"{}\"", pbc.join(" "));
+        text += " pbc=\"";
+        text += &pbc.join(" ");
+        text.push('"');
         if let Some(step) = frame.step {
-            text += &format!(" step={step}");
+            text += " step=";
+            text += &step.to_string();
         }
         if let Some(time) = frame.time {
-            text += &format!(" time={time}");
+            text += " time=";
+            text += &time.to_string();
         }
         text.push('\n');
         for (atom, [x, y, z]) in structure.positions.iter().enumerate() {

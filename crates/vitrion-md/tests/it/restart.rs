@@ -121,7 +121,7 @@ fn reference() -> Left {
 fn a_killed_run_goes_on_bit_for_bit() {
     let reference = reference();
     let folder = tempfile::tempdir().expect("a folder");
-    let kills = [1, 6, 7, 13, 14, 40, 59, 60];
+    let kills = [1, 7, 13, 40, 60];
     let whole = folder.path().join("whole");
     // a copy made while the run is under way is what SIGKILL leaves
     go_on(&whole, &|progress, _| {
@@ -159,7 +159,7 @@ fn a_run_killed_before_its_first_row_goes_on() {
 fn an_interrupted_run_goes_on_bit_for_bit_however_often() {
     let reference = reference();
     let folder = tempfile::tempdir().expect("a folder");
-    for stops in [vec![1], vec![14], vec![5, 23, 24, 41], vec![59]] {
+    for stops in [vec![14], vec![5, 23, 24, 59]] {
         let directory = folder.path().join(format!("{stops:?}"));
         for &at in &stops {
             let outcome = go_on(&directory, &|progress, stop| {

@@ -80,6 +80,25 @@ impl Thermo {
     }
 }
 
+/// Positions of every frame of a trajectory [Å].
+pub(crate) fn trajectory(path: &Path) -> Vec<Vec<Vector3>> {
+    let packed = std::fs::read(path).expect("a trajectory");
+    let text = zstd::stream::decode_all(&packed[..]).expect("zstd frames");
+    let text = String::from_utf8(text).expect("text");
+    let mut lines = text.lines();
+    let mut frames = Vec::new();
+    while let Some(count) = lines.next() {
+        let atoms: usize = count.trim().parse().expect("a number of atoms");
+        lines.next().expect("a comment line");
+        let position = |line: &str| {
+            let mut words = line.split_whitespace().skip(1);
+            std::array::from_fn(|_| words.next().and_then(|x| x.parse().ok()).expect("a number"))
+        };
+        frames.push(lines.by_ref().take(atoms).map(position).collect());
+    }
+    frames
+}
+
 /// Mean and standard error of a correlated series from 20 blocks.
 pub(crate) fn mean_and_error(series: &[f64]) -> (f64, f64) {
     let length = series.len() / 20;
