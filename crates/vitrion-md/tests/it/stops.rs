@@ -108,7 +108,7 @@ fn a_barostat_that_runs_away_is_stopped() {
     let error = run_in(folder.path(), &initial, &mut potential, &settings).expect_err("runaway");
     let message = error.to_string();
     assert!(matches!(error, MdError::BlowUp { .. }), "{message}");
-    assert!(message.contains("the barostat changes the cell edges by 0."), "{message}");
+    assert!(message.contains("the barostat changes the cell edges by"), "{message}");
     assert!(folder.path().join(LAST_GOOD_FILE).exists());
 }
 
