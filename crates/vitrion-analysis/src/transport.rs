@@ -8,6 +8,7 @@ pub mod arrhenius;
 pub mod diffusion;
 pub mod displacement;
 pub mod trajectory;
+mod window;
 
 pub use arrhenius::{ArrheniusOptions, ArrheniusPoint, arrhenius};
 pub use diffusion::{Diffusion, DiffusionOptions, Outcome};

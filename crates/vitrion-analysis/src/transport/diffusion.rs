@@ -8,6 +8,7 @@
 use super::TransportError;
 use super::arrhenius::ArrheniusPoint;
 use super::displacement::{MeanSquaredDisplacement, standard_error};
+use super::window::{diffusive_start, long_enough};
 use std::ops::Range;
 use vitrion_core::observables::{Axis, Curve, Estimate, Observables, Uncertainty};
 use vitrion_core::stats::{self, least_squares, quantile};
@@ -15,9 +16,6 @@ use vitrion_core::units::{self, Kind};
 
 /// Lags of a window used in the fit; more add cost and rounding, not information.
 const MOST_LAGS: usize = 40;
-/// A window has at least this many lags and this ratio of longest to shortest.
-const LEAST_LAGS: usize = 4;
-const LEAST_RATIO: f64 = 2.5;
 /// Level of intervals and bounds.
 const LEVEL: f64 = 0.95;
 
@@ -32,7 +30,8 @@ pub struct DiffusionOptions {
     pub volume: f64,
     /// Longest lag of the fit as a fraction of the trajectory; default 1/3.
     pub longest_lag: f64,
-    /// How far the exponent may be from 1 in the window; default 0.2.
+    /// How far the exponent may be from 1 at the start of the window, and the late slope from the
+    /// fitted one (relative, beyond its noise); default 0.2.
     pub exponent_tolerance: f64,
     /// Least diffusive displacement over the trajectory, `sqrt(6 D T)` [Å]; default 2.
     pub least_displacement: f64,
@@ -92,10 +91,12 @@ pub fn nernst_einstein(number_density: f64, charge: f64, temperature: f64, diffu
 }
 
 /// One fit of `a + 6 D τ`.
-struct Fit {
-    intercept: f64,
+pub(super) struct Fit {
+    /// `a` [Å²].
+    pub(super) intercept: f64,
     intercept_error: f64,
-    diffusion: f64,
+    /// `D` [Å²/fs].
+    pub(super) diffusion: f64,
     /// Error from the covariance model, from the scatter of ions, of blocks of origins [Å²/fs].
     errors: [f64; 3],
     /// D along x, y, z with errors from the scatter of ions.
@@ -111,9 +112,9 @@ impl Fit {
 impl Diffusion {
     /// Finds the diffusive window and fits it.
     ///
-    /// The window ends at `longest_lag` of the trajectory and begins at the shortest lag at which
-    /// both the local exponent β and the mean exponent from there to the end are within
-    /// `exponent_tolerance` of 1. The error is the largest of: the covariance model, the scatter
+    /// The window ends at `longest_lag` of the trajectory and begins at the shortest lag from which
+    /// the MSD grows like `a + c τ^β` with β within `exponent_tolerance` of 1, diffusion exceeds
+    /// vibration (`6 D τ ≥ a`), and the slope lasts to the end (book, `theory/transport.md`). The error is the largest of: the covariance model, the scatter
     /// between ions, the scatter between eight blocks of time origins; and the shift of D when the
     /// window begins twice as late, where that shift is significant.
     ///
@@ -136,7 +137,7 @@ impl Diffusion {
         }
         let longest = (msd.duration() * options.longest_lag / msd.interval + 1e-9).floor();
         let end = msd.lags.iter().filter(|lag| **lag as f64 <= longest).count();
-        let start = diffusive_start(msd, end, options.exponent_tolerance);
+        let start = diffusive_start(msd, end, options.exponent_tolerance)?;
         // without a window the late part serves for the bound
         let late = (0..end).rev().find(|k| long_enough(msd, *k..end)).unwrap_or(0);
         let range = start.unwrap_or(late)..end;
@@ -299,24 +300,11 @@ fn check(options: &DiffusionOptions) -> Result<(), TransportError> {
     Ok(())
 }
 
-fn long_enough(msd: &MeanSquaredDisplacement, range: Range<usize>) -> bool {
-    range.len() >= LEAST_LAGS
-        && msd.lags[range.end - 1] as f64 >= LEAST_RATIO * msd.lags[range.start] as f64
-}
-
-/// The first lag from which the motion is diffusive up to `end`.
-fn diffusive_start(msd: &MeanSquaredDisplacement, end: usize, tolerance: f64) -> Option<usize> {
-    let exponents = msd.exponents();
-    (0..end).filter(|start| long_enough(msd, *start..end)).find(|start| {
-        let local = exponents[*start].is_some_and(|(beta, _)| (beta - 1.0).abs() <= tolerance);
-        let whole =
-            msd.mean_exponent(*start..end).is_some_and(|beta| (beta - 1.0).abs() <= tolerance);
-        local && whole
-    })
-}
-
 /// Generalised least squares of `a + 6 D τ` over the lags `range`.
-fn fit_line(msd: &MeanSquaredDisplacement, range: Range<usize>) -> Result<Fit, TransportError> {
+pub(super) fn fit_line(
+    msd: &MeanSquaredDisplacement,
+    range: Range<usize>,
+) -> Result<Fit, TransportError> {
     let stride = range.len().div_ceil(MOST_LAGS);
     let lags: Vec<usize> = range.step_by(stride).collect();
     let values = msd.values();
@@ -442,7 +430,7 @@ fn judge(
         ))
     } else if !diffusive {
         Some(format!(
-            "no range of lags has an exponent within {} of 1 (it is {:.2} at the longest lags)",
+            "no range of lags grows in proportion to time within {} (exponent {:.2} at the longest)",
             options.exponent_tolerance,
             exponent.unwrap_or(0.0)
         ))
