@@ -352,20 +352,7 @@ impl RadialDistribution {
         else {
             return;
         };
-        // delete-one-block jackknife of the peak position
-        let replicas: Vec<f64> = (0..whole.len())
-            .filter_map(|left_out| {
-                let mut rest = whole[usize::from(left_out == 0)].clone();
-                for (k, block) in whole.iter().enumerate() {
-                    if k != left_out && k != usize::from(left_out == 0) {
-                        rest.absorb(block);
-                    }
-                }
-                (whole.len() > 1)
-                    .then(|| shell::first_shell(&self.g_of(&rest, pair), self.dr))?
-                    .map(|shell| shell.peak)
-            })
-            .collect();
+        let replicas = self.jackknife_peaks(whole, pair);
         let n = replicas.len() as f64;
         let scatter = vitrion_core::stats::variance(&replicas);
         result.estimates.push(Estimate {
@@ -402,6 +389,25 @@ impl RadialDistribution {
                 unit: String::new(),
             });
         }
+    }
+
+    /// Peak positions with one block left out at a time; empty below two blocks.
+    fn jackknife_peaks(&self, whole: &[&Block], pair: usize) -> Vec<f64> {
+        if whole.len() < 2 {
+            return Vec::new();
+        }
+        let blocks: Vec<Vec<f64>> = whole.iter().map(|b| self.g_of(b, pair)).collect();
+        let others = (whole.len() - 1) as f64;
+        let sums: Vec<f64> =
+            (0..self.bins).map(|bin| blocks.iter().map(|g| g[bin]).sum()).collect();
+        blocks
+            .iter()
+            .filter_map(|left_out| {
+                let rest: Vec<f64> =
+                    sums.iter().zip(left_out).map(|(sum, g)| (sum - g) / others).collect();
+                shell::first_shell(&rest, self.dr).map(|shell| shell.peak)
+            })
+            .collect()
     }
 }
 
