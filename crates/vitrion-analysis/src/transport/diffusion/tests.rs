@@ -171,3 +171,24 @@ fn options_out_of_range_are_refused_by_name() {
     let error = Diffusion::measure(&msd, &DiffusionOptions::new(0.0, 300.0, 1.0)).expect_err("Z 0");
     assert!(error.to_string().contains("charge"), "{error}");
 }
+
+/// kinisi samples the posterior of the same linear model with the measured variances; the closed
+/// form with one variance for the window must agree within a fraction of the error.
+#[test]
+fn the_fit_and_its_error_are_close_to_those_of_kinisi() {
+    // made by scripts/references/msd.py, versions inside the file
+    let text = include_str!("../../../tests/data/msd.json");
+    let data: serde_json::Value = serde_json::from_str(text).expect("valid JSON");
+    let paths: Vec<Vec<Vector3>> = serde_json::from_value(data["paths"].clone()).expect("paths");
+    let number = |name: &str| data["kinisi"][name].as_f64().expect("a number");
+    let (mean, deviation) = (number("mean"), number("standard_deviation"));
+    let last = paths.len() / 3 - 1;
+    let msd = MeanSquaredDisplacement::from_paths("Li", &paths, 50.0, (1..=last).collect())
+        .expect("frames");
+    let start = number("start") as usize - 1;
+    let fit = fit_line(&msd, start..msd.lags.len()).expect("a fit");
+    let shift = (fit.diffusion - mean) / deviation;
+    assert!(shift.abs() < 0.75, "D differs by {shift} kinisi errors");
+    let ratio = fit.errors[0] / deviation;
+    assert!((0.6..1.7).contains(&ratio), "error over that of kinisi: {ratio}");
+}

@@ -99,3 +99,20 @@ fn a_lag_as_long_as_the_path_is_refused() {
         "the mean squared displacement needs at least 11 frames, the trajectory has 10"
     );
 }
+
+#[test]
+fn every_component_is_that_of_numpy() {
+    // made by scripts/references/msd.py, versions inside the file
+    let text = include_str!("../../../tests/data/msd.json");
+    let data: serde_json::Value = serde_json::from_str(text).expect("valid JSON");
+    let paths: Vec<Vec<Vector3>> = serde_json::from_value(data["paths"].clone()).expect("paths");
+    let lags: Vec<usize> = serde_json::from_value(data["lags"].clone()).expect("lags");
+    let expected: Vec<Vector3> =
+        serde_json::from_value(data["components"].clone()).expect("components");
+    let msd = MeanSquaredDisplacement::from_paths("Li", &paths, 50.0, lags).expect("frames");
+    for (found, expected) in msd.components.iter().zip(&expected) {
+        for k in 0..3 {
+            assert!((found[k] / expected[k] - 1.0).abs() < 1e-10, "{found:?} {expected:?}");
+        }
+    }
+}
