@@ -78,7 +78,7 @@ pub(super) fn html(folded: &[Folded]) -> String {
         if many {
             let _ = write!(
                 out,
-                "<p>{} <span class=\"where\">{}</span></p><details><summary>the other {}</summary>",
+                "<p>{} <span class=\"where\">{}</span></p><details><summary>{} more of this kind</summary>",
                 escape(&entry.messages[0].0),
                 escape(&entry.messages[0].1.join(", ")),
                 entry.messages.len() - 1

@@ -23,11 +23,15 @@ var Vitrion = (function () {
     var s = v.toPrecision(Math.max(digits, p + 1));
     return s.replace("-", "−");
   }
-  function tickText(v, log) {
-    if (log && (v < 0.0099 || v > 1001)) return text(v, 1).indexOf("×") < 0 && v < 0.0099 && v >= 0.001 ? power(Math.round(Math.log10(v))) : text(v, 1);
+  function tickText(v, powers) {
+    if (powers && v > 0) {
+      var p = Math.floor(Math.log10(v) + 1e-9), d = Math.round(v / Math.pow(10, p));
+      return d > 1 ? d + "·" + power(p) : p === 0 ? "1" : power(p);
+    }
     if (Math.abs(v) >= 1e5) return text(v, 1);
     return String(+v.toFixed(6)).replace("-", "−");
   }
+  function wide(range, log) { return log && (range[0] < 0.0099 || range[1] > 2000); }
   function ticks(lo, hi, log, want) {
     var out = [], i;
     if (log) {
@@ -163,11 +167,11 @@ var Vitrion = (function () {
     out.push('<clipPath id="' + this.clip + '"><rect x="' + b.l + '" y="' + b.t + '" width="' + (right - b.l) + '" height="' + (bottom - b.t) + '"/></clipPath>');
     ticks(this.x[0], this.x[1], fig.x.log, Math.max(3, w / 100)).forEach(function (t) {
       var x = self.px(t).toFixed(1);
-      out.push('<path class="grid" d="M' + x + " " + b.t + "V" + bottom + '"/><text class="tick" x="' + x + '" y="' + (bottom + 18) + '" text-anchor="middle">' + tickText(t, fig.x.log) + "</text>");
+      out.push('<path class="grid" d="M' + x + " " + b.t + "V" + bottom + '"/><text class="tick" x="' + x + '" y="' + (bottom + 18) + '" text-anchor="middle">' + tickText(t, wide(self.x, fig.x.log)) + "</text>");
     });
     ticks(this.y[0], this.y[1], fig.y.log, 6).forEach(function (t) {
       var y = self.py(t);
-      out.push('<path class="grid" d="M' + b.l + " " + y.toFixed(1) + "H" + right + '"/><text class="tick" x="' + (b.l - 8) + '" y="' + (y + 4).toFixed(1) + '" text-anchor="end">' + tickText(t, fig.y.log) + "</text>");
+      out.push('<path class="grid" d="M' + b.l + " " + y.toFixed(1) + "H" + right + '"/><text class="tick" x="' + (b.l - 8) + '" y="' + (y + 4).toFixed(1) + '" text-anchor="end">' + tickText(t, wide(self.y, fig.y.log)) + "</text>");
     });
     if (fig.reciprocal) KELVIN.forEach(function (k) {
       var x = self.px(1000 / k);
@@ -224,9 +228,13 @@ var Vitrion = (function () {
     this.fig.series.forEach(function (s) {
       if ((s.facet !== null && s.facet !== self.facet) || !s.label || seen[s.label]) return;
       seen[s.label] = true;
-      var color = s.style.guide ? "var(--guide)" : "var(--c" + (s.style.color % 7) + ")", key = "";
-      if (s.style.band) key += '<rect width="28" height="12" fill="' + color + '" opacity="0.2"/>';
-      if (s.style.line) key += '<path d="M0 6H28" stroke="' + color + '" stroke-width="2" stroke-dasharray="' + DASH[s.style.dash % 4] + '"/>';
+      var color = s.style.guide ? "var(--guide)" : "var(--c" + (s.style.color % 7) + ")", key = "", all = { line: false, band: false, dash: 0 };
+      self.fig.series.forEach(function (o) {
+        if (o.label !== s.label || (o.facet !== null && o.facet !== self.facet)) return;
+        all.line = all.line || o.style.line; all.band = all.band || o.style.band; all.dash = Math.max(all.dash, o.style.dash);
+      });
+      if (all.band) key += '<rect width="28" height="12" fill="' + color + '" opacity="0.2"/>';
+      if (all.line) key += '<path d="M0 6H28" stroke="' + color + '" stroke-width="2" stroke-dasharray="' + DASH[all.dash % 4] + '"/>';
       if (s.style.marker) key += '<path d="' + (s.bound ? "M-5 -4H5M0 -4V7M-4 3L0 7L4 3" : MARK[s.style.marker]) + '" transform="translate(14 6)" fill="' + (s.bound ? "none" : "var(--card)") + '" stroke="' + color + '" stroke-width="1.6"/>';
       var li = document.createElement("li"), b = document.createElement("button");
       b.type = "button";
@@ -242,6 +250,7 @@ var Vitrion = (function () {
       li.appendChild(b);
       self.legend.appendChild(li);
     });
+    this.legend.hidden = Object.keys(seen).length < 2;
   };
   Chart.prototype.select = function (facet) { this.facet = facet; this.zoom = null; this.makeLegend(); this.draw(); };
   Chart.prototype.hover = function (px) {

@@ -159,7 +159,7 @@ impl Figure {
                  <text class=\"tick\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
                 plot.top,
                 bottom + 18.0,
-                tick_text(tick, plot.log.0)
+                tick_text(tick, wide(plot.x, plot.log.0))
             );
         }
         for tick in ticks(plot.y, plot.log.1) {
@@ -170,7 +170,7 @@ impl Figure {
                  <text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
                 LEFT - 8.0,
                 y + 4.0,
-                tick_text(tick, plot.log.1)
+                tick_text(tick, wide(plot.y, plot.log.1))
             );
         }
         if self.reciprocal {
@@ -217,15 +217,22 @@ impl Figure {
                 continue;
             }
             seen.push(&series.label);
+            let same = self.first_facet().filter(|other| other.label == series.label);
+            let style = same.fold(series.style, |all, other| Style {
+                line: all.line || other.style.line,
+                band: all.band || other.style.band,
+                dash: all.dash.max(other.style.dash),
+                ..all
+            });
             let _ = write!(
                 out,
                 "<li><svg viewBox=\"0 0 28 12\" aria-hidden=\"true\">{}</svg>{}</li>",
-                key(series.style),
+                key(style),
                 escape(&series.label)
             );
         }
         out.push_str("</ul>");
-        out
+        if seen.len() < 2 { String::new() } else { out }
     }
 }
 
@@ -415,9 +422,23 @@ fn ticks((low, high): (f64, f64), log: bool) -> Vec<f64> {
     (first..=last).map(|index| index as f64 * step).collect()
 }
 
-fn tick_text(value: f64, log: bool) -> String {
-    if log && !(0.0099..1001.0).contains(&value) || value.abs() >= 1e5 {
-        return super::number::plain_or_power(value, 1).replace("1 × ", "");
+/// True for a logarithmic axis so wide that powers of ten read best.
+fn wide((low, high): (f64, f64), log: bool) -> bool {
+    log && (low < 0.0099 || high > 2000.0)
+}
+
+fn tick_text(value: f64, powers: bool) -> String {
+    if powers && value > 0.0 {
+        let power = value.log10().floor() as i32;
+        let digit = (value / 10f64.powi(power)).round();
+        return match (digit > 1.0, power) {
+            (false, 0) => "1".to_owned(),
+            (false, _) => format!("10{}", super::number::superscript(power)),
+            (true, _) => format!("{digit}·10{}", super::number::superscript(power)),
+        };
+    }
+    if value.abs() >= 1e5 {
+        return super::number::plain_or_power(value, 1);
     }
     let text = format!("{value:.6}");
     text.trim_end_matches('0').trim_end_matches('.').replace('-', "−")
@@ -447,6 +468,7 @@ mod tests {
         assert_eq!(ticks((0.0, 10.3), false), [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]);
         assert_eq!(ticks((0.05, 200.0), true), [0.1, 1.0, 10.0, 100.0]);
         assert_eq!(tick_text(1e-5, true), "10⁻⁵");
+        assert_eq!(tick_text(2e3, true), "2·10³");
         assert_eq!(tick_text(-0.2, false), "−0.2");
     }
 

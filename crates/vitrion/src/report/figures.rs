@@ -19,9 +19,10 @@ pub(super) fn structure(results: &Results) -> Vec<Figure> {
     let mut out = Vec::new();
     for (prefix, id, title) in [
         ("g_", "radial-distribution", "Partial radial distribution g(r)"),
-        ("n_", "coordination", "Running coordination number n(r)"),
+        ("n_", "coordination", "Running coordination n(r)"),
     ] {
         let mut figure = figure(id, title, "pair");
+        figure.facets = pairs(results, prefix);
         each_curve(results, "radial_distribution", &mut |style, run, curve| {
             let Some(name) = curve.name.strip_prefix(prefix) else { return };
             set_axes(&mut figure, curve, false, false);
@@ -141,17 +142,12 @@ pub(super) fn literature_caption() -> String {
     for m in &literature::MEASUREMENTS {
         let [low, high] = m.conductivity_s_per_cm;
         let value = if high > low {
-            format!("{} to {}", number::plain_or_power(low, 1), number::plain_or_power(high, 1))
+            format!("{} to {}", round_number(low), round_number(high))
         } else {
-            number::plain_or_power(low, 2)
+            round_number(low)
         };
         let energy = m.activation_energy_ev.map_or_else(String::new, |[low, high]| {
-            let low_text = number::significant(low, if high > low { 2 } else { 3 });
-            if high > low {
-                format!(", Ea {low_text} to {} eV", number::significant(high, 2))
-            } else {
-                format!(", Ea {low_text} eV")
-            }
+            if high > low { format!(", Ea {low} to {high} eV") } else { format!(", Ea {low} eV") }
         });
         out.push_str(&format!(
             "<li>{}: {value} S/cm at {:.0} K{energy}. {}</li>",
@@ -162,6 +158,27 @@ pub(super) fn literature_caption() -> String {
     }
     out.push_str("</ul>");
     out
+}
+
+/// A remembered value with no more digits than it has.
+fn round_number(value: f64) -> String {
+    let mantissa = value / 10f64.powf(value.log10().floor());
+    number::plain_or_power(value, if (mantissa - mantissa.round()).abs() < 1e-9 { 1 } else { 2 })
+}
+
+/// The pairs of all g(r) or n(r) curves, unlike elements first.
+fn pairs(results: &Results, prefix: &str) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    each_curve(results, "radial_distribution", &mut |_, _, curve| {
+        if let Some(name) = curve.name.strip_prefix(prefix) {
+            let pair = name.replace('_', "–");
+            if !names.contains(&pair) {
+                names.push(pair);
+            }
+        }
+    });
+    names.sort_by_key(|pair| pair.split_once('–').is_some_and(|(a, b)| a == b));
+    names
 }
 
 fn figure(id: &str, title: &str, group: &str) -> Figure {
@@ -274,8 +291,7 @@ fn measured(system: &System, color: usize, marker: usize, figure: &mut Figure) {
     let name = &system.entry.name;
     let style = Style { color, marker, ..Style::default() };
     let mut points = Series { label: name.clone(), style, ..Series::default() };
-    let mut bounds =
-        Series { label: format!("{name}, upper bound"), style, bound: true, ..Series::default() };
+    let mut bounds = Series { label: name.clone(), style, bound: true, ..Series::default() };
     for run in &system.runs {
         let estimate = run
             .analyses
@@ -322,7 +338,7 @@ fn fitted(system: &System, color: usize, figure: &mut Figure) {
     if let (Some(low), Some(high)) = (find(&["low"]), find(&["high"])) {
         let ((x, low), (_, high)) = (converted(low), converted(high));
         figure.series.push(Series {
-            label: format!("{name}, 95 % band"),
+            label: format!("{name}, fit and 95 % band"),
             style: Style { color, band: true, ..Style::default() },
             y: low.iter().zip(&high).map(|(a, b)| (a * b).sqrt()).collect(),
             x,
@@ -334,7 +350,7 @@ fn fitted(system: &System, color: usize, figure: &mut Figure) {
     if let Some(fit) = find(&["fit"]) {
         let (x, y) = converted(fit);
         figure.series.push(Series {
-            label: format!("{name}, fit"),
+            label: format!("{name}, fit and 95 % band"),
             style: Style { color, dash: 1, line: true, ..Style::default() },
             x,
             y,

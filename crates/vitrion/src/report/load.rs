@@ -151,6 +151,10 @@ fn system(folder: &Path, entry: &SystemEntry, notes: &mut Vec<String>) -> System
 
 fn load_stage(folder: &Path, entry: &StageEntry, notes: &mut Vec<String>) -> Stage {
     let relative = format!("{}/thermo.csv", entry.folder);
+    let begun = inside(folder, &relative).is_some_and(|path| path.exists());
+    if !begun && !entry.finished {
+        return Stage { entry: entry.clone(), thermo: None }; // not begun: nothing is missing
+    }
     let thermo = text_file(folder, &relative, notes).and_then(|text| match parse_thermo(&text) {
         Ok(thermo) => Some(thermo),
         Err(message) => {

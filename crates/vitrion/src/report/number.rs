@@ -164,7 +164,8 @@ fn power_of(magnitude: f64) -> i32 {
     if (-3..5).contains(&power) { 0 } else { power }
 }
 
-fn superscript(power: i32) -> String {
+/// "⁻³" of −3.
+pub(super) fn superscript(power: i32) -> String {
     const DIGITS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
     power
         .to_string()

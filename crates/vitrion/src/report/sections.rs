@@ -143,7 +143,7 @@ fn verdict_card(system: &System) -> String {
     let mut out = format!(
         "<article class=\"card\"><h3>{}</h3><p class=\"quiet\">{} · {} g/cm³</p>",
         escape(&system.entry.name),
-        escape(&system.entry.formula),
+        formula(&system.entry.formula),
         number::significant(system.entry.density_g_per_cm3, 4)
     );
     let arrhenius = system.analysis("arrhenius");
@@ -375,7 +375,7 @@ fn provenance_section(results: &Results) -> String {
             vec![
                 escape(&e.name),
                 escape(&e.source),
-                escape(&e.formula),
+                formula(&e.formula),
                 e.atoms.to_string(),
                 number::significant(e.density_g_per_cm3, 4),
                 lengths.map(|length| format!("{length:.2}")).join(" × "),
@@ -547,6 +547,21 @@ fn temperature(run: &Run) -> String {
     run.entry.temperature_k.map_or_else(|| run.entry.id.clone(), |t| format!("{t:.0} K"))
 }
 
+/// A chemical formula with its numbers as subscripts.
+fn formula(text: &str) -> String {
+    let digits = |c: char| c.is_ascii_digit();
+    let mut out = String::new();
+    for part in text.split_inclusive(|c: char| !c.is_ascii_digit()) {
+        // each part: digits that belong to the element before it, then one other character
+        let (count, rest) = part.split_at(part.find(|c| !digits(c)).unwrap_or(part.len()));
+        if !count.is_empty() {
+            let _ = write!(out, "<sub>{count}</sub>");
+        }
+        out.push_str(&escape(rest));
+    }
+    out
+}
+
 /// A hash, shortened for the eye, whole in the tooltip; a dash when there is none.
 fn hash(text: &str) -> String {
     if text.is_empty() {
@@ -555,4 +570,15 @@ fn hash(text: &str) -> String {
     let short: String = text.chars().take(16).collect();
     let dots = if text.chars().count() > 16 { "…" } else { "" };
     format!("<code title=\"{}\">{}{dots}</code>", escape(text), escape(&short))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formulas_get_subscripts_and_stay_text() {
+        assert_eq!(formula("Li96P32S128"), "Li<sub>96</sub>P<sub>32</sub>S<sub>128</sub>");
+        assert_eq!(formula("<b>2"), "&lt;b&gt;<sub>2</sub>");
+    }
 }
