@@ -61,8 +61,8 @@ pub(super) fn fold(cautions: &[(String, &Caution)]) -> Vec<Folded> {
     folded
 }
 
-/// The cautions as HTML; says so when there are none.
-pub(super) fn html(folded: &[Folded]) -> String {
+/// The cautions as HTML; says so when there are none. `runs` are the ids of all runs.
+pub(super) fn html(folded: &[Folded], runs: &[&str]) -> String {
     if folded.is_empty() {
         return "<p class=\"quiet\">No analysis raised a caution.</p>\n".to_owned();
     }
@@ -80,7 +80,7 @@ pub(super) fn html(folded: &[Folded]) -> String {
                 out,
                 "<p>{} <span class=\"where\">{}</span></p><details><summary>{} more of this kind</summary>",
                 escape(&entry.messages[0].0),
-                escape(&entry.messages[0].1.join(", ")),
+                escape(&where_found(&entry.messages[0].1, runs)),
                 entry.messages.len() - 1
             );
         }
@@ -89,7 +89,7 @@ pub(super) fn html(folded: &[Folded]) -> String {
                 out,
                 "<p>{} <span class=\"where\">{}</span></p>",
                 escape(message),
-                escape(&places.join(", "))
+                escape(&where_found(places, runs))
             );
         }
         if many {
@@ -102,6 +102,14 @@ pub(super) fn html(folded: &[Folded]) -> String {
     }
     out.push_str("</ul>\n");
     out
+}
+
+/// The places, or "all runs" when they are exactly these.
+fn where_found(places: &[String], runs: &[&str]) -> String {
+    if runs.len() > 1 && places.iter().map(String::as_str).eq(runs.iter().copied()) {
+        return format!("all {} runs", runs.len());
+    }
+    places.join(", ")
 }
 
 /// "Not diffusive" of "not_diffusive".
@@ -138,13 +146,15 @@ mod tests {
         );
         assert_eq!(folded[1].messages.len(), 2);
         assert_eq!(folded[1].advice, ["run longer"]);
-        let page = html(&folded);
+        let page = html(&folded, &["a-600K", "b-600K", "c-600K"]);
         assert!(page.contains("a-600K, b-600K"), "{page}");
         assert_eq!(page.matches("Not diffusive").count(), 1);
+        let page = html(&folded, &["a-600K", "b-600K"]);
+        assert!(page.contains("all 2 runs"), "{page}");
     }
 
     #[test]
     fn no_caution_is_said_in_words() {
-        assert!(html(&[]).contains("No analysis raised a caution"));
+        assert!(html(&[], &[]).contains("No analysis raised a caution"));
     }
 }

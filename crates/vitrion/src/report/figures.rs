@@ -65,8 +65,8 @@ pub(super) fn conductivity(results: &Results) -> Option<Figure> {
     for (index, system) in results.systems.iter().enumerate() {
         let color = index;
         let marker = index % 2 + 1;
-        measured(system, color, marker, &mut figure);
         fitted(system, color, &mut figure);
+        measured(system, color, marker, &mut figure);
     }
     if figure.is_empty() {
         return None;
@@ -135,7 +135,7 @@ pub(super) fn thermo(results: &Results) -> Vec<Figure> {
 /// The text under the Arrhenius figure, as HTML.
 pub(super) fn literature_caption() -> String {
     let mut out = format!(
-        "Filled band: 95 % interval of the fit. Arrows down: upper bounds. Diamonds at 300 K: \
+        "Bars: 95 % intervals. Filled band: 95 % interval of the fit. Arrows down: upper bounds. Diamonds at 300 K: \
          extrapolated values with their interval; nothing was simulated there. {}<ul>",
         escape(literature::CAVEAT)
     );
@@ -298,7 +298,7 @@ fn measured(system: &System, color: usize, marker: usize, figure: &mut Figure) {
             .iter()
             .filter(|observables| observables.kind == "diffusion")
             .find_map(|observables| observables.estimate("conductivity_ms_per_cm"));
-        let (Some(estimate), Some(t)) = (estimate, run.entry.temperature_k) else { continue };
+        let (Some(estimate), Some(t)) = (estimate, run.temperature_k()) else { continue };
         let value = estimate.value * 1e-3; // mS to S
         if matches!(estimate.uncertainty, Uncertainty::UpperBound { .. }) {
             bounds.x.push(1000.0 / t);
@@ -312,7 +312,6 @@ fn measured(system: &System, color: usize, marker: usize, figure: &mut Figure) {
             points.high.push(high);
         }
     }
-    "bars: 95 % interval".clone_into(&mut points.note);
     figure.series.extend([points, bounds].into_iter().filter(|series| !series.x.is_empty()));
 }
 

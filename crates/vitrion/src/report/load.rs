@@ -67,6 +67,15 @@ impl System {
 }
 
 impl Run {
+    /// Temperature of the sweep [K], or without a sweep the mean of the last finished stage.
+    pub(super) fn temperature_k(&self) -> Option<f64> {
+        let measured = || {
+            let last = self.stages.iter().rfind(|stage| stage.entry.finished)?;
+            (last.entry.mean_temperature_k > 0.0).then_some(last.entry.mean_temperature_k)
+        };
+        self.entry.temperature_k.or_else(measured)
+    }
+
     /// The analysis of a kind.
     pub(super) fn analysis(&self, kind: &str) -> Option<&Observables> {
         self.analyses.iter().find(|observables| observables.kind == kind)

@@ -129,7 +129,9 @@ fn verdict_section(results: &Results) -> String {
         );
     }
     let folded = cautions::of_results(results);
-    let _ = write!(out, "<h3>Cautions</h3>{}", cautions::html(&folded));
+    let runs = results.systems.iter().flat_map(|system| &system.runs);
+    let runs: Vec<&str> = runs.map(|run| run.entry.id.as_str()).collect();
+    let _ = write!(out, "<h3>Cautions</h3>{}", cautions::html(&folded, &runs));
     if !results.notes.is_empty() {
         out.push_str("<h3>Missing pieces</h3>");
         for text in &results.notes {

@@ -54,7 +54,7 @@ pub(super) fn conductivities(system: &System) -> Vec<(f64, &Estimate)> {
         .iter()
         .filter_map(|run| {
             let estimate = run.analysis("diffusion")?.estimate("conductivity_ms_per_cm")?;
-            Some((run.entry.temperature_k?, estimate))
+            Some((run.temperature_k()?, estimate))
         })
         .collect()
 }
