@@ -20,7 +20,6 @@ mod literature;
 mod load;
 mod number;
 mod sections;
-mod snapshot;
 mod verdict;
 
 use html::{escape, script_json};

@@ -1,10 +1,9 @@
 //! The atom picture: what `viewer.js` turns, and a still drawn as SVG.
 
 use super::html::escape;
-use super::snapshot::Snapshot;
 use serde::Serialize;
 use std::fmt::Write as _;
-use vitrion_core::{Vector3, math};
+use vitrion_core::{Structure, Vector3, math};
 
 /// P–S pairs closer than this [Å] are drawn as bonds; the first minimum of g(r) lies near 2.6 Å.
 const BOND_LENGTH: f64 = 2.6;
@@ -27,14 +26,11 @@ pub(super) struct Scene {
     edges: Vec<(Vector3, Vector3)>,
 }
 
-/// The scene of a snapshot: atoms wrapped into the cell, but S bonded to P kept beside its P.
-pub(super) fn scene(id: &str, title: &str, snapshot: &Snapshot) -> Scene {
-    let cell = &snapshot.cell;
-    let mut places: Vec<Vector3> = snapshot.positions.iter().map(|r| cell.wrap(*r).0).collect();
-    let of = |symbol: &str| -> Vec<usize> {
-        (0..places.len()).filter(|atom| snapshot.symbols[*atom] == symbol).collect()
-    };
-    let (centres, ligands) = (of("P"), of("S"));
+/// The scene of a structure: atoms wrapped into the cell, but S bonded to P kept beside its P.
+pub(super) fn scene(id: &str, title: &str, structure: &Structure) -> Scene {
+    let cell = &structure.cell;
+    let mut places: Vec<Vector3> = structure.positions.iter().map(|r| cell.wrap(*r).0).collect();
+    let (centres, ligands) = (structure.atoms_of("P"), structure.atoms_of("S"));
     let mut bonds = Vec::new();
     let mut moved = vec![false; places.len()];
     for p in centres {
@@ -64,29 +60,20 @@ pub(super) fn scene(id: &str, title: &str, snapshot: &Snapshot) -> Scene {
         .filter(|(from, to)| from != to)
         .map(|(from, to)| (corner(from), corner(to)))
         .collect();
-    let mut symbols: Vec<&str> = Vec::new();
-    let kinds = snapshot
-        .symbols
-        .iter()
-        .map(|symbol| {
-            symbols.iter().position(|known| known == symbol).unwrap_or_else(|| {
-                symbols.push(symbol);
-                symbols.len() - 1
-            })
-        })
-        .collect();
     Scene {
         id: id.to_owned(),
         title: title.to_owned(),
-        elements: symbols
+        elements: structure
+            .table
+            .symbols()
             .iter()
             .enumerate()
             .map(|(index, symbol)| {
                 let (radius, color) = look(symbol, index);
-                ((*symbol).to_owned(), radius, color)
+                (symbol.clone(), radius, color)
             })
             .collect(),
-        kinds,
+        kinds: structure.species.iter().map(|species| species.index()).collect(),
         positions: places.iter().map(|r| round(math::sub(*r, centre))).collect(),
         bonds,
         edges,
@@ -203,12 +190,10 @@ mod tests {
 
     #[test]
     fn a_tetrahedron_across_the_boundary_is_drawn_whole() {
-        let snapshot = Snapshot {
-            cell: Cell::orthorhombic([8.0; 3]).expect("a cube"),
-            symbols: vec!["P".into(), "S".into(), "Li".into()],
-            positions: vec![[0.2, 4.0, 4.0], [7.0, 4.0, 4.0], [12.0, 4.0, 4.0]],
-        };
-        let scene = scene("a", "title", &snapshot);
+        let cell = Cell::orthorhombic([8.0; 3]).expect("a cube");
+        let positions = vec![[0.2, 4.0, 4.0], [7.0, 4.0, 4.0], [12.0, 4.0, 4.0]];
+        let structure = Structure::new(cell, &["P", "S", "Li"], positions).expect("elements");
+        let scene = scene("a", "title", &structure);
         assert_eq!(scene.bonds, [(0, 1)]);
         let span = math::sub(scene.positions[0], scene.positions[1]);
         assert!((math::norm(span) - 1.2).abs() < 0.02, "{span:?}");

@@ -5,6 +5,7 @@ use super::html::escape;
 use super::literature;
 use super::load::{Results, Run, Stage, System};
 use super::number;
+use std::fmt::Write as _;
 use vitrion_core::Uncertainty;
 use vitrion_core::observables::{Curve, Observables};
 use vitrion_core::units;
@@ -59,7 +60,7 @@ pub(super) fn displacement(results: &Results) -> Option<Figure> {
 /// Conductivity against inverse temperature with fit, 300 K values and literature.
 pub(super) fn conductivity(results: &Results) -> Option<Figure> {
     let mut figure = figure("arrhenius", "Ionic conductivity against temperature", "");
-    figure.x.label = "1000 / T [1/K]".to_owned();
+    "1000 / T [1/K]".clone_into(&mut figure.x.label);
     figure.y = Axis { label: "σ [S/cm]".to_owned(), log: true };
     figure.reciprocal = true;
     for (index, system) in results.systems.iter().enumerate() {
@@ -113,7 +114,7 @@ pub(super) fn thermo(results: &Results) -> Vec<Figure> {
             continue;
         }
         let mut figure = figure(&format!("thermo-{id}"), title, "stage");
-        figure.x.label = "time [ps]".to_owned();
+        "time [ps]".clone_into(&mut figure.x.label);
         label.clone_into(&mut figure.y.label);
         for system in &results.systems {
             for run in &system.runs {
@@ -149,12 +150,13 @@ pub(super) fn literature_caption() -> String {
         let energy = m.activation_energy_ev.map_or_else(String::new, |[low, high]| {
             if high > low { format!(", Ea {low} to {high} eV") } else { format!(", Ea {low} eV") }
         });
-        out.push_str(&format!(
+        let _ = write!(
+            out,
             "<li>{}: {value} S/cm at {:.0} K{energy}. {}</li>",
             escape(m.material),
             m.temperature_k,
             escape(m.citation)
-        ));
+        );
     }
     out.push_str("</ul>");
     out

@@ -1,9 +1,10 @@
 //! The results folder in memory. What is missing or unreadable becomes a note, not a crash.
 
 use super::ReportError;
-use super::snapshot::{self, Snapshot};
 use crate::results::{Manifest, RunEntry, StageEntry, SystemEntry};
 use std::path::{Component, Path, PathBuf};
+use vitrion_core::Structure;
+use vitrion_core::io::{self, ReadOptions};
 use vitrion_core::observables::Observables;
 
 /// Version of the folder layout this report understands.
@@ -28,7 +29,7 @@ pub(super) struct System {
     pub(super) runs: Vec<Run>,
     pub(super) analyses: Vec<Observables>,
     /// The atoms to draw and where they are from.
-    pub(super) snapshot: Option<(String, Snapshot)>,
+    pub(super) picture: Option<(String, Structure)>,
 }
 
 /// One run with its analyses.
@@ -152,7 +153,7 @@ fn system(folder: &Path, entry: &SystemEntry, notes: &mut Vec<String>) -> System
         .collect();
     System {
         entry: entry.clone(),
-        snapshot: picture(folder, entry, notes),
+        picture: picture(folder, entry, notes),
         runs,
         analyses: analyses(folder, &entry.analyses, notes),
     }
@@ -191,7 +192,7 @@ fn picture(
     folder: &Path,
     entry: &SystemEntry,
     notes: &mut Vec<String>,
-) -> Option<(String, Snapshot)> {
+) -> Option<(String, Structure)> {
     let hottest = entry
         .runs
         .iter()
@@ -200,10 +201,16 @@ fn picture(
     let first = format!("runs/{}/initial.extxyz", hottest.id);
     let mut refusals = Vec::new();
     for relative in last.chain([first]) {
-        let Some(text) = text_file(folder, &relative, &mut refusals) else { continue };
-        match snapshot::parse(&text) {
-            Ok(snapshot) => return Some((relative, snapshot)),
-            Err(message) => refusals.push(format!("{relative}: {message}")),
+        let Some(path) = inside(folder, &relative) else {
+            refusals.push(format!("{relative:?} points outside the results folder"));
+            continue;
+        };
+        match io::read_last(&path, &ReadOptions::default()) {
+            Ok(frame) => return Some((relative, frame.structure)),
+            Err(error) => {
+                // the page is the same wherever the folder lies
+                refusals.push(error.to_string().replace(&format!("{}/", folder.display()), ""));
+            }
         }
     }
     notes.push(format!("No atom picture of {}: {}", entry.name, refusals.join("; ")));

@@ -50,6 +50,13 @@ pub(super) fn with_error(value: f64, error: f64) -> String {
     let exponent = error.log10().floor();
     let digits = if error / 10f64.powf(exponent) < 1.95 { 2.0 } else { 1.0 };
     let decimals = (digits - 1.0 - exponent).max(0.0) as usize;
+    // digits before the point that the error does not support become zeros
+    let unit = 10f64.powf((exponent - digits + 1.0).max(0.0));
+    let (value, error) = if unit > 1.0 {
+        ((value / unit).round() * unit, (error / unit).round() * unit)
+    } else {
+        (value, error)
+    };
     let plus_minus = error >= 1.0 && decimals > 0 || error > value.abs();
     let body = if plus_minus {
         format!("{value:.decimals$} ± {error:.decimals$}")
@@ -193,6 +200,7 @@ mod tests {
         assert_eq!(with_error(1.2345, 0.013), "1.234(13)");
         assert_eq!(with_error(0.3456, 0.02), "0.35(2)");
         assert_eq!(with_error(612.7, 4.2), "613(4)");
+        assert_eq!(with_error(1161.4, 151.3), "1160(150)");
         assert_eq!(with_error(1.2345e-6, 4.1e-8), "1.23(4) × 10⁻⁶");
         assert_eq!(with_error(-1.5, 0.2), "−1.5(2)");
     }

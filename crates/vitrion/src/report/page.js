@@ -52,6 +52,14 @@
       Vitrion.save(button.dataset.table + ".csv", "text/csv", rows.join("\n") + "\n");
     });
   });
-  window.addEventListener("beforeprint", function () { Vitrion.redraw(); });
+  // Paper is white: print with the light theme, then go back.
+  var before = null;
+  function dress(value) {
+    if (value) root.dataset.theme = value; else delete root.dataset.theme;
+    viewers.forEach(function (viewer) { viewer.now(); });
+    restyle();
+  }
+  window.addEventListener("beforeprint", function () { before = root.dataset.theme || ""; dress("light"); Vitrion.redraw(); });
+  window.addEventListener("afterprint", function () { if (before !== null) dress(before); before = null; });
   restyle();
 })();

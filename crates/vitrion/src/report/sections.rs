@@ -61,7 +61,7 @@ pub(super) fn body(results: &Results) -> Body {
         let _ = write!(
             html,
             "<section id=\"{id}\" aria-labelledby=\"h-{id}\"><h2 id=\"h-{id}\">{title}</h2>\
-             {content}</section>\n"
+             {content}</section>"
         );
     }
     let _ = write!(
@@ -260,9 +260,9 @@ fn scenes(results: &Results) -> Vec<Scene> {
         .iter()
         .enumerate()
         .filter_map(|(index, system)| {
-            let (source, snapshot) = system.snapshot.as_ref()?;
+            let (source, structure) = system.picture.as_ref()?;
             let title = format!("{}: {}", system.entry.name, source);
-            Some(atoms::scene(&format!("atoms-{index}"), &title, snapshot))
+            Some(atoms::scene(&format!("atoms-{index}"), &title, structure))
         })
         .collect()
 }

@@ -58,7 +58,7 @@ Vitrion.viewer = function (host, scene) {
     if (canvas.width !== Math.round(w * ratio)) { canvas.width = Math.round(w * ratio); canvas.height = Math.round(h * ratio); }
     c.setTransform(ratio, 0, 0, ratio, 0, 0);
     c.clearRect(0, 0, w, h);
-    var far = 4 * reach, unit = 0.52 * Math.min(w * 1.1, h) / reach * zoom;
+    var far = 4 * reach, unit = 0.5 * Math.min(w * 1.1, h) / reach * zoom;
     var place = function (r) {
       var x = turn[0][0] * r[0] + turn[0][1] * r[1] + turn[0][2] * r[2];
       var y = turn[1][0] * r[0] + turn[1][1] * r[1] + turn[1][2] * r[2];
@@ -125,5 +125,5 @@ Vitrion.viewer = function (host, scene) {
   makeSprites();
   reset();
   if (window.ResizeObserver) new ResizeObserver(request).observe(canvas);
-  return { restyle: function () { makeSprites(); request(); } };
+  return { restyle: function () { makeSprites(); request(); }, now: function () { makeSprites(); draw(); } };
 };
