@@ -302,7 +302,8 @@ var Vitrion = (function () {
       start = null;
       if (Math.abs(p[0] - a[0]) > 8 && Math.abs(p[1] - a[1]) > 8) {
         var lo = self.inverse(Math.min(a[0], p[0]), Math.max(a[1], p[1])), hi = self.inverse(Math.max(a[0], p[0]), Math.min(a[1], p[1]));
-        self.zoom = { x: [lo[0], hi[0]], y: [lo[1], hi[1]] };
+        var deep = hi[0] - lo[0] < 1e-9 * Math.abs(hi[0]) || hi[1] - lo[1] < 1e-9 * Math.abs(hi[1]);
+        if (!deep) self.zoom = { x: [lo[0], hi[0]], y: [lo[1], hi[1]] };
         self.draw();
       } else self.selection.setAttribute("width", 0);
     });
@@ -329,7 +330,7 @@ var Vitrion = (function () {
     var full = y + 20;
     var inner = svg.innerHTML;
     var css = "text{font:12px sans-serif;fill:var(--soft)}.label{font-size:13px;fill:var(--ink)}.grid{stroke:var(--grid);fill:none}.axis{stroke:var(--soft);fill:none}.mark{stroke:var(--guide);stroke-dasharray:2 4;fill:none}";
-    var all = '<svg xmlns="http://www.w3.org/2000/svg" width="' + w + '" height="' + full + '" viewBox="0 0 ' + w + " " + full + '"><style>' + css + '</style><rect width="100%" height="100%" fill="var(--card)"/><text x="14" y="16" style="font-weight:600">' + esc(this.fig.title) + '</text><g transform="translate(0 20)">' + inner + "</g>" + keys + "</svg>";
+    var all = '<svg xmlns="http://www.w3.org/2000/svg" width="' + w + '" height="' + full + '" viewBox="0 0 ' + w + " " + full + '"><style>' + css + '</style><rect width="100%" height="100%" fill="var(--card)"/><text x="14" y="16" style="font-weight:600">' + esc(this.fig.title + (this.fig.facets.length ? " · " + this.fig.facets[this.facet] : "")) + '</text><g transform="translate(0 20)">' + inner + "</g>" + keys + "</svg>";
     return all.replace(/var\((--[\w-]+)\)/g, function (_, name) { return style.getPropertyValue(name).trim() || "#777"; });
   };
   Chart.prototype.png = function () {

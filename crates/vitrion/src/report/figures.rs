@@ -249,6 +249,8 @@ fn picked(
     style: Style,
     facet: Option<usize>,
 ) -> Series {
+    let count = curve.x.len().min(curve.y.len());
+    let keep: Vec<usize> = keep.iter().copied().filter(|index| *index < count).collect();
     let take = |values: &[f64]| keep.iter().filter_map(|i| values.get(*i).copied()).collect();
     let (mut low, mut high) = (Vec::new(), Vec::new());
     if curve.y_error.len() == curve.y.len() && !keep.is_empty() {
@@ -333,11 +335,15 @@ fn fitted(system: &System, color: usize, figure: &mut Figure) {
     };
     let converted = |curve: &Curve| -> (Vec<f64>, Vec<f64>) {
         let scale = conductivity_scale(curve).unwrap_or(1.0);
-        let y = curve.y.iter().map(|y| y * scale).collect();
-        (curve.x.iter().map(|x| inverse_temperature(curve, *x)).collect(), y)
+        let points = curve.x.iter().zip(&curve.y);
+        points.map(|(x, y)| (inverse_temperature(curve, *x), y * scale)).unzip()
     };
     if let (Some(low), Some(high)) = (find(&["low"]), find(&["high"])) {
-        let ((x, low), (_, high)) = (converted(low), converted(high));
+        let ((mut x, mut low), (_, mut high)) = (converted(low), converted(high));
+        let count = low.len().min(high.len());
+        for values in [&mut x, &mut low, &mut high] {
+            values.truncate(count);
+        }
         figure.series.push(Series {
             label: format!("{name}, fit and 95 % band"),
             style: Style { color, band: true, ..Style::default() },
@@ -425,4 +431,38 @@ fn thermo_curve(
         y,
         ..Series::default()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vitrion_core::observables;
+
+    fn curve(x: Vec<f64>, y: Vec<f64>, unit: &str) -> Curve {
+        let axis = |unit: &str| observables::Axis { label: "q".into(), unit: unit.into() };
+        Curve {
+            name: "fit".into(),
+            label: "fit".into(),
+            x_axis: axis(unit),
+            y_axis: axis("mS/cm"),
+            x,
+            y_error: vec![0.1; y.len()],
+            y,
+        }
+    }
+
+    #[test]
+    fn a_curve_with_fewer_ordinates_than_abscissae_is_drawn_as_far_as_it_goes() {
+        let short = curve(vec![1.0, 2.0, 3.0], vec![4.0, 5.0], "ps");
+        let series = picked(&short, &[0, 1, 2], "s".into(), Style::default(), None);
+        assert_eq!((series.x.len(), series.y.len(), series.low.len()), (2, 2, 2));
+    }
+
+    #[test]
+    fn temperatures_and_their_inverses_land_on_the_same_axis() {
+        for (x, unit) in [(500.0, "K"), (2.0, "1/K"), (0.002, "1/K")] {
+            let place = inverse_temperature(&curve(vec![x], vec![1.0], unit), x);
+            assert!((place - 2.0).abs() < 1e-12, "{x} {unit} became {place}");
+        }
+    }
 }
