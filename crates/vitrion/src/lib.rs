@@ -1,3 +1,8 @@
 //! Vitrion as a library: run files, plans, results folders, reports.
 
+pub mod error;
 pub mod results;
+pub mod run_file;
+
+pub use error::InputError;
+pub use run_file::RunFile;
