@@ -59,10 +59,11 @@ impl SpeciesTable {
         let mut table = SpeciesTable { symbols: Vec::new(), masses: Vec::new() };
         for symbol in symbols {
             let symbol = symbol.as_ref();
-            let element = elements::by_symbol(symbol).ok_or_else(|| SpeciesError::NotAnElement {
-                symbol: symbol.to_owned(),
-                hint: elements::nearest(symbol).map(str::to_owned),
-            })?;
+            let element =
+                elements::by_symbol(symbol).ok_or_else(|| SpeciesError::NotAnElement {
+                    symbol: symbol.to_owned(),
+                    hint: elements::nearest(symbol).map(str::to_owned),
+                })?;
             if table.id(symbol).is_some() {
                 return Err(SpeciesError::Duplicate { symbol: symbol.to_owned() });
             }

@@ -171,8 +171,7 @@ pub fn parse(text: &str, kind: Kind) -> Result<f64, UnitError> {
     let found = || text.to_owned();
     let trimmed = text.trim();
     let (number, unit) = split_number(trimmed);
-    let value: f64 =
-        number.parse().map_err(|_| UnitError::NotANumber { kind, found: found() })?;
+    let value: f64 = number.parse().map_err(|_| UnitError::NotANumber { kind, found: found() })?;
     if !value.is_finite() {
         return Err(UnitError::NotFinite { kind, found: found() });
     }

@@ -1,1 +1,24 @@
-//! placeholder
+//! Molecular dynamics: integrators, thermostat, barostat, output and bit-exact restart.
+//!
+//! The one entry is [`run_stage`]: it advances a [`State`] under a potential through one stage of
+//! a protocol, owns the files of the stage folder, and resumes from `restart.bin` when there is
+//! one. Units and signs: `vitrion_core`. Equations, conserved quantities, degrees of freedom and
+//! the restart contract: book, `theory/dynamics.md`.
+
+pub mod velocities;
+
+mod error;
+mod integrate;
+mod settings;
+mod stage;
+mod state;
+mod summary;
+
+pub use error::{MdError, Offender};
+pub use settings::{Ensemble, Ramp, StageSettings};
+pub use stage::{
+    Control, FINAL_FILE, LAST_GOOD_FILE, Progress, RESTART_FILE, StageOutcome, THERMO_FILE,
+    TRAJECTORY_FILE, run_stage,
+};
+pub use state::{State, degrees_of_freedom, kinetic_energy, temperature};
+pub use summary::StageSummary;

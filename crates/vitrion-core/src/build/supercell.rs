@@ -36,8 +36,8 @@ mod tests {
     #[test]
     fn density_and_composition_are_kept() {
         let cell = Cell::from_lengths_angles([4.0, 5.0, 6.0], [80.0, 70.0, 95.0]).expect("closes");
-        let unit = Structure::new(cell, &["Li", "S"], vec![[0.0; 3], [1.0, 2.0, 3.0]])
-            .expect("elements");
+        let unit =
+            Structure::new(cell, &["Li", "S"], vec![[0.0; 3], [1.0, 2.0, 3.0]]).expect("elements");
         let large = repeat(&unit, [2, 3, 1]);
         assert_eq!(large.formula(), "Li6S6");
         assert!((large.density() - unit.density()).abs() < 1e-14);

@@ -195,8 +195,7 @@ mod tests {
     #[test]
     fn no_pair_is_missed_while_atoms_move_and_the_cell_deforms() {
         for seed in 0..12 {
-            let (mut cell, mut positions) =
-                systems::random_atoms(seed, 40, 5.0, 9.0, [true; 3]);
+            let (mut cell, mut positions) = systems::random_atoms(seed, 40, 5.0, 9.0, [true; 3]);
             let mut verlet = VerletList::new(3.0, 0.8);
             let mut random = rng::at(seed, Stream::Testing, 1, 0);
             let steps = 60;

@@ -13,14 +13,10 @@ use crate::structure::Structure;
 pub fn evaluate(potential: &mut dyn Potential, structure: &Structure) -> Evaluation {
     let map = structure.table.map_onto(potential.species()).expect("species of the test");
     let species: Vec<u8> = structure.species.iter().map(|id| map[id.index()]).collect();
-    let list =
-        neighbors::neighbor_list(&structure.cell, &structure.positions, potential.cutoff());
+    let list = neighbors::neighbor_list(&structure.cell, &structure.positions, potential.cutoff());
     let mut out = Evaluation::with_atom_virials();
-    let atoms = Atoms {
-        positions: &structure.positions,
-        species: &species,
-        n_local: structure.len(),
-    };
+    let atoms =
+        Atoms { positions: &structure.positions, species: &species, n_local: structure.len() };
     potential.evaluate(atoms, &list, &mut out).expect("a finite energy");
     out
 }

@@ -27,11 +27,9 @@ pub fn check(potential: &mut dyn Potential, structure: &Structure, tolerance: f6
 
     let rotation = random_rotation(&mut random);
     let mut rotated = structure.clone();
-    rotated.cell = Cell::new(
-        math::matmul(structure.cell.matrix(), &rotation),
-        structure.cell.periodicity(),
-    )
-    .expect("a rotated cell");
+    rotated.cell =
+        Cell::new(math::matmul(structure.cell.matrix(), &rotation), structure.cell.periodicity())
+            .expect("a rotated cell");
     for r in &mut rotated.positions {
         *r = math::row_times(*r, &rotation);
     }

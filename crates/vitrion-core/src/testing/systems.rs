@@ -9,8 +9,7 @@ use crate::structure::Structure;
 pub fn random_cell(seed: u64, shortest: f64, longest: f64) -> Cell {
     let mut random = rng::at(seed, Stream::Testing, 0, 1);
     loop {
-        let lengths =
-            std::array::from_fn(|_| shortest + (longest - shortest) * random.uniform());
+        let lengths = std::array::from_fn(|_| shortest + (longest - shortest) * random.uniform());
         let angles = std::array::from_fn(|_| 55.0 + 70.0 * random.uniform());
         let Ok(cell) = Cell::from_lengths_angles(lengths, angles) else { continue };
         // not flatter than a tenth of the shortest edge

@@ -1,0 +1,341 @@
+//! What a stage of dynamics is: data, checked before the first step.
+
+use crate::error::MdError;
+use serde::{Deserialize, Serialize};
+
+/// Longest timestep accepted [fs]: no bond is resolved beyond it.
+const LONGEST_TIMESTEP: f64 = 10.0;
+/// Thermostat and barostat times must span at least this many steps.
+const STEPS_PER_PERIOD: f64 = 10.0;
+/// Thermostats in a chain; more has no known use.
+const LONGEST_CHAIN: usize = 16;
+
+/// A target that moves linearly over the stage; constant when both ends are equal.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Ramp {
+    /// Value at the start of the stage.
+    pub start: f64,
+    /// Value after the last step.
+    pub end: f64,
+}
+
+impl Ramp {
+    /// The same value throughout.
+    pub fn constant(value: f64) -> Self {
+        Ramp { start: value, end: value }
+    }
+
+    /// The value after a fraction 0 to 1 of the stage; exact at both ends.
+    pub fn at(self, fraction: f64) -> f64 {
+        self.start * (1.0 - fraction) + self.end * fraction
+    }
+
+    fn is_finite(self) -> bool {
+        self.start.is_finite() && self.end.is_finite()
+    }
+}
+
+/// Which quantities are held, and how.
+///
+/// The times are those of the equations in the book (`Q₁ = N_f k_B T τ²`,
+/// `W = (N_f + 3) k_B T τ_b²`), that is `Tdamp` and `Pdamp` of LAMMPS: small oscillations of the
+/// thermostat take about `4.4 τ`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub enum Ensemble {
+    /// Constant energy and volume.
+    Nve,
+    /// Nosé–Hoover chain.
+    Nvt {
+        /// Target [K].
+        temperature: Ramp,
+        /// Thermostat time τ [fs]; 50 to 200 timesteps are usual.
+        period: f64,
+        /// Thermostats in the chain; 3 is usual.
+        chain: usize,
+    },
+    /// Martyna–Tobias–Klein barostat on the volume, the shape of the cell kept, with separate
+    /// Nosé–Hoover chains on particles and barostat.
+    NptIsotropic {
+        /// Target [K].
+        temperature: Ramp,
+        /// Thermostat time τ [fs].
+        thermostat_period: f64,
+        /// Target [eV/Å³].
+        pressure: Ramp,
+        /// Barostat time τ_b [fs]; about 1000 timesteps are usual.
+        barostat_period: f64,
+        /// Thermostats in each of the two chains; 3 is usual.
+        chain: usize,
+    },
+}
+
+impl Ensemble {
+    /// "NVE", "NVT" or "NPT".
+    pub fn name(&self) -> &'static str {
+        match self {
+            Ensemble::Nve => "NVE",
+            Ensemble::Nvt { .. } => "NVT",
+            Ensemble::NptIsotropic { .. } => "NPT",
+        }
+    }
+
+    /// The temperature target, where there is one.
+    pub fn temperature(&self) -> Option<Ramp> {
+        match self {
+            Ensemble::Nve => None,
+            Ensemble::Nvt { temperature, .. } | Ensemble::NptIsotropic { temperature, .. } => {
+                Some(*temperature)
+            }
+        }
+    }
+}
+
+/// One stage of a protocol.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StageSettings {
+    /// What is held constant.
+    pub ensemble: Ensemble,
+    /// Timestep [fs].
+    pub timestep: f64,
+    /// Steps of this stage.
+    pub steps: u64,
+    /// Skin of the neighbour list [Å].
+    pub skin: f64,
+    /// A thermo row every so many steps, besides the first and the last.
+    pub thermo_every: u64,
+    /// A trajectory frame every so many steps, the first included; `None` writes no trajectory.
+    pub trajectory_every: Option<u64>,
+    /// A checkpoint every so many steps, besides the last.
+    pub checkpoint_every: u64,
+    /// Remove the total momentum before the first step and count 3N − 3 degrees of freedom.
+    /// `false` leaves the velocities alone and counts 3N: for potentials in an external field.
+    pub remove_drift: bool,
+    /// Longest displacement of an atom in one step [Å]; beyond it the run stops.
+    pub max_displacement: f64,
+}
+
+impl StageSettings {
+    /// Settings with the usual values for all that is not asked for: skin 1 Å, thermo every 10
+    /// steps, a frame every 100, a checkpoint every 1000, momentum removed, 0.5 Å per step.
+    pub fn new(ensemble: Ensemble, timestep: f64, steps: u64) -> Self {
+        StageSettings {
+            ensemble,
+            timestep,
+            steps,
+            skin: 1.0,
+            thermo_every: 10,
+            trajectory_every: Some(100),
+            checkpoint_every: 1000,
+            remove_drift: true,
+            max_displacement: 0.5,
+        }
+    }
+
+    /// Refuses settings that make no sense.
+    ///
+    /// # Errors
+    /// [`MdError::Setting`] for the first one.
+    pub fn validate(&self) -> Result<(), MdError> {
+        let dt = self.timestep;
+        // written so that NaN fails
+        if !(dt > 0.0 && dt <= LONGEST_TIMESTEP) {
+            return Err(refused(
+                "timestep",
+                format!("{dt} fs"),
+                format!(
+                    "it must be positive and at most {LONGEST_TIMESTEP} fs; 0.5 to 2 fs are usual"
+                ),
+            ));
+        }
+        for (setting, value) in [
+            ("steps", self.steps),
+            ("thermo_every", self.thermo_every),
+            ("trajectory_every", self.trajectory_every.unwrap_or(1)),
+            ("checkpoint_every", self.checkpoint_every),
+        ] {
+            if value == 0 {
+                return Err(refused(setting, "0".to_owned(), "it must be at least 1".to_owned()));
+            }
+        }
+        if !(self.skin >= 0.0 && self.skin.is_finite()) {
+            return Err(refused(
+                "skin",
+                format!("{} Å", self.skin),
+                "it must be zero or positive; 1 Å is usual".to_owned(),
+            ));
+        }
+        if !(self.max_displacement > 0.0 && self.max_displacement.is_finite()) {
+            return Err(refused(
+                "max_displacement",
+                format!("{} Å", self.max_displacement),
+                "it must be positive; 0.5 Å is usual".to_owned(),
+            ));
+        }
+        match self.ensemble {
+            Ensemble::Nve => Ok(()),
+            Ensemble::Nvt { temperature, period, chain } => {
+                check_temperature(temperature)?;
+                check_period("thermostat period", period, dt)?;
+                check_chain(chain)
+            }
+            Ensemble::NptIsotropic {
+                temperature,
+                thermostat_period,
+                pressure,
+                barostat_period,
+                chain,
+            } => {
+                check_temperature(temperature)?;
+                check_period("thermostat period", thermostat_period, dt)?;
+                check_period("barostat period", barostat_period, dt)?;
+                if !pressure.is_finite() {
+                    return Err(refused(
+                        "pressure",
+                        format!("{} to {} eV/Å^3", pressure.start, pressure.end),
+                        "it must be finite".to_owned(),
+                    ));
+                }
+                check_chain(chain)
+            }
+        }
+    }
+
+    /// `(field, value)` of everything that decides the numbers, for comparing runs.
+    pub(crate) fn fields(&self) -> Vec<(&'static str, String)> {
+        let mut fields = vec![
+            ("ensemble", self.ensemble.name().to_owned()),
+            ("timestep [fs]", self.timestep.to_string()),
+            ("steps", self.steps.to_string()),
+            ("skin [Å]", self.skin.to_string()),
+            ("thermo_every", self.thermo_every.to_string()),
+            (
+                "trajectory_every",
+                self.trajectory_every.map_or("none".to_owned(), |every| every.to_string()),
+            ),
+            ("checkpoint_every", self.checkpoint_every.to_string()),
+            ("remove_drift", self.remove_drift.to_string()),
+            ("max_displacement [Å]", self.max_displacement.to_string()),
+        ];
+        let ramp = |ramp: Ramp| format!("{} to {}", ramp.start, ramp.end);
+        match self.ensemble {
+            Ensemble::Nve => {}
+            Ensemble::Nvt { temperature, period, chain } => fields.extend([
+                ("temperature [K]", ramp(temperature)),
+                ("thermostat period [fs]", period.to_string()),
+                ("chain", chain.to_string()),
+            ]),
+            Ensemble::NptIsotropic {
+                temperature,
+                thermostat_period,
+                pressure,
+                barostat_period,
+                chain,
+            } => fields.extend([
+                ("temperature [K]", ramp(temperature)),
+                ("thermostat period [fs]", thermostat_period.to_string()),
+                ("pressure [eV/Å^3]", ramp(pressure)),
+                ("barostat period [fs]", barostat_period.to_string()),
+                ("chain", chain.to_string()),
+            ]),
+        }
+        fields
+    }
+}
+
+fn refused(setting: &'static str, found: String, expected: String) -> MdError {
+    MdError::Setting { setting, found, expected }
+}
+
+fn check_temperature(ramp: Ramp) -> Result<(), MdError> {
+    for value in [ramp.start, ramp.end] {
+        if !(value > 0.0 && value.is_finite()) {
+            return Err(refused(
+                "temperature",
+                format!("{value} K"),
+                "a thermostat needs a positive temperature".to_owned(),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn check_period(setting: &'static str, period: f64, dt: f64) -> Result<(), MdError> {
+    let shortest = STEPS_PER_PERIOD * dt;
+    if period >= shortest && period.is_finite() {
+        return Ok(());
+    }
+    Err(refused(
+        setting,
+        format!("{period} fs"),
+        format!(
+            "it must be at least {STEPS_PER_PERIOD} timesteps ({shortest} fs) to be integrated; \
+             {} fs is usual",
+            if setting.starts_with('b') { 1000.0 * dt } else { 100.0 * dt }
+        ),
+    ))
+}
+
+fn check_chain(chain: usize) -> Result<(), MdError> {
+    if (1..=LONGEST_CHAIN).contains(&chain) {
+        return Ok(());
+    }
+    Err(refused("chain", chain.to_string(), format!("it must be 1 to {LONGEST_CHAIN}; 3 is usual")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nvt(temperature: f64, period: f64, chain: usize) -> StageSettings {
+        let temperature = Ramp::constant(temperature);
+        StageSettings::new(Ensemble::Nvt { temperature, period, chain }, 1.0, 10)
+    }
+
+    #[test]
+    fn a_ramp_is_exact_at_both_ends_and_linear_between() {
+        let ramp = Ramp { start: 1500.1, end: 299.7 };
+        assert_eq!(ramp.at(0.0).to_bits(), 1500.1_f64.to_bits());
+        assert_eq!(ramp.at(1.0).to_bits(), 299.7_f64.to_bits());
+        assert!((ramp.at(0.25) - (1500.1 - 0.25 * 1200.4)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn settings_that_make_no_sense_are_refused_with_a_hint() {
+        let usual = nvt(300.0, 100.0, 3);
+        usual.validate().expect("usual settings");
+        let cases: Vec<(StageSettings, &str)> = vec![
+            (StageSettings { timestep: 0.0, ..usual.clone() }, "timestep is 0 fs: it must be"),
+            (StageSettings { timestep: -1.0, ..usual.clone() }, "timestep is -1 fs"),
+            (StageSettings { timestep: f64::NAN, ..usual.clone() }, "timestep is NaN fs"),
+            (StageSettings { timestep: 20.0, ..usual.clone() }, "at most 10 fs"),
+            (StageSettings { steps: 0, ..usual.clone() }, "steps is 0: it must be at least 1"),
+            (StageSettings { thermo_every: 0, ..usual.clone() }, "thermo_every is 0"),
+            (StageSettings { trajectory_every: Some(0), ..usual.clone() }, "trajectory_every"),
+            (StageSettings { checkpoint_every: 0, ..usual.clone() }, "checkpoint_every"),
+            (StageSettings { skin: -0.1, ..usual.clone() }, "skin is -0.1 Å"),
+            (StageSettings { max_displacement: 0.0, ..usual.clone() }, "max_displacement is 0 Å"),
+            (nvt(0.0, 100.0, 3), "temperature is 0 K: a thermostat needs a positive"),
+            (nvt(f64::INFINITY, 100.0, 3), "temperature is inf K"),
+            (nvt(300.0, 5.0, 3), "thermostat period is 5 fs: it must be at least 10 timesteps"),
+            (nvt(300.0, 100.0, 0), "chain is 0: it must be 1 to 16"),
+        ];
+        for (settings, message) in cases {
+            let error = settings.validate().expect_err(message).to_string();
+            assert!(error.contains(message), "{error:?} does not say {message:?}");
+        }
+    }
+
+    #[test]
+    fn a_barostat_faster_than_ten_steps_is_refused() {
+        let ensemble = Ensemble::NptIsotropic {
+            temperature: Ramp::constant(300.0),
+            thermostat_period: 100.0,
+            pressure: Ramp::constant(0.0),
+            barostat_period: 9.0,
+            chain: 3,
+        };
+        let error = StageSettings::new(ensemble, 1.0, 10).validate().expect_err("9 steps");
+        assert!(error.to_string().contains("barostat period is 9 fs"), "{error}");
+        assert!(error.to_string().contains("1000 fs is usual"), "{error}");
+    }
+}

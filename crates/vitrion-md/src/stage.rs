@@ -1,0 +1,641 @@
+//! One stage of dynamics from start or checkpoint to end, and the files of its folder.
+
+mod checkpoint;
+mod output;
+
+use crate::error::{MdError, Offender};
+use crate::integrate::{Integrator, LARGEST_STRAIN, StepError, System};
+use crate::settings::{Ensemble, StageSettings};
+use crate::state::{State, degrees_of_freedom, remove_drift};
+use crate::summary::{Sample, StageSummary, Statistics};
+use checkpoint::{Checkpoint, Identity};
+use output::{ThermoFile, TrajectoryFile, write_single};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+use vitrion_core::math::{self, Vector3};
+use vitrion_core::neighbors::VerletList;
+use vitrion_core::neighbors::verlet::Reference;
+use vitrion_core::{Atoms, Cell, Frame, Potential, PotentialError, Structure};
+
+/// Table of instantaneous values.
+pub const THERMO_FILE: &str = "thermo.csv";
+/// Unwrapped positions.
+pub const TRAJECTORY_FILE: &str = "trajectory.extxyz.zst";
+/// The checkpoint.
+pub const RESTART_FILE: &str = "restart.bin";
+/// Positions and velocities after the last step.
+pub const FINAL_FILE: &str = "final.extxyz";
+/// The state before the step that could not be completed.
+pub const LAST_GOOD_FILE: &str = "last-good.extxyz";
+
+/// Atoms named when a step fails.
+const MOST_OFFENDERS: usize = 8;
+/// A resume that finds the potential energy changed by more than this [eV/atom] has another
+/// potential; less is the rounding of another machine or build.
+const ENERGY_TOLERANCE: f64 = 1e-5;
+
+/// How a running stage talks to its caller.
+pub struct Control<'a> {
+    /// Set it to end the stage after the present step with a checkpoint.
+    pub stop: &'a AtomicBool,
+    /// Called after every step, from the calling thread.
+    pub progress: &'a (dyn Fn(Progress) + Sync),
+}
+
+/// Where a stage stands.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Progress {
+    /// Steps of this stage that are done.
+    pub step: u64,
+    /// Steps of this stage.
+    pub steps: u64,
+    /// Instantaneous temperature [K].
+    pub temperature: f64,
+    /// Potential energy [eV].
+    pub potential_energy: f64,
+    /// Conserved quantity [eV].
+    pub conserved: f64,
+}
+
+/// How a stage ended.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one value per stage, and nearly always the large one"
+)]
+#[derive(Debug, Clone, PartialEq)]
+pub enum StageOutcome {
+    /// All steps are done.
+    Finished {
+        /// Where the next stage starts.
+        state: State,
+        /// What the stage did, resumed parts included.
+        summary: StageSummary,
+    },
+    /// Stopped on request; the same call goes on from the checkpoint.
+    Interrupted {
+        /// Steps of this stage that are done.
+        step: u64,
+    },
+}
+
+/// Runs one stage in `directory`, or goes on with it where `restart.bin` says.
+///
+/// The folder then holds `thermo.csv`, `trajectory.extxyz.zst` (if asked for), `restart.bin` and,
+/// after the last step, `final.extxyz`. `initial` is the state the stage starts from, also when it
+/// is resumed: a checkpoint that belongs to another start is refused. A resumed stage repeats the
+/// uninterrupted one bit for bit (same machine, same build) and leaves the same files, the
+/// decompressed trajectory included. Calling it on a finished folder returns its result.
+///
+/// Cost per step: one evaluation of the potential and O(N); nothing is allocated between searches
+/// of the neighbour list.
+///
+/// # Errors
+/// Settings or a state that make no sense; a checkpoint of another run; a non-finite value or a
+/// displacement beyond the limit, with the last good frame saved; any file that cannot be written.
+pub fn run_stage(
+    initial: State,
+    potential: &mut dyn Potential,
+    settings: &StageSettings,
+    directory: &Path,
+    control: &Control<'_>,
+) -> Result<StageOutcome, MdError> {
+    settings.validate()?;
+    initial.validate()?;
+    let atoms = initial.structure.len();
+    if degrees_of_freedom(atoms, settings.remove_drift) == 0 {
+        return Err(MdError::NoDegreesOfFreedom { atoms });
+    }
+    if matches!(settings.ensemble, Ensemble::NptIsotropic { .. })
+        && initial.structure.cell.periodicity() != [true; 3]
+    {
+        return Err(MdError::BadState(format!(
+            "a barostat needs a cell that is periodic in all directions, found {:?}",
+            initial.structure.cell.periodicity()
+        )));
+    }
+    fs::create_dir_all(directory).map_err(MdError::os(directory, "create"))?;
+    let mut stage = if directory.join(RESTART_FILE).exists() {
+        Stage::resume(initial, potential, settings, directory)?
+    } else {
+        Stage::start(initial, potential, settings, directory)?
+    };
+    stage.advance(control)
+}
+
+/// The state before a step, kept to be saved if the step fails.
+struct LastGood {
+    cell: Cell,
+    positions: Vec<Vector3>,
+    velocities: Vec<Vector3>,
+}
+
+/// A stage between two steps.
+struct Stage<'a> {
+    settings: &'a StageSettings,
+    potential: &'a mut dyn Potential,
+    directory: &'a Path,
+    identity: Identity,
+    start_step: u64,
+    start_time: f64,
+    /// Composition, and room for frames to be written.
+    frame: Frame,
+    total_mass: f64,
+    /// Species of each atom in the table of the potential.
+    species: Vec<u8>,
+    system: System,
+    integrator: Integrator,
+    list: VerletList,
+    /// Builds of `list` that only repeated one made before a restart.
+    repeated_builds: u64,
+    last_good: LastGood,
+    done: u64,
+    statistics: Statistics,
+    thermo: ThermoFile,
+    trajectory: Option<TrajectoryFile>,
+}
+
+impl<'a> Stage<'a> {
+    /// A stage at its first step: momentum removed, forces evaluated, first rows written.
+    fn start(
+        initial: State,
+        potential: &'a mut dyn Potential,
+        settings: &'a StageSettings,
+        directory: &'a Path,
+    ) -> Result<Self, MdError> {
+        for name in [THERMO_FILE, TRAJECTORY_FILE, FINAL_FILE] {
+            let path = directory.join(name);
+            if path.exists() {
+                return Err(MdError::Occupied { path });
+            }
+        }
+        let identity = Identity::new(&initial, settings, potential);
+        let State { structure, mut velocities, step, time } = initial;
+        let drift = if settings.remove_drift {
+            remove_drift(&structure, &mut velocities)
+        } else {
+            [0.0; 3]
+        };
+        if settings.ensemble.temperature().is_some()
+            && velocities.iter().all(|v| math::norm2(*v) <= 0.0)
+        {
+            return Err(MdError::BadState(
+                "all atoms are at rest, and a thermostat only scales velocities; draw them with \
+                 velocities::maxwell_boltzmann"
+                    .to_owned(),
+            ));
+        }
+        let species = species_map(&structure, potential)?;
+        let dof = degrees_of_freedom(structure.len(), settings.remove_drift);
+        let mut system = System::new(&structure, velocities, dof);
+        let mut list = VerletList::new(potential.cutoff(), settings.skin);
+        evaluate(&mut *potential, &species, &mut list, &mut system).map_err(MdError::Start)?;
+        let integrator = Integrator::new(settings);
+        let statistics = Statistics::new(drift);
+        // before the first byte of output, so that a run killed at any later instant can go on
+        snapshot(&identity, 0, &system, &integrator, &list, &statistics, [0, 0])
+            .write(&directory.join(RESTART_FILE))?;
+        let mut stage = Stage {
+            settings,
+            potential,
+            directory,
+            identity,
+            start_step: step,
+            start_time: time,
+            total_mass: structure.total_mass(),
+            species,
+            last_good: LastGood {
+                cell: system.cell.clone(),
+                positions: system.positions.clone(),
+                velocities: system.velocities.clone(),
+            },
+            frame: Frame::from(structure),
+            system,
+            integrator,
+            list,
+            repeated_builds: 0,
+            done: 0,
+            statistics,
+            thermo: ThermoFile::open(directory.join(THERMO_FILE), 0)?,
+            trajectory: open_trajectory(settings, directory, 0)?,
+        };
+        stage.report(Instant::now())?;
+        Ok(stage)
+    }
+
+    /// A stage as its checkpoint left it.
+    fn resume(
+        initial: State,
+        potential: &'a mut dyn Potential,
+        settings: &'a StageSettings,
+        directory: &'a Path,
+    ) -> Result<Self, MdError> {
+        let path = directory.join(RESTART_FILE);
+        let checkpoint = Checkpoint::read(&path)?;
+        let identity = Identity::new(&initial, settings, potential);
+        let differences = checkpoint.identity.differences(&identity);
+        if !differences.is_empty() {
+            return Err(MdError::OtherRun { path, differences });
+        }
+        let bad = |found: &str| MdError::BadCheckpoint { path: path.clone(), found: found.into() };
+        let structure = initial.structure;
+        let atoms = structure.len();
+        if [&checkpoint.positions, &checkpoint.velocities, &checkpoint.list_positions]
+            .iter()
+            .any(|vectors| vectors.len() != atoms)
+        {
+            return Err(bad("its arrays do not have one entry per atom"));
+        }
+        let periodic = structure.cell.periodicity();
+        let cell = Cell::new(checkpoint.cell, periodic).map_err(|_| bad("its cell is singular"))?;
+        let list_cell =
+            Cell::new(checkpoint.list_cell, periodic).map_err(|_| bad("its cell is singular"))?;
+        let species = species_map(&structure, potential)?;
+        let dof = degrees_of_freedom(atoms, settings.remove_drift);
+        let mut system = System::new(&structure, checkpoint.velocities, dof);
+        system.cell = cell;
+        system.positions = checkpoint.positions;
+        let mut list = VerletList::new(potential.cutoff(), settings.skin);
+        list.restore(Reference { cell: list_cell, positions: checkpoint.list_positions });
+        evaluate(&mut *potential, &species, &mut list, &mut system).map_err(MdError::Start)?;
+        let mut statistics = checkpoint.statistics;
+        let change = (system.evaluation.energy - checkpoint.potential_energy).abs();
+        if change > ENERGY_TOLERANCE * atoms as f64 || change.is_nan() {
+            let differences = vec![format!(
+                "potential energy at step {} of the stage [eV]: stored {}, now {}: another \
+                 potential",
+                checkpoint.done, checkpoint.potential_energy, system.evaluation.energy
+            )];
+            return Err(MdError::OtherRun { path, differences });
+        }
+        statistics.resume_energy_change = statistics.resume_energy_change.max(change);
+        statistics.resumed += 1;
+        let fresh = checkpoint.thermo_bytes == 0;
+        let thermo = ThermoFile::open(directory.join(THERMO_FILE), checkpoint.thermo_bytes)?;
+        let trajectory = open_trajectory(settings, directory, checkpoint.trajectory_bytes)?;
+        let mut stage = Stage {
+            settings,
+            potential,
+            directory,
+            identity,
+            start_step: initial.step,
+            start_time: initial.time,
+            total_mass: structure.total_mass(),
+            species,
+            last_good: LastGood {
+                cell: system.cell.clone(),
+                positions: system.positions.clone(),
+                velocities: system.velocities.clone(),
+            },
+            frame: Frame::from(structure),
+            system,
+            integrator: Integrator::resume(settings, checkpoint.variables, checkpoint.done),
+            list,
+            repeated_builds: 1,
+            done: checkpoint.done,
+            statistics,
+            thermo,
+            trajectory,
+        };
+        if fresh {
+            stage.report(Instant::now())?;
+        }
+        Ok(stage)
+    }
+
+    fn advance(&mut self, control: &Control<'_>) -> Result<StageOutcome, MdError> {
+        let steps = self.settings.steps;
+        let mut saved = None;
+        while self.done < steps {
+            if control.stop.load(Ordering::Relaxed) {
+                if saved != Some(self.done) {
+                    self.save()?;
+                }
+                return Ok(StageOutcome::Interrupted { step: self.done });
+            }
+            if let Err(error) = self.step() {
+                if let Some(trajectory) = &mut self.trajectory {
+                    trajectory.flush()?; // what led to the failure can be looked at
+                }
+                return Err(error);
+            }
+            let sample = self.report(Instant::now())?;
+            if self.done.is_multiple_of(self.settings.checkpoint_every) || self.done == steps {
+                self.save()?;
+                saved = Some(self.done);
+            }
+            (control.progress)(Progress {
+                step: self.done,
+                steps,
+                temperature: sample.temperature,
+                potential_energy: sample.potential,
+                conserved: sample.conserved,
+            });
+        }
+        self.fill_frame(true);
+        write_single(&self.directory.join(FINAL_FILE), &self.frame)?;
+        Ok(StageOutcome::Finished {
+            state: State {
+                structure: self.frame.structure.clone(),
+                velocities: self.system.velocities.clone(),
+                step: self.start_step + self.done,
+                time: self.time(),
+            },
+            summary: self.statistics.summary(
+                self.settings.ensemble.name(),
+                self.frame.structure.len(),
+                self.system.dof as usize,
+                self.done,
+                self.settings.timestep,
+            ),
+        })
+    }
+
+    fn step(&mut self) -> Result<(), MdError> {
+        let begin = Instant::now();
+        self.last_good.cell.clone_from(&self.system.cell);
+        self.last_good.positions.copy_from_slice(&self.system.positions);
+        self.last_good.velocities.copy_from_slice(&self.system.velocities);
+        let growth = match self.integrator.first_half(&mut self.system, self.done + 1) {
+            Ok(growth) => growth,
+            Err(StepError::Strain(strain)) => return Err(self.cell_runs_away(strain)),
+            Err(StepError::Cell(source)) => {
+                return Err(MdError::Cell { step: self.start_step + self.done + 1, source });
+            }
+        };
+        self.check_displacements(growth)?;
+        let moved = Instant::now();
+        self.list.update(&self.system.cell, &self.system.positions);
+        let listed = Instant::now();
+        self.evaluate_again()?;
+        let evaluated = Instant::now();
+        self.integrator.second_half(&mut self.system);
+        self.done += 1;
+        let clocks = &mut self.statistics.clocks;
+        clocks.neighbor += (listed - moved).as_secs_f64();
+        clocks.potential += (evaluated - listed).as_secs_f64();
+        clocks.integrate += ((moved - begin) + evaluated.elapsed()).as_secs_f64();
+        Ok(())
+    }
+
+    /// Forces at the present positions, every value checked.
+    fn evaluate_again(&mut self) -> Result<(), MdError> {
+        let atoms = Atoms {
+            positions: &self.system.positions,
+            species: &self.species,
+            n_local: self.species.len(),
+        };
+        let result = self.potential.evaluate(atoms, self.list.list(), &mut self.system.evaluation);
+        let (what, named) = match result {
+            Ok(()) => {
+                let evaluation = &self.system.evaluation;
+                let finite = evaluation.energy.is_finite()
+                    && evaluation.forces.iter().flatten().all(|f| f.is_finite())
+                    && evaluation.virial.iter().flatten().all(|w| w.is_finite());
+                if finite {
+                    return Ok(());
+                }
+                ("energy, forces or virial are not finite".to_owned(), None)
+            }
+            Err(error) => {
+                let named = match &error {
+                    PotentialError::NonFinite { atom, .. } => Some(*atom),
+                    _ => None,
+                };
+                (format!("the potential failed: {error}"), named)
+            }
+        };
+        let evaluation = &self.system.evaluation;
+        let mut worst: Vec<usize> = (0..self.species.len())
+            .filter(|atom| {
+                Some(*atom) != named
+                    && (evaluation.forces.get(*atom).is_some_and(|f| !math::norm(*f).is_finite())
+                        || evaluation.atom_energies.get(*atom).is_some_and(|e| !e.is_finite()))
+            })
+            .collect();
+        if worst.is_empty() && named.is_none() {
+            // no atom stands out: the closest pair is the likeliest cause
+            worst.extend((0..self.species.len()).filter(|atom| self.nearest(*atom).is_some()));
+        }
+        worst.sort_by(|a, b| {
+            let distance = |atom: &usize| self.nearest(*atom).unwrap_or(f64::INFINITY);
+            distance(a).total_cmp(&distance(b))
+        });
+        worst.splice(0..0, named);
+        Err(self.blow_up(what, &worst, 1.0))
+    }
+
+    /// Stops at the first atom that moved further than allowed, `growth` of the cell taken out.
+    fn check_displacements(&self, growth: f64) -> Result<(), MdError> {
+        let limit = self.settings.max_displacement;
+        let limit2 = limit * limit;
+        let moved2 = |atom: usize| math::norm2(self.displacement(atom, growth));
+        let too_far = |atom: usize| moved2(atom) > limit2 || moved2(atom).is_nan();
+        if !(0..self.species.len()).any(too_far) {
+            return Ok(());
+        }
+        let mut worst: Vec<usize> = (0..self.species.len()).filter(|atom| too_far(*atom)).collect();
+        worst.sort_by(|a, b| {
+            let distance = |atom: &usize| {
+                let moved2 = moved2(*atom);
+                if moved2.is_nan() { f64::INFINITY } else { moved2 }
+            };
+            distance(b).total_cmp(&distance(a))
+        });
+        let what =
+            format!("{} atom(s) move further than the limit of {limit} Å in one step", worst.len());
+        Err(self.blow_up(what, &worst, growth))
+    }
+
+    fn displacement(&self, atom: usize, growth: f64) -> Vector3 {
+        let before = math::scale(self.last_good.positions[atom], growth);
+        math::sub(self.system.positions[atom], before)
+    }
+
+    /// Distance to the nearest neighbour in the present list [Å].
+    fn nearest(&self, atom: usize) -> Option<f64> {
+        let list = self.list.list();
+        list.row(atom).map(|p| math::norm(list.vector[p])).min_by(f64::total_cmp)
+    }
+
+    fn blow_up(&self, mut what: String, worst: &[usize], growth: f64) -> MdError {
+        let atoms = worst
+            .iter()
+            .take(MOST_OFFENDERS)
+            .map(|&atom| Offender {
+                atom,
+                symbol: self.frame.structure.symbol(atom).to_owned(),
+                nearest: self.nearest(atom),
+                force: self.system.evaluation.forces.get(atom).copied().unwrap_or([f64::NAN; 3]),
+                displacement: math::norm(self.displacement(atom, growth)),
+            })
+            .collect();
+        let last_good = self.save_last_good(&mut what);
+        MdError::BlowUp { step: self.start_step + self.done + 1, what, atoms, last_good }
+    }
+
+    fn cell_runs_away(&self, strain: f64) -> MdError {
+        let period = match self.settings.ensemble {
+            Ensemble::NptIsotropic { barostat_period, .. } => barostat_period,
+            Ensemble::Nve | Ensemble::Nvt { .. } => f64::NAN,
+        };
+        MdError::CellRunsAway {
+            step: self.start_step + self.done + 1,
+            strain,
+            limit: LARGEST_STRAIN,
+            period,
+            last_good: self.save_last_good(&mut String::new()),
+        }
+    }
+
+    /// Saves the state before the failed step; trouble with the file is added to the message, which
+    /// matters more.
+    fn save_last_good(&self, message: &mut String) -> PathBuf {
+        let path = self.directory.join(LAST_GOOD_FILE);
+        let mut frame = Frame::from(Structure {
+            cell: self.last_good.cell.clone(),
+            positions: self.last_good.positions.clone(),
+            ..self.frame.structure.clone()
+        });
+        frame.step = Some(self.start_step + self.done);
+        frame.time = Some(self.time());
+        frame.velocities = Some(self.last_good.velocities.clone());
+        if let Err(error) = write_single(&path, &frame) {
+            *message += " (and the last good frame could not be saved: ";
+            *message += &error.to_string();
+            message.push(')');
+        }
+        path
+    }
+
+    /// Statistics, thermo row and trajectory frame of the present step, as due.
+    fn report(&mut self, begin: Instant) -> Result<Sample, MdError> {
+        let twice_kinetic = self.system.twice_kinetic();
+        let volume = self.system.cell.volume();
+        let sample = Sample {
+            temperature: self.system.temperature(twice_kinetic),
+            pressure: self.system.pressure(twice_kinetic),
+            volume,
+            density: self.total_mass / volume,
+            potential: self.system.evaluation.energy,
+            kinetic: 0.5 * twice_kinetic,
+            conserved: self.integrator.conserved(&self.system, twice_kinetic),
+        };
+        self.statistics.add(self.done, &sample);
+        if self.done.is_multiple_of(self.settings.thermo_every) || self.done == self.settings.steps
+        {
+            self.thermo.write(self.start_step + self.done, self.time(), &sample)?;
+        }
+        if self.settings.trajectory_every.is_some_and(|every| self.done.is_multiple_of(every)) {
+            self.fill_frame(false);
+            if let Some(trajectory) = &mut self.trajectory {
+                trajectory.write(&self.frame)?;
+            }
+        }
+        self.statistics.clocks.output += begin.elapsed().as_secs_f64();
+        Ok(sample)
+    }
+
+    /// Output to disk first, then the checkpoint that counts on it.
+    fn save(&mut self) -> Result<(), MdError> {
+        let begin = Instant::now();
+        let thermo = self.thermo.sync()?;
+        let trajectory = self.trajectory.as_mut().map_or(Ok(0), TrajectoryFile::sync)?;
+        self.statistics.list_builds += self.list.builds() - self.repeated_builds;
+        self.repeated_builds = self.list.builds();
+        snapshot(
+            &self.identity,
+            self.done,
+            &self.system,
+            &self.integrator,
+            &self.list,
+            &self.statistics,
+            [thermo, trajectory],
+        )
+        .write(&self.directory.join(RESTART_FILE))?;
+        self.statistics.clocks.output += begin.elapsed().as_secs_f64();
+        Ok(())
+    }
+
+    /// Time since the start of the protocol [fs].
+    fn time(&self) -> f64 {
+        self.start_time + self.done as f64 * self.settings.timestep
+    }
+
+    fn fill_frame(&mut self, with_velocities: bool) {
+        let frame = &mut self.frame;
+        frame.structure.cell.clone_from(&self.system.cell);
+        frame.structure.positions.copy_from_slice(&self.system.positions);
+        frame.step = Some(self.start_step + self.done);
+        frame.time = Some(self.start_time + self.done as f64 * self.settings.timestep);
+        frame.velocities = with_velocities.then(|| self.system.velocities.clone());
+    }
+}
+
+fn snapshot(
+    identity: &Identity,
+    done: u64,
+    system: &System,
+    integrator: &Integrator,
+    list: &VerletList,
+    statistics: &Statistics,
+    [thermo_bytes, trajectory_bytes]: [u64; 2],
+) -> Checkpoint {
+    let reference = list.reference().expect("the list is built before the first checkpoint");
+    Checkpoint {
+        identity: identity.clone(),
+        done,
+        cell: *system.cell.matrix(),
+        positions: system.positions.clone(),
+        velocities: system.velocities.clone(),
+        potential_energy: system.evaluation.energy,
+        variables: integrator.variables().clone(),
+        list_cell: *reference.cell.matrix(),
+        list_positions: reference.positions.clone(),
+        thermo_bytes,
+        trajectory_bytes,
+        statistics: statistics.clone(),
+    }
+}
+
+fn species_map(structure: &Structure, potential: &dyn Potential) -> Result<Vec<u8>, MdError> {
+    let map = structure.table.map_onto(potential.species())?;
+    Ok(structure.species.iter().map(|id| map[id.index()]).collect())
+}
+
+fn open_trajectory(
+    settings: &StageSettings,
+    directory: &Path,
+    bytes: u64,
+) -> Result<Option<TrajectoryFile>, MdError> {
+    settings
+        .trajectory_every
+        .map(|_| TrajectoryFile::open(directory.join(TRAJECTORY_FILE), bytes))
+        .transpose()
+}
+
+/// First forces of a stage or of a resumed one.
+fn evaluate(
+    potential: &mut dyn Potential,
+    species: &[u8],
+    list: &mut VerletList,
+    system: &mut System,
+) -> Result<(), PotentialError> {
+    list.update(&system.cell, &system.positions);
+    let atoms = Atoms { positions: &system.positions, species, n_local: species.len() };
+    potential.evaluate(atoms, list.list(), &mut system.evaluation)?;
+    let evaluation = &system.evaluation;
+    let atom = evaluation.forces.iter().position(|f| !math::norm(*f).is_finite());
+    if atom.is_none() && evaluation.energy.is_finite() {
+        return Ok(());
+    }
+    let atom = atom.unwrap_or(0);
+    let nearest = list.list().row(atom).map(|p| math::norm(list.list().vector[p]));
+    Err(PotentialError::NonFinite {
+        atom,
+        symbol: potential.species().symbols()[usize::from(species[atom])].clone(),
+        energy: evaluation.atom_energies.get(atom).copied().unwrap_or(evaluation.energy),
+        nearest: nearest.min_by(f64::total_cmp).unwrap_or(f64::INFINITY),
+    })
+}

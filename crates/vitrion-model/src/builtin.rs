@@ -1,0 +1,1 @@
+//! Potentials that ship inside the binary.

@@ -1,0 +1,7 @@
+//! Deep Potentials against DeePMD-kit, and the fast evaluator against the reference.
+
+mod evaluators;
+mod expected;
+mod exports;
+mod parity;
+mod refusals;
