@@ -68,10 +68,20 @@ impl RunFile {
         // the version first: a later format may have other keys
         let format = root.require("format", "format = 1", root.count("format")?)?;
         if format.value != FORMAT {
-            let message = format!("this version of vitrion reads format {FORMAT}, found {}", format.value);
+            let message =
+                format!("this version of vitrion reads format {FORMAT}, found {}", format.value);
             return Err(root.refuse("format", message));
         }
-        root.only(&["format", "name", "seed", "potential", "system", "sweep", "stage", "analysis"])?;
+        root.only(&[
+            "format",
+            "name",
+            "seed",
+            "potential",
+            "system",
+            "sweep",
+            "stage",
+            "analysis",
+        ])?;
         let name = root.require("name", "name = \"glass-600K\"", root.string("name")?)?;
         refuse_unsafe_name(&root, &name)?;
         let seed = root.require("seed", "seed = 20240611", root.count("seed")?)?;
@@ -80,7 +90,8 @@ impl RunFile {
             "[potential] with model = \"builtin:li-p-s\"",
             root.table("potential", "in [potential]")?,
         )?;
-        let potential = Located { line: potential.line(), value: PotentialTable::read(&potential)? };
+        let potential =
+            Located { line: potential.line(), value: PotentialTable::read(&potential)? };
         let systems = located(&root.tables("system")?, SystemTable::read)?;
         if systems.is_empty() {
             let example = "[system] with structure = \"crystal.cif\"";
@@ -118,10 +129,7 @@ fn located<T>(
     tables: &[Table<'_>],
     read: impl Fn(&Table<'_>) -> Result<T, InputError>,
 ) -> Result<Vec<Located<T>>, InputError> {
-    tables
-        .iter()
-        .map(|table| Ok(Located { line: table.line(), value: read(table)? }))
-        .collect()
+    tables.iter().map(|table| Ok(Located { line: table.line(), value: read(table)? })).collect()
 }
 
 fn read_sweep(root: &Table<'_>) -> Result<Option<Vec<Located<f64>>>, InputError> {

@@ -1,7 +1,7 @@
 //! `[[analysis]]`: what is computed from the trajectories.
 
-use super::reader::{Located, Table};
 use super::positive_quantity;
+use super::reader::{Located, Table};
 use crate::error::InputError;
 use vitrion_core::units::Kind;
 
@@ -53,9 +53,7 @@ impl AnalysisKind {
             AnalysisKind::MeanSquaredDisplacement => {
                 &["kind", "stage", "skip", "species", "framework"]
             }
-            AnalysisKind::Diffusion => {
-                &["kind", "stage", "skip", "species", "framework", "charge"]
-            }
+            AnalysisKind::Diffusion => &["kind", "stage", "skip", "species", "framework", "charge"],
             AnalysisKind::Arrhenius => &["kind", "species", "extrapolate"],
         }
     }

@@ -1,7 +1,7 @@
 //! `[potential]`: a model file, a model inside the binary, or an analytic potential.
 
-use super::reader::Table;
 use super::positive_quantity;
+use super::reader::Table;
 use crate::error::InputError;
 use serde::{Deserialize, Serialize};
 use vitrion_core::units::Kind;
@@ -89,9 +89,7 @@ fn read_model(table: &Table<'_>) -> Result<PotentialTable, InputError> {
     table.only(&["model", "precision", "kind"])?;
     let words = [("double", Precision::Double), ("mixed", Precision::Mixed)];
     Ok(PotentialTable::Model {
-        model: table
-            .require("model", "model = \"builtin:li-p-s\"", table.string("model")?)?
-            .value,
+        model: table.require("model", "model = \"builtin:li-p-s\"", table.string("model")?)?.value,
         precision: table.word("precision", &words)?.map(|word| word.value),
     })
 }

@@ -235,9 +235,7 @@ impl<'a> Table<'a> {
                 offset: value.span().start,
                 title: title.to_owned(),
             })),
-            other => {
-                Err(self.refuse(key, format!("expected a table, found {}", described(other))))
-            }
+            other => Err(self.refuse(key, format!("expected a table, found {}", described(other)))),
         }
     }
 

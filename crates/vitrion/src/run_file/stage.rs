@@ -100,8 +100,7 @@ impl StageTable {
         table.only(&KEYS)?;
         let name = table.require("name", "name = \"melt\"", table.string("name")?)?;
         refuse_unsafe_name(table, &name)?;
-        let words =
-            [("nve", Ensemble::Nve), ("nvt", Ensemble::Nvt), ("npt", Ensemble::Npt)];
+        let words = [("nve", Ensemble::Nve), ("nvt", Ensemble::Nvt), ("npt", Ensemble::Npt)];
         let kind = table.require("kind", "kind = \"nvt\"", table.word("kind", &words)?)?;
         refuse_keys_without_use(table, kind.value)?;
         let needs_temperature = kind.value != Ensemble::Nve;
@@ -138,9 +137,7 @@ impl StageTable {
 
 fn refuse_keys_without_use(table: &Table<'_>, kind: Ensemble) -> Result<(), InputError> {
     let useless: &[&str] = match kind {
-        Ensemble::Nve => {
-            &["thermostat_period", "thermostat_chain", "pressure", "barostat_period"]
-        }
+        Ensemble::Nve => &["thermostat_period", "thermostat_chain", "pressure", "barostat_period"],
         Ensemble::Nvt => &["pressure", "barostat_period"],
         Ensemble::Npt => &[],
     };
@@ -195,9 +192,7 @@ fn read_duration(table: &Table<'_>) -> Result<Located<Duration>, InputError> {
         (None, Some(steps)) => {
             Ok(Located { value: Duration::Steps(steps.value), line: steps.line })
         }
-        (None, None) => {
-            table.require("duration", "duration = \"2 ps\" (or steps = 2000)", None)
-        }
+        (None, None) => table.require("duration", "duration = \"2 ps\" (or steps = 2000)", None),
     }
 }
 

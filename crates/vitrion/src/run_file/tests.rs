@@ -47,10 +47,7 @@ fn every_table_is_read_with_its_units() {
     let temperatures = run.sweep.as_ref().expect("a sweep").iter().map(|t| t.value);
     assert!(temperatures.eq([80.0, 90.0]));
     let heat = &run.stages[0].value;
-    assert_eq!(
-        heat.temperature.map(|t| t.value),
-        Some(Target::Ramp { start: 10.0, end: 90.0 })
-    );
+    assert_eq!(heat.temperature.map(|t| t.value), Some(Target::Ramp { start: 10.0, end: 90.0 }));
     assert_eq!(heat.duration.value, Duration::Steps(500));
     let production = &run.stages[1].value;
     assert_eq!(production.temperature.map(|t| t.value), Some(Target::Sweep));
@@ -69,13 +66,13 @@ fn complaints_name_the_file_the_line_the_table_and_the_nearest_key() {
     let error = parse(&GOOD.replace("temperature = \"sweep\"", "temprature = \"sweep\""));
     assert_eq!(
         error.expect_err("misspelt").to_string(),
-        "run.toml:24: unknown key `temprature` in [[stage]] 2 (\"production\"), did you mean \
+        "run.toml:25: unknown key `temprature` in [[stage]] 2 (\"production\"), did you mean \
          `temperature`?"
     );
     let error = parse(&GOOD.replace("skip = \"1 ps\"", "skip = \"1 K\""));
     assert_eq!(
         error.expect_err("a temperature").to_string(),
-        "run.toml:32: `skip` in [[analysis]] 1: \"1 K\" is a temperature, but a time is expected \
+        "run.toml:33: `skip` in [[analysis]] 1: \"1 K\" is a temperature, but a time is expected \
          here: use one of fs, ps, ns, us, as"
     );
 }
