@@ -68,7 +68,7 @@ pub enum MdError {
     /// The potential failed before the first step.
     #[error("the potential cannot be evaluated at the start: {0}")]
     Start(#[source] PotentialError),
-    /// A non-finite value or an absurd displacement.
+    /// A non-finite value, an absurd displacement, or a cell that runs away.
     #[error(
         "step {step}: {what}{}\nThe state before this step is in {}; the checkpoint is kept. \
          Overlapping atoms in the structure, a timestep that is too long, or a potential far from \
@@ -85,13 +85,6 @@ pub enum MdError {
         /// File with the last good frame.
         last_good: PathBuf,
     },
-    /// The barostat changed the cell too fast.
-    #[error(
-        "step {step}: the barostat changes the cell edges by {strain:.4} in one step (limit \
-         {limit}); lengthen the barostat period (at present {period} fs) or relax the structure \
-         in NVT first. The state before this step is in {}", last_good.display()
-    )]
-    CellRunsAway { step: u64, strain: f64, limit: f64, period: f64, last_good: PathBuf },
     /// The cell cannot be scaled any more.
     #[error("step {step}: {source}")]
     Cell {

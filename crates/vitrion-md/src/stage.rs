@@ -147,8 +147,8 @@ struct Stage<'a> {
     system: System,
     integrator: Integrator,
     list: VerletList,
-    /// Builds of `list` that only repeated one made before a restart.
-    repeated_builds: u64,
+    /// Builds of `list` that the statistics know, or that only repeated one before a restart.
+    counted_builds: u64,
     last_good: LastGood,
     done: u64,
     statistics: Statistics,
@@ -192,7 +192,8 @@ impl<'a> Stage<'a> {
         let mut list = VerletList::new(potential.cutoff(), settings.skin);
         evaluate(&mut *potential, &species, &mut list, &mut system).map_err(MdError::Start)?;
         let integrator = Integrator::new(settings);
-        let statistics = Statistics::new(drift);
+        let mut statistics = Statistics::new(drift);
+        statistics.list_builds = list.builds();
         // before the first byte of output, so that a run killed at any later instant can go on
         snapshot(&identity, 0, &system, &integrator, &list, &statistics, [0, 0])
             .write(&directory.join(RESTART_FILE))?;
@@ -213,8 +214,8 @@ impl<'a> Stage<'a> {
             frame: Frame::from(structure),
             system,
             integrator,
+            counted_builds: list.builds(),
             list,
-            repeated_builds: 0,
             done: 0,
             statistics,
             thermo: ThermoFile::open(directory.join(THERMO_FILE), 0)?,
@@ -291,8 +292,8 @@ impl<'a> Stage<'a> {
             frame: Frame::from(structure),
             system,
             integrator: Integrator::resume(settings, checkpoint.variables, checkpoint.done),
+            counted_builds: list.builds(),
             list,
-            repeated_builds: 1,
             done: checkpoint.done,
             statistics,
             thermo,
@@ -476,17 +477,12 @@ impl<'a> Stage<'a> {
     }
 
     fn cell_runs_away(&self, strain: f64) -> MdError {
-        let period = match self.settings.ensemble {
-            Ensemble::NptIsotropic { barostat_period, .. } => barostat_period,
-            Ensemble::Nve | Ensemble::Nvt { .. } => f64::NAN,
-        };
-        MdError::CellRunsAway {
-            step: self.start_step + self.done + 1,
-            strain,
-            limit: LARGEST_STRAIN,
-            period,
-            last_good: self.save_last_good(&mut String::new()),
-        }
+        let what = format!(
+            "the barostat changes the cell edges by {strain:.4} of their length in one step (limit \
+             {LARGEST_STRAIN}); lengthen its period or bring the structure to temperature in NVT \
+             first"
+        );
+        self.blow_up(what, &[], 1.0)
     }
 
     /// Saves the state before the failed step; trouble with the file is added to the message, which
@@ -542,8 +538,8 @@ impl<'a> Stage<'a> {
         let begin = Instant::now();
         let thermo = self.thermo.sync()?;
         let trajectory = self.trajectory.as_mut().map_or(Ok(0), TrajectoryFile::sync)?;
-        self.statistics.list_builds += self.list.builds() - self.repeated_builds;
-        self.repeated_builds = self.list.builds();
+        self.statistics.list_builds += self.list.builds() - self.counted_builds;
+        self.counted_builds = self.list.builds();
         snapshot(
             &self.identity,
             self.done,

@@ -160,26 +160,43 @@ fn append_text(text: &mut Vec<u8>, frame: &Frame, path: &Path) -> Result<(), MdE
 }
 
 mod extxyz {
-    use std::io::Write;
+    use std::fmt::Write as _;
     use vitrion_core::Frame;
+
+    /// Extended XYZ in ASE's dialect: positions in Å, velocities in Å/fs, time in fs.
+    #[expect(clippy::unnecessary_wraps, reason = "stands in for the writer of the core")]
     pub(super) fn write_frame(out: &mut Vec<u8>, frame: &Frame) -> std::io::Result<()> {
-        writeln!(out, "{}", frame.structure.len())?;
-        writeln!(
-            out,
-            "Lattice=\"{:?}\" step={:?} time={:?}",
-            frame.structure.cell.matrix(),
-            frame.step,
-            frame.time
-        )?;
-        for (i, r) in frame.structure.positions.iter().enumerate() {
-            writeln!(
-                out,
-                "{} {:?} {:?}",
-                frame.structure.symbol(i),
-                r,
-                frame.velocities.as_ref().map(|v| v[i])
-            )?;
+        let structure = &frame.structure;
+        let mut text = format!("{}\nLattice=\"", structure.len());
+        let cell: Vec<String> =
+            structure.cell.matrix().iter().flatten().map(f64::to_string).collect();
+        text += &cell.join(" ");
+        text += "\" Properties=species:S:1:pos:R:3";
+        if frame.velocities.is_some() {
+            text += ":velo:R:3";
         }
+        let pbc = structure.cell.periodicity().map(|p| if p { "T" } else { "F" });
+        text += " pbc=\"";
+        text += &pbc.join(" ");
+        text.push('"');
+        if let Some(step) = frame.step {
+            text += " step=";
+            text += &step.to_string();
+        }
+        if let Some(time) = frame.time {
+            text += " time=";
+            text += &time.to_string();
+        }
+        text.push('\n');
+        for (atom, [x, y, z]) in structure.positions.iter().enumerate() {
+            let write = write!(text, "{} {x} {y} {z}", structure.symbol(atom));
+            write.expect("writing to a string cannot fail");
+            if let Some([x, y, z]) = frame.velocities.as_ref().map(|v| v[atom]) {
+                write!(text, " {x} {y} {z}").expect("writing to a string cannot fail");
+            }
+            text.push('\n');
+        }
+        out.extend_from_slice(text.as_bytes());
         Ok(())
     }
 }

@@ -1,0 +1,284 @@
+//! The table of formats, and the way from a path to frames and back.
+
+use super::compression::{Compression, Output};
+use super::{IoError, cif, deepmd_npy, extxyz, lammps_data, lammps_dump, poscar, xdatcar};
+use crate::frame::Frame;
+use crate::trajectory::FrameSink;
+use std::path::Path;
+
+/// A file format of structures, trajectories or data sets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    ExtXyz,
+    LammpsData,
+    LammpsDump,
+    Poscar,
+    Xdatcar,
+    Cif,
+    DeepmdNpy,
+}
+
+/// Unit system of LAMMPS files, which do not say it themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LammpsUnits {
+    /// Å, ps, eV, bar
+    #[default]
+    Metal,
+    /// Å, fs, kcal/mol, atm
+    Real,
+}
+
+/// What a reader cannot know from the file.
+#[derive(Debug, Clone, Default)]
+pub struct ReadOptions {
+    /// The format; otherwise it follows from the name and the content.
+    pub format: Option<Format>,
+    /// Element symbols of types 1, 2, … of files that only number their types.
+    pub type_map: Option<Vec<String>>,
+    /// Units of LAMMPS files; metal unless said otherwise.
+    pub lammps_units: LammpsUnits,
+}
+
+/// How a file is written.
+#[derive(Debug, Clone, Default)]
+pub struct CreateOptions {
+    /// The format; otherwise it follows from the name.
+    pub format: Option<Format>,
+    /// Replace an existing file.
+    pub overwrite: bool,
+}
+
+impl Format {
+    /// All formats.
+    pub const ALL: [Format; 7] = [
+        Format::ExtXyz,
+        Format::LammpsData,
+        Format::LammpsDump,
+        Format::Poscar,
+        Format::Xdatcar,
+        Format::Cif,
+        Format::DeepmdNpy,
+    ];
+
+    /// The name used on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::ExtXyz => "extxyz",
+            Format::LammpsData => "lammps-data",
+            Format::LammpsDump => "lammps-dump",
+            Format::Poscar => "poscar",
+            Format::Xdatcar => "xdatcar",
+            Format::Cif => "cif",
+            Format::DeepmdNpy => "deepmd-npy",
+        }
+    }
+
+    /// The format of a name.
+    pub fn by_name(name: &str) -> Option<Format> {
+        Format::ALL.into_iter().find(|format| format.name() == name)
+    }
+
+    /// True if vitrion writes it.
+    pub fn writes(self) -> bool {
+        self != Format::Cif
+    }
+
+    /// True if it holds several frames.
+    pub fn is_trajectory(self) -> bool {
+        matches!(self, Format::ExtXyz | Format::LammpsDump | Format::Xdatcar | Format::DeepmdNpy)
+    }
+
+    /// The format that a name stands for, if it is clear.
+    pub fn of_name(path: &Path) -> Option<Format> {
+        let (_, plain) = Compression::of(path);
+        let name = plain.file_name()?.to_str()?.to_lowercase();
+        let ending = plain.extension().and_then(|e| e.to_str()).unwrap_or("").to_lowercase();
+        Some(match ending.as_str() {
+            "extxyz" | "xyz" => Format::ExtXyz,
+            "lammpstrj" | "dump" => Format::LammpsDump,
+            "lmp" | "data" | "lammps" => Format::LammpsData,
+            "vasp" | "poscar" => Format::Poscar,
+            "cif" => Format::Cif,
+            _ if name.contains("xdatcar") => Format::Xdatcar,
+            _ if name.contains("poscar") || name.contains("contcar") => Format::Poscar,
+            _ if name.starts_with("dump.") => Format::LammpsDump,
+            _ if name.starts_with("data.") => Format::LammpsData,
+            _ => return None,
+        })
+    }
+
+    /// The format of an existing file or folder, by name, then by its first line.
+    ///
+    /// # Errors
+    /// Nothing tells the format.
+    pub fn detect(path: &Path) -> Result<Format, IoError> {
+        if path.is_dir() {
+            return if path.join("type.raw").exists() {
+                Ok(Format::DeepmdNpy)
+            } else {
+                Err(IoError::invalid(
+                    path,
+                    "this folder is not a deepmd/npy system: it has no type.raw",
+                    None,
+                ))
+            };
+        }
+        if let Some(format) = Format::of_name(path) {
+            return Ok(format);
+        }
+        let mut lines = super::lines::Lines::open(path)?;
+        if lines.next()?.is_some_and(|first| first.starts_with("ITEM:")) {
+            return Ok(Format::LammpsDump);
+        }
+        Err(IoError::invalid(path, "the format cannot be told from the name", Some(&known())))
+    }
+}
+
+fn known() -> String {
+    let names: Vec<&str> = Format::ALL.iter().map(|f| f.name()).collect();
+    format!("name it with --format, one of {}", names.join(", "))
+}
+
+/// Streams the frames of a file; memory of one frame.
+///
+/// # Errors
+/// The file cannot be opened or its format is unknown; later frames report their own errors.
+pub fn open(
+    path: &Path,
+    options: &ReadOptions,
+) -> Result<Box<dyn Iterator<Item = Result<Frame, IoError>>>, IoError> {
+    if !path.exists() {
+        return Err(IoError::Os {
+            path: path.to_owned(),
+            doing: "open",
+            source: std::io::Error::from(std::io::ErrorKind::NotFound),
+        });
+    }
+    let format = match options.format {
+        Some(format) => format,
+        None => Format::detect(path)?,
+    };
+    Ok(match format {
+        Format::ExtXyz => Box::new(extxyz::Reader::open(path)?),
+        Format::LammpsDump => Box::new(lammps_dump::Reader::open(path, options)?),
+        Format::Xdatcar => Box::new(xdatcar::Reader::open(path)?),
+        Format::DeepmdNpy => Box::new(deepmd_npy::Reader::open(path, options)?),
+        Format::LammpsData => Box::new(std::iter::once(lammps_data::read(path, options))),
+        Format::Poscar => Box::new(std::iter::once(poscar::read(path))),
+        Format::Cif => Box::new(std::iter::once(cif::read(path))),
+    })
+}
+
+/// All frames of a file.
+///
+/// # Errors
+/// The first error of any frame, or a file without frames.
+pub fn read_all(path: &Path, options: &ReadOptions) -> Result<Vec<Frame>, IoError> {
+    let frames: Vec<Frame> = open(path, options)?.collect::<Result<_, _>>()?;
+    if frames.is_empty() { Err(no_frames(path)) } else { Ok(frames) }
+}
+
+/// The first frame of a file.
+///
+/// # Errors
+/// As [`open`], or a file without frames.
+pub fn read_first(path: &Path, options: &ReadOptions) -> Result<Frame, IoError> {
+    open(path, options)?.next().unwrap_or_else(|| Err(no_frames(path)))
+}
+
+/// The last frame of a file; all frames are read.
+///
+/// # Errors
+/// As [`read_all`].
+pub fn read_last(path: &Path, options: &ReadOptions) -> Result<Frame, IoError> {
+    let mut last = None;
+    for frame in open(path, options)? {
+        last = Some(frame?);
+    }
+    last.ok_or_else(|| no_frames(path))
+}
+
+fn no_frames(path: &Path) -> IoError {
+    IoError::invalid(path, "the file holds no frame", None)
+}
+
+/// Starts a file; frames are on disk under its name only after [`FrameSink::finish`].
+///
+/// # Errors
+/// A format that is unknown or not written, a file that exists, a folder that cannot be written.
+pub fn create(path: &Path, options: &CreateOptions) -> Result<Box<dyn FrameSink>, IoError> {
+    let format = match options.format.or_else(|| Format::of_name(path)) {
+        Some(format) => format,
+        None => {
+            return Err(IoError::invalid(
+                path,
+                "the format cannot be told from the name",
+                Some(&known()),
+            ));
+        }
+    };
+    if format == Format::DeepmdNpy {
+        return Ok(Box::new(deepmd_npy::Writer::create(path, options.overwrite)?));
+    }
+    if !format.writes() {
+        return Err(IoError::invalid(
+            path,
+            format!("{} files are only read", format.name()),
+            Some("write extxyz or poscar instead"),
+        ));
+    }
+    let output = Output::create(path, options.overwrite)?;
+    Ok(Box::new(TextSink { output, format, frames: 0, first: None }))
+}
+
+/// Writes frames of a text format.
+struct TextSink {
+    output: Output,
+    format: Format,
+    frames: usize,
+    /// The first frame, for formats whose header describes all frames.
+    first: Option<Frame>,
+}
+
+impl FrameSink for TextSink {
+    fn write(&mut self, frame: &Frame) -> Result<(), IoError> {
+        let path = self.output.path().to_owned();
+        if self.frames > 0 && !self.format.is_trajectory() {
+            return Err(IoError::invalid(
+                &path,
+                format!("{} files hold one frame; this is the second", self.format.name()),
+                Some("choose a trajectory format such as extxyz, or convert one frame"),
+            ));
+        }
+        match self.format {
+            Format::ExtXyz => {
+                extxyz::write_frame(&mut self.output, frame).map_err(IoError::os(&path, "write"))?
+            }
+            Format::LammpsDump => lammps_dump::write_frame(&mut self.output, frame, &path)?,
+            Format::LammpsData => lammps_data::write(&mut self.output, frame, &path)?,
+            Format::Poscar => poscar::write(&mut self.output, frame, &path)?,
+            Format::Xdatcar => {
+                xdatcar::write_frame(
+                    &mut self.output,
+                    frame,
+                    self.first.as_ref(),
+                    self.frames,
+                    &path,
+                )?;
+                if self.first.is_none() {
+                    self.first = Some(frame.clone());
+                }
+            }
+            Format::Cif | Format::DeepmdNpy => unreachable!("create sends these elsewhere"),
+        }
+        self.frames += 1;
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<(), IoError> {
+        if self.frames == 0 {
+            return Err(IoError::invalid(self.output.path(), "no frame was written", None));
+        }
+        self.output.finish()
+    }
+}

@@ -1,0 +1,10 @@
+//! Dynamics against theory, against LAMMPS, and against itself after a restart.
+
+mod barostat;
+mod lammps;
+mod nve;
+mod potentials;
+mod restart;
+mod stops;
+mod systems;
+mod thermostat;
