@@ -59,8 +59,6 @@ impl Lines {
         Ok(Some(self.buffer.trim_end_matches(['\n', '\r'])))
     }
 
-    /// Makes the next call to [`Lines::next`] return the present line again.
-
     /// The next line; an end of file is an error in the middle of `what`.
     pub(crate) fn required(&mut self, what: &str) -> Result<&str, IoError> {
         let (path, number) = (self.path.clone(), self.number);

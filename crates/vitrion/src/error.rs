@@ -1,0 +1,110 @@
+//! What can go wrong, sorted by whose turn it is: the user's (exit code 1) or the run's (2).
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// A line of a file the user wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The file.
+    pub path: PathBuf,
+    /// From 1.
+    pub line: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.path.display(), self.line)
+    }
+}
+
+/// Input that cannot be used as it is. The file, line, table and key are named where there is one.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InputError {
+    /// The operating system refused.
+    #[error("{}: cannot {doing}: {source}", path.display())]
+    Os {
+        path: PathBuf,
+        /// "read", "create"
+        doing: &'static str,
+        #[source]
+        source: std::io::Error,
+    },
+    /// Not TOML.
+    #[error("{place}: not valid TOML: {message}")]
+    Syntax { place: Place, message: String },
+    /// A key nobody reads.
+    #[error("{place}: unknown key `{key}` {table}{}", suggestion(nearest, known))]
+    UnknownKey {
+        place: Place,
+        key: String,
+        /// For example "in [[stage]] 1 (\"melt\")".
+        table: String,
+        nearest: Option<String>,
+        known: Vec<String>,
+    },
+    /// A key that must be there.
+    #[error("{place}: `{key}` is missing {table}; for example {example}")]
+    MissingKey { place: Place, key: String, table: String, example: String },
+    /// A value of the wrong type, unit or size.
+    #[error("{place}: `{key}` {table}: {message}")]
+    Value { place: Place, key: String, table: String, message: String },
+    /// A command line that makes no sense although each option does.
+    #[error("{0}")]
+    Usage(String),
+    /// A file that must not be replaced.
+    #[error("{} exists; choose another name or say --overwrite", path.display())]
+    Exists { path: PathBuf },
+    /// A results folder that was made from another plan.
+    #[error(
+        "{} is the results folder of another run; these lines of plan.toml differ:{}\n\
+         choose another folder with --out",
+        path.display(), listed(differences)
+    )]
+    OtherRun { path: PathBuf, differences: Vec<String> },
+    /// A folder with something else in it.
+    #[error(
+        "{} is not empty and is not a results folder (it has no plan.toml; it holds {found}); \
+         choose another folder with --out", path.display()
+    )]
+    NotAResultsFolder { path: PathBuf, found: String },
+    /// Another process works there.
+    #[error(
+        "{} is in use by another vitrion process (its lock file {} is held); wait for it or choose \
+         another folder", path.display(), lock.display()
+    )]
+    Locked { path: PathBuf, lock: PathBuf },
+    /// A file could not be read.
+    #[error(transparent)]
+    Io(#[from] vitrion_core::io::IoError),
+}
+
+impl InputError {
+    /// For `map_err`: the operating system refused something about `path`.
+    pub(crate) fn os(path: &Path, doing: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| InputError::Os { path, doing, source }
+    }
+}
+
+fn suggestion(nearest: &Option<String>, known: &[String]) -> String {
+    match nearest {
+        Some(key) => format!(", did you mean `{key}`?"),
+        None => format!("; known keys: {}", known.join(", ")),
+    }
+}
+
+fn listed(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("\n  {line}")).collect()
+}
+
+/// The known word closest to what was written, if any is close.
+pub(crate) fn nearest<'a>(found: &str, known: &[&'a str]) -> Option<&'a str> {
+    known
+        .iter()
+        .map(|word| (strsim::jaro_winkler(found, word), *word))
+        .filter(|(similarity, _)| *similarity > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, word)| word)
+}
