@@ -9,6 +9,7 @@ mod estimate;
 mod resolve;
 
 pub use analyses::{AnalysisPlan, Dynamics};
+pub(crate) use estimate::share_threads;
 pub use estimate::{Estimate, RunEstimate};
 
 use crate::error::InputError;

@@ -40,7 +40,7 @@ pub(super) fn plan(run: &RunFile, inputs: &Inputs) -> Result<Plan, InputError> {
     let mut systems: Vec<SystemPlan> = Vec::new();
     let mut structures = Vec::new();
     for (number, (table, loaded)) in run.systems.iter().zip(&inputs.structures).enumerate() {
-        let at = At { run, title: system_title(run, number), line: table.line };
+        let at = At { run, title: run.system_title(number), line: table.line };
         let (system, structure) = system(&at, &table.value, loaded, inputs)?;
         if systems.iter().any(|other| other.name == system.name) {
             let line = table.value.name.as_ref().map(|name| name.line);
@@ -100,15 +100,6 @@ fn potential(run: &RunFile, loaded: &LoadedPotential) -> PotentialPlan {
         }
         (PotentialTable::Model { .. }, _) => unreachable!("a model is loaded as a Deep Potential"),
     }
-}
-
-fn system_title(run: &RunFile, number: usize) -> String {
-    if run.systems.len() == 1 {
-        return "in [system]".to_owned();
-    }
-    let name = run.systems[number].value.name.as_ref();
-    let name = name.map_or(String::new(), |name| format!(" (\"{}\")", name.value));
-    format!("in [[system]] {}{name}", number + 1)
 }
 
 fn system(
