@@ -1,1 +1,9 @@
-//! Statistics of correlated series: block averages, fits, resampling.
+//! Statistics of correlated series, quantiles, and straight-line fits.
+
+pub mod correlated;
+pub mod fit;
+pub mod quantiles;
+
+pub use correlated::{CorrelatedMean, correlated_mean};
+pub use fit::{LineFit, generalised_line_fit, weighted_line_fit};
+pub use quantiles::{normal_quantile, student_t_quantile};

@@ -1,5 +1,6 @@
 //! The command line: one file per command. Results go to stdout, all else to stderr.
 
+mod analyze;
 mod check;
 mod convert;
 mod eval;
@@ -7,6 +8,7 @@ mod info;
 mod output;
 mod predict;
 mod progress;
+mod report;
 mod run;
 
 use clap::{Args, Parser, Subcommand};
@@ -38,10 +40,12 @@ enum Command {
     Run(run::RunArguments),
     Md(run::MdArguments),
     Check(check::Arguments),
+    Analyze(analyze::Arguments),
     Predict(predict::Arguments),
     Eval(eval::Arguments),
     Convert(convert::Arguments),
     Info(info::Arguments),
+    Report(report::Arguments),
 }
 
 /// What all commands share.
@@ -129,10 +133,12 @@ fn dispatch(cli: Cli) -> Result<(), Error> {
         Command::Run(arguments) => run::run(&arguments, &common),
         Command::Md(arguments) => run::md(&arguments, &common),
         Command::Check(arguments) => check::check(&arguments, &common),
+        Command::Analyze(arguments) => analyze::analyze(&arguments),
         Command::Predict(arguments) => predict::predict(&arguments, &common),
         Command::Eval(arguments) => eval::eval(&arguments, &common),
         Command::Convert(arguments) => convert::convert(&arguments),
         Command::Info(arguments) => info::info(&arguments),
+        Command::Report(arguments) => report::report(&arguments),
     }
 }
 

@@ -1,6 +1,8 @@
 //! What can go wrong, sorted by whose turn it is: the user's (exit code 1) or the run's (2).
 
+use crate::report::ReportError;
 use crate::results::ResultsError;
+use vitrion_analysis::AnalysisError;
 use vitrion_core::PotentialError;
 use vitrion_core::io::IoError;
 use vitrion_md::MdError;
@@ -30,6 +32,18 @@ pub enum Error {
         #[source]
         source: MdError,
     },
+    /// An analysis could not be done.
+    #[error("{run}, analysis \"{analysis}\": {source}")]
+    Analysis {
+        /// The run, or the system of an analysis over the sweep.
+        run: String,
+        analysis: String,
+        #[source]
+        source: AnalysisError,
+    },
+    /// The report could not be written.
+    #[error(transparent)]
+    Report(#[from] ReportError),
     /// The potential failed on a structure.
     #[error("{what}: {source}")]
     Potential {
@@ -52,7 +66,8 @@ impl Error {
     /// 1: the user's turn; 2: the run failed or was stopped.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Error::Input(_) => 1,
+            Error::Input(_)
+            | Error::Report(ReportError::NoManifest { .. } | ReportError::Manifest { .. }) => 1,
             _ => 2,
         }
     }

@@ -4,6 +4,7 @@ pub mod error;
 pub mod inputs;
 pub mod pipeline;
 pub mod plan;
+pub mod report;
 pub mod results;
 pub mod run_file;
 

@@ -3,14 +3,17 @@
 //! Runs go side by side, each through its stages in order, then through its analyses; analyses
 //! over the sweep and the report come last. Whatever is finished on disk is not done again.
 
+mod analyses;
 mod ledger;
 mod machine;
 
 use crate::error::Error;
 use crate::inputs::Inputs;
 use crate::plan::{Plan, RunPlan, share_threads};
+use crate::report::write_report;
 use crate::results::{Results, read_json};
 use crate::run_file::RunFile;
+use analyses::Coefficients;
 use ledger::Ledger;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -61,36 +64,51 @@ pub fn carry_out(
     options: &Options<'_>,
 ) -> Result<(), Error> {
     let ledger = Ledger::begin(run_file, inputs, plan, results, options.threads)?;
-    let outcome = dynamics(inputs, plan, &ledger, options);
+    let outcome = all_runs(inputs, plan, &ledger, options).and_then(|coefficients| {
+        if options.dynamics_only {
+            return Ok(());
+        }
+        analyses::of_sweep(plan, &coefficients, &ledger)
+    });
     ledger.end(&outcome)?;
-    outcome
+    outcome?;
+    if !options.dynamics_only {
+        write_report(results.root())?;
+    }
+    Ok(())
 }
 
-/// All stages of all runs.
-fn dynamics(
+/// All stages and analyses of all runs; diffusion coefficients in the order of the runs.
+fn all_runs(
     inputs: &Inputs,
     plan: &Plan,
     ledger: &Ledger<'_>,
     options: &Options<'_>,
-) -> Result<(), Error> {
+) -> Result<Vec<Coefficients>, Error> {
     let structures = plan.structures(inputs);
     let (concurrent, threads) = share_threads(plan.runs.len(), options.threads);
     let next = AtomicUsize::new(0);
     let failure: Mutex<Option<Error>> = Mutex::new(None);
+    let coefficients: Mutex<Vec<Coefficients>> = Mutex::new(vec![Vec::new(); plan.runs.len()]);
     let worker = || {
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(run) = plan.runs.get(index) else { return };
             let structure = &structures[plan.system_of(run)];
             let work = Work { inputs, plan, ledger, options, index, run, threads };
-            if let Err(error) = work.all_stages(structure) {
-                let mut first = failure.lock().unwrap_or_else(PoisonError::into_inner);
-                // an interruption caused by another run's failure is not the cause
-                if first.is_none() {
-                    *first = Some(error);
+            match work.carry_out(structure) {
+                Ok(found) => {
+                    coefficients.lock().unwrap_or_else(PoisonError::into_inner)[index] = found;
                 }
-                options.stop.store(true, Ordering::Relaxed);
-                return;
+                Err(error) => {
+                    let mut first = failure.lock().unwrap_or_else(PoisonError::into_inner);
+                    // an interruption caused by another run's failure is not the cause
+                    if first.is_none() {
+                        *first = Some(error);
+                    }
+                    options.stop.store(true, Ordering::Relaxed);
+                    return;
+                }
             }
         }
     };
@@ -101,7 +119,7 @@ fn dynamics(
     });
     match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
         Some(error) => Err(error),
-        None => Ok(()),
+        None => Ok(coefficients.into_inner().unwrap_or_else(PoisonError::into_inner)),
     }
 }
 
@@ -117,6 +135,17 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
+    fn carry_out(&self, structure: &Structure) -> Result<Coefficients, Error> {
+        self.all_stages(structure)?;
+        let found = if self.options.dynamics_only {
+            Vec::new()
+        } else {
+            analyses::of_run(self.plan, self.run, self.index, self.ledger)?
+        };
+        self.tell(Event::RunDone { run: self.index, id: &self.run.id });
+        Ok(found)
+    }
+
     fn all_stages(&self, structure: &Structure) -> Result<(), Error> {
         let stages = &self.plan.stages;
         let done = (0..stages.len()).take_while(|stage| self.done_file(*stage).exists()).count();
@@ -128,7 +157,6 @@ impl Work<'_> {
         if done < stages.len() {
             self.remaining_stages(structure, done)?;
         }
-        self.tell(Event::RunDone { run: self.index, id: &self.run.id });
         Ok(())
     }
 

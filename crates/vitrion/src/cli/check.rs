@@ -50,7 +50,7 @@ fn described(plan: &Plan, estimate: &Estimate) -> String {
             system.formula.clone(),
             system.atoms.to_string(),
             format!("{:.4}", system.density_g_per_cm3),
-            format!("{:.3}", system.closest_pair_a),
+            system.closest_pair_a.map_or("> 4".to_owned(), |distance| format!("{distance:.3}")),
         ]);
     }
     let mut runs = vec![words(&["run", "atoms", "steps", "neighbours", "µs/atom/step", "time"])];

@@ -78,19 +78,20 @@ pub fn fingerprint(path: &Path) -> Result<String, InputError> {
 }
 
 fn potential(run: &RunFile) -> Result<LoadedPotential, InputError> {
-    let refuse = |key: &str, message: String| InputError::Value {
-        place: run.place(run.potential.line),
+    let refuse_at = |line: usize, key: &str, message: String| InputError::Value {
+        place: run.place(line),
         key: key.to_owned(),
         table: "in [potential]".to_owned(),
         message,
     };
+    let refuse = |key: &str, message: String| refuse_at(run.potential.line, key, message);
     let table = |symbols: &[String]| {
         SpeciesTable::new(symbols).map_err(|error| refuse("species", error.to_string()))
     };
     Ok(match &run.potential.value {
         PotentialTable::Model { model: name, precision } => {
-            let (model, blake3) =
-                model(name, &run.resolve(name)).map_err(|message| refuse("model", message))?;
+            let (model, blake3) = model(&name.value, &run.resolve(&name.value))
+                .map_err(|message| refuse_at(name.line, "model", message))?;
             let precision = precision.unwrap_or(PRECISION);
             LoadedPotential::Deep { model: Box::new(model), blake3, precision }
         }

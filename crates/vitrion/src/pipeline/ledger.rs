@@ -114,6 +114,21 @@ impl<'a> Ledger<'a> {
         self.save(&mut manifest)
     }
 
+    /// Notes the result file of an analysis of a run.
+    pub(super) fn run_analysis(&self, run: usize, file: String) -> Result<(), ResultsError> {
+        let mut manifest = self.lock();
+        let (system, place) = self.places[run];
+        manifest.systems[system].runs[place].analyses.push(file);
+        self.save(&mut manifest)
+    }
+
+    /// Notes the result file of an analysis over the sweep of a system.
+    pub(super) fn system_analysis(&self, system: usize, file: String) -> Result<(), ResultsError> {
+        let mut manifest = self.lock();
+        manifest.systems[system].analyses.push(file);
+        self.save(&mut manifest)
+    }
+
     /// Folder of a stage, relative to the results folder.
     pub(super) fn stage_folder(&self, run: usize, stage: usize) -> String {
         let (system, place) = self.places[run];

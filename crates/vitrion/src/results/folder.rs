@@ -189,11 +189,15 @@ fn differences(present: &str, wanted: &str) -> Vec<String> {
     const MOST: usize = 8;
     let (present, wanted): (Vec<&str>, Vec<&str>) =
         (present.lines().collect(), wanted.lines().collect());
-    let missing = |from: &[&str], of: &[&str], mark: &str| -> Vec<String> {
-        from.iter().filter(|line| !of.contains(line)).map(|line| format!("{mark} {line}")).collect()
-    };
-    let mut lines = missing(&present, &wanted, "there:");
-    lines.extend(missing(&wanted, &present, "wanted:"));
+    let mut lines = Vec::new();
+    if present.len() == wanted.len() {
+        for (there, here) in present.iter().zip(&wanted).filter(|(there, here)| there != here) {
+            lines.push(format!("there: {there}, here: {here}"));
+        }
+    } else {
+        lines.extend(only_in(&present, &wanted).map(|line| format!("only there: {line}")));
+        lines.extend(only_in(&wanted, &present).map(|line| format!("only here: {line}")));
+    }
     if lines.is_empty() {
         lines.push("the order of the lines".to_owned());
     }
@@ -203,6 +207,10 @@ fn differences(present: &str, wanted: &str) -> Vec<String> {
         lines.push(format!("and {more} more"));
     }
     lines
+}
+
+fn only_in<'a>(lines: &'a [&str], other: &'a [&str]) -> impl Iterator<Item = &'a str> {
+    lines.iter().filter(|line| !other.contains(line)).copied()
 }
 
 /// The present time, RFC 3339 in UTC, for example "2026-02-28T23:59:59Z".
@@ -261,9 +269,8 @@ mod tests {
 
     #[test]
     fn differing_lines_are_named() {
-        assert_eq!(
-            differences("a = 1\nb = 2\n", "a = 1\nb = 3\n"),
-            ["there: b = 2", "wanted: b = 3"]
-        );
+        let lines = differences("a = 1\nb = 2\n", "a = 1\nb = 3\n");
+        assert_eq!(lines, ["there: b = 2, here: b = 3"]);
+        assert_eq!(differences("a = 1\nb = 2\n", "a = 1\n"), ["only there: b = 2"]);
     }
 }

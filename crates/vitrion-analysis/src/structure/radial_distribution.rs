@@ -1,0 +1,318 @@
+//! Partial radial distribution functions and running coordination numbers.
+//!
+//! `g_ij(r) = ⟨ n_ij(r, r + Δr) / (N_i ρ_j V_shell) ⟩` with `V_shell = 4π/3 (r₂³ − r₁³)` and
+//! `ρ_j = N_j / V` of each frame (so that changing volumes are right), averaged over frames; for
+//! `i = j` each pair counts from both ends. `n_ij(r)` is the mean number of `j` within `r` of an
+//! `i`, from cumulative counts (paper, eqs. 1 and 2). Images are explicit: `r_max` may exceed half
+//! the cell.
+//!
+//! Errors are those of the mean over up to 32 blocks of consecutive frames.
+
+use crate::error::AnalysisError;
+use std::sync::Arc;
+use vitrion_core::math;
+use vitrion_core::neighbors::VerletList;
+use vitrion_core::observables::{Axis, Curve, Estimate, Observables, Uncertainty};
+use vitrion_core::{Frame, SpeciesId, SpeciesTable};
+
+/// Blocks are merged in pairs when there are more than this.
+const BLOCKS: usize = 32;
+
+/// Streaming accumulator of all partial g(r).
+pub struct RadialDistribution {
+    table: Arc<SpeciesTable>,
+    r_max: f64,
+    dr: f64,
+    bins: usize,
+    counts: Vec<usize>,
+    list: VerletList,
+    frames: usize,
+    /// Finished blocks, each the mean over `per_block` frames: first `V n_ij / (N_i N_j)`, then
+    /// `n_ij / N_i`, both `[pair][bin]`.
+    blocks: Vec<Vec<f64>>,
+    per_block: usize,
+    open: Vec<f64>,
+    in_open: usize,
+}
+
+impl RadialDistribution {
+    /// Distances up to `r_max` [Å] in bins of about `dr` [Å] (adjusted so that they fit exactly).
+    ///
+    /// # Errors
+    /// `r_max` or `dr` not positive, or `dr` above `r_max`.
+    pub fn new(table: Arc<SpeciesTable>, r_max: f64, dr: f64) -> Result<Self, AnalysisError> {
+        if !(r_max.is_finite() && r_max > 0.0) {
+            return Err(AnalysisError::Parameter {
+                name: "r_max",
+                found: format!("{r_max} Å"),
+                expected: "a positive distance".into(),
+            });
+        }
+        if !(dr.is_finite() && dr > 0.0 && dr <= r_max) {
+            return Err(AnalysisError::Parameter {
+                name: "dr",
+                found: format!("{dr} Å"),
+                expected: format!("a distance above 0 and up to r_max = {r_max} Å"),
+            });
+        }
+        let bins = (r_max / dr).round() as usize;
+        let n = table.len();
+        Ok(RadialDistribution {
+            dr: r_max / bins as f64,
+            bins,
+            r_max,
+            list: VerletList::new(r_max, 0.5),
+            counts: Vec::new(),
+            frames: 0,
+            blocks: Vec::new(),
+            per_block: 1,
+            open: vec![0.0; 2 * n * n * bins],
+            in_open: 0,
+            table,
+        })
+    }
+
+    /// Adds a frame.
+    ///
+    /// # Errors
+    /// A frame with other atoms than the first.
+    pub fn add(&mut self, frame: &Frame) -> Result<(), AnalysisError> {
+        let structure = &frame.structure;
+        let counts = structure.counts();
+        if self.frames == 0 {
+            self.counts = counts;
+        } else if counts != self.counts {
+            return Err(AnalysisError::AtomsChanged {
+                frame: self.frames,
+                expected: self.counts.iter().sum(),
+                found: structure.len(),
+            });
+        }
+        let (n, bins) = (self.table.len(), self.bins);
+        let volume = structure.cell.volume();
+        let list = self.list.update(&structure.cell, &structure.positions);
+        for i in 0..structure.len() {
+            let a = structure.species[i].index();
+            for p in list.row(i) {
+                let bin = (math::norm(list.vector[p]) / self.dr) as usize;
+                let b = structure.species[list.index[p] as usize].index();
+                let per_centre = 1.0 / self.counts[a] as f64;
+                let at = (a * n + b) * bins + bin.min(bins - 1);
+                self.open[at] += per_centre * volume / self.counts[b] as f64;
+                self.open[n * n * bins + at] += per_centre;
+            }
+        }
+        self.frames += 1;
+        self.in_open += 1;
+        if self.in_open == self.per_block {
+            self.close_block();
+        }
+        Ok(())
+    }
+
+    fn close_block(&mut self) {
+        let count = self.in_open as f64;
+        let block = self.open.iter().map(|x| x / count).collect();
+        self.blocks.push(block);
+        self.open.fill(0.0);
+        self.in_open = 0;
+        if self.blocks.len() == BLOCKS {
+            self.blocks = self
+                .blocks
+                .chunks_exact(2)
+                .map(|pair| pair[0].iter().zip(&pair[1]).map(|(a, b)| 0.5 * (a + b)).collect())
+                .collect();
+            self.per_block *= 2;
+        }
+    }
+
+    /// All partials with errors, running coordinations, first peaks.
+    ///
+    /// # Errors
+    /// No frame was added.
+    pub fn finish(self) -> Result<Observables, AnalysisError> {
+        if self.frames == 0 {
+            return Err(AnalysisError::TooFewFrames {
+                what: "the radial distribution function",
+                needed: 1,
+                found: 0,
+            });
+        }
+        let mut result = Observables::new(
+            "radial_distribution",
+            "Radial distribution functions",
+            "g_ij(r) = <n_ij(r, r+dr) / (N_i rho_j 4pi/3 (r2^3 - r1^3))>, rho_j = N_j/V of each frame; \
+             n_ij(r) = mean number of j within r of an i",
+        );
+        let parameters = [
+            ("r_max", format!("{} Å", self.r_max)),
+            ("dr", format!("{:.4} Å", self.dr)),
+            ("frames", self.frames.to_string()),
+            ("blocks", self.blocks.len().to_string()),
+        ];
+        for (name, value) in parameters {
+            result.parameters.push((name.into(), value));
+        }
+        let n = self.table.len();
+        for a in 0..n {
+            for b in 0..n {
+                if self.counts[a] == 0 || self.counts[b] == 0 {
+                    continue;
+                }
+                self.pair(a, b, &mut result);
+            }
+        }
+        if self.blocks.len() < 4 {
+            result.caution(
+                "few_blocks",
+                format!(
+                    "only {} blocks of frames: errors of g(r) are not estimated",
+                    self.blocks.len()
+                ),
+                "analyse a longer trajectory",
+            );
+        }
+        Ok(result)
+    }
+
+    fn symbol(&self, index: usize) -> &str {
+        self.table.symbol(SpeciesId(u8::try_from(index).expect("at most 255 species")))
+    }
+
+    fn pair(&self, a: usize, b: usize, result: &mut Observables) {
+        let (n, bins) = (self.table.len(), self.bins);
+        let (symbol_a, symbol_b) = (self.symbol(a), self.symbol(b));
+        let shell = |k: usize| {
+            let (r1, r2) = (k as f64 * self.dr, (k + 1) as f64 * self.dr);
+            4.0 / 3.0 * std::f64::consts::PI * (r2.powi(3) - r1.powi(3))
+        };
+        let row = |block: &Vec<f64>| -> Vec<f64> {
+            block[(a * n + b) * bins..(a * n + b + 1) * bins].to_vec()
+        };
+        let blocks: Vec<Vec<f64>> = self.blocks.iter().map(row).collect();
+        let mean_error = |value: &dyn Fn(&Vec<f64>, usize) -> f64| -> (Vec<f64>, Vec<f64>) {
+            let count = blocks.len() as f64;
+            let mut means = Vec::with_capacity(bins);
+            let mut errors = Vec::new();
+            for k in 0..bins {
+                let values: Vec<f64> = blocks.iter().map(|block| value(block, k)).collect();
+                let mean = values.iter().sum::<f64>() / count;
+                means.push(mean);
+                if blocks.len() >= 4 {
+                    let spread: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
+                    errors.push((spread / (count * (count - 1.0))).sqrt());
+                }
+            }
+            (means, errors)
+        };
+        let centres: Vec<f64> = (0..bins).map(|k| (k as f64 + 0.5) * self.dr).collect();
+        let edges: Vec<f64> = (0..bins).map(|k| (k + 1) as f64 * self.dr).collect();
+        let axis = |label: &str, unit: &str| Axis { label: label.into(), unit: unit.into() };
+        let (g, g_error) = mean_error(&|block, k| block[k] / shell(k));
+        let offset = n * n * bins;
+        let cumulative: Vec<Vec<f64>> = self
+            .blocks
+            .iter()
+            .map(|block| {
+                let row = &block[offset + (a * n + b) * bins..offset + (a * n + b + 1) * bins];
+                row.iter()
+                    .scan(0.0, |sum, x| {
+                        *sum += x;
+                        Some(*sum)
+                    })
+                    .collect()
+            })
+            .collect();
+        let coordination = |k: usize| -> (f64, f64) {
+            let count = cumulative.len() as f64;
+            let mean = cumulative.iter().map(|c| c[k]).sum::<f64>() / count;
+            let spread: f64 = cumulative.iter().map(|c| (c[k] - mean).powi(2)).sum();
+            (mean, (spread / (count * (count - 1.0).max(1.0))).sqrt())
+        };
+        let running: Vec<f64> = (0..bins).map(|k| coordination(k).0).collect();
+        if a <= b {
+            if let Some((peak, minimum)) = first_peak(&g) {
+                self.peak_estimates(a, b, &g, peak, minimum, coordination(minimum), result);
+            }
+            result.curves.push(Curve {
+                name: format!("g_{symbol_a}_{symbol_b}"),
+                label: format!("{symbol_a}–{symbol_b}"),
+                x_axis: axis("r", "Å"),
+                y_axis: axis("g(r)", ""),
+                x: centres,
+                y: g,
+                y_error: g_error,
+            });
+        }
+        result.curves.push(Curve {
+            name: format!("n_{symbol_a}_{symbol_b}"),
+            label: format!("{symbol_b} around {symbol_a}"),
+            x_axis: axis("r", "Å"),
+            y_axis: axis("running coordination", ""),
+            x: edges,
+            y: running,
+            y_error: Vec::new(),
+        });
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn peak_estimates(
+        &self,
+        a: usize,
+        b: usize,
+        g: &[f64],
+        peak: usize,
+        minimum: usize,
+        (number, error): (f64, f64),
+        result: &mut Observables,
+    ) {
+        let (symbol_a, symbol_b) = (self.symbol(a), self.symbol(b));
+        // parabola through the highest bin and its neighbours
+        let (left, top, right) = (g[peak - 1], g[peak], g[peak + 1]);
+        let bend = left - 2.0 * top + right;
+        let offset = if bend.abs() > 1e-12 { 0.5 * (left - right) / bend } else { 0.0 };
+        let enough = self.blocks.len() >= 4;
+        result.estimates.push(Estimate {
+            name: format!("first_peak_{symbol_a}_{symbol_b}_a"),
+            label: format!("first peak of g({symbol_a}–{symbol_b})"),
+            value: (peak as f64 + 0.5 + offset) * self.dr,
+            uncertainty: Uncertainty::StandardError {
+                value: 0.5 * self.dr,
+                n_eff: self.blocks.len() as f64,
+            },
+            unit: "Å".into(),
+        });
+        result.estimates.push(Estimate {
+            name: format!("coordination_{symbol_a}_{symbol_b}"),
+            label: format!(
+                "{symbol_b} around {symbol_a} within the first minimum, {:.2} Å",
+                (minimum + 1) as f64 * self.dr
+            ),
+            value: number,
+            uncertainty: if enough {
+                Uncertainty::StandardError { value: error, n_eff: self.blocks.len() as f64 }
+            } else {
+                Uncertainty::NotEstimated { why: "fewer than 4 blocks of frames".into() }
+            },
+            unit: String::new(),
+        });
+    }
+}
+
+/// Bins of the first maximum above 1 and of the lowest value between it and 1.7 times its distance,
+/// if there are such.
+fn first_peak(g: &[f64]) -> Option<(usize, usize)> {
+    let bins = g.len();
+    // a maximum must dominate a tenth of its own distance to either side, so that noise is no peak
+    let peak = (1..bins.saturating_sub(1)).find(|&k| {
+        let reach = (k / 10).max(2);
+        let (low, high) = (k.saturating_sub(reach), (k + reach).min(bins - 1));
+        g[k] > 1.0 && g[low..=high].iter().all(|x| *x <= g[k])
+    })?;
+    let end = (peak * 17 / 10).min(bins - 1);
+    let minimum = (peak + 1..=end).min_by(|i, j| g[*i].total_cmp(&g[*j]))?;
+    (g[minimum] < 0.8 * g[peak] && minimum < bins - 1).then_some((peak, minimum))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,93 @@
+use super::*;
+use vitrion_core::neighbors::brute_force;
+use vitrion_core::rng::{self, Stream};
+use vitrion_core::testing::systems;
+use vitrion_core::{Cell, Structure};
+
+fn accumulate(frames: &[Frame], r_max: f64, dr: f64) -> Observables {
+    let mut g = RadialDistribution::new(frames[0].structure.table.clone(), r_max, dr)
+        .expect("good parameters");
+    for frame in frames {
+        g.add(frame).expect("same atoms");
+    }
+    g.finish().expect("frames were added")
+}
+
+#[test]
+fn an_ideal_gas_has_no_structure_beyond_half_a_triclinic_cell() {
+    let cell = Cell::from_lengths_angles([9.0, 10.0, 8.0], [70.0, 85.0, 100.0]).expect("closes");
+    let mut random = rng::at(2, Stream::Testing, 40, 0);
+    let symbols: Vec<&str> = (0..120).map(|i| if i % 3 == 0 { "S" } else { "Li" }).collect();
+    let frames: Vec<Frame> = (0..64)
+        .map(|_| {
+            let positions = (0..120)
+                .map(|_| cell.to_cartesian(std::array::from_fn(|_| random.uniform())))
+                .collect();
+            Structure::new(cell.clone(), &symbols, positions).expect("elements").into()
+        })
+        .collect();
+    let result = accumulate(&frames, 7.0, 0.5);
+    for (name, ideal) in
+        [("g_S_Li", 1.0), ("g_S_S", 1.0 - 1.0 / 40.0), ("g_Li_Li", 1.0 - 1.0 / 80.0)]
+    {
+        let Some(curve) = result.curve(name).or_else(|| result.curve("g_Li_S")) else {
+            panic!("{name} is missing")
+        };
+        // beyond the first bins, images of the atom itself do not matter: all are farther than 7 Å
+        for k in 4..curve.y.len() {
+            let deviation = (curve.y[k] - ideal).abs() / curve.y_error[k];
+            assert!(deviation < 5.5, "{name} at {}: {}", curve.x[k], curve.y[k]);
+        }
+    }
+}
+
+#[test]
+fn counts_equal_brute_force_in_random_cells() {
+    for seed in 0..10 {
+        let cell = systems::random_cell(seed, 4.0, 8.0);
+        let structure = systems::random_structure(seed, &["Li", "P", "S"], 12, cell, 1.2);
+        let result = accumulate(&[structure.clone().into()], 6.0, 6.0 / 40.0);
+        let pairs = brute_force::pairs(&structure.cell, &structure.positions, 6.0);
+        for (a, b) in [("Li", "S"), ("S", "Li"), ("P", "P")] {
+            let centres = structure.atoms_of(a);
+            let exact = centres
+                .iter()
+                .flat_map(|i| &pairs.pairs[pairs.offsets[*i]..pairs.offsets[i + 1]])
+                .filter(|pair| structure.symbol(pair.j as usize) == b)
+                .count() as f64
+                / centres.len() as f64;
+            let curve = result.curve(&format!("n_{a}_{b}")).expect("both directions exist");
+            let last = curve.y.last().expect("bins");
+            assert!((last - exact).abs() < 1e-9, "seed {seed} {a}-{b}: {last} is not {exact}");
+        }
+    }
+}
+
+#[test]
+fn coordination_shells_of_fcc() {
+    let cell = Cell::orthorhombic([4.0; 3]).expect("a box");
+    let sites = vec![[0.0; 3], [0.0, 2.0, 2.0], [2.0, 0.0, 2.0], [2.0, 2.0, 0.0]];
+    let structure = Structure::new(cell, &["Ar"; 4], sites).expect("elements");
+    let result = accumulate(&[structure.into()], 6.0, 0.05);
+    let running = result.curve("n_Ar_Ar").expect("one species");
+    // shells at a/√2, a, a√(3/2), a√2 hold 12, 6, 24, 12 atoms
+    for (r, count) in [(2.9, 12.0), (4.2, 18.0), (5.0, 42.0), (5.8, 54.0)] {
+        let k = running.x.iter().position(|x| *x >= r).expect("in range");
+        assert!((running.y[k] - count).abs() < 1e-9, "{} within {r}", running.y[k]);
+    }
+}
+
+#[test]
+fn bad_parameters_and_changing_atoms_are_refused() {
+    let cell = Cell::orthorhombic([5.0; 3]).expect("a box");
+    let structure = Structure::new(cell.clone(), &["Li"; 2], vec![[0.0; 3], [2.0; 3]]);
+    let structure = structure.expect("elements");
+    let table = structure.table.clone();
+    let error = RadialDistribution::new(table.clone(), -1.0, 0.1).err().expect("negative");
+    assert_eq!(error.to_string(), "r_max is -1 Å; expected a positive distance");
+    let mut g = RadialDistribution::new(table, 5.0, 0.1).expect("good");
+    g.add(&structure.into()).expect("first");
+    let other = Structure::new(cell, &["Li"; 3], vec![[0.0; 3]; 3]).expect("elements");
+    let error = g.add(&other.into()).expect_err("three atoms");
+    assert_eq!(error, AnalysisError::AtomsChanged { frame: 1, expected: 2, found: 3 });
+}

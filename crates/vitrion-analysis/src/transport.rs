@@ -1,0 +1,11 @@
+//! Transport: displacements, diffusion, conductivity, extrapolation in temperature.
+
+mod arrhenius;
+mod diffusion;
+mod displacements;
+mod msd;
+
+pub use arrhenius::{ArrheniusPoint, ArrheniusSettings, arrhenius};
+pub use diffusion::{Diffusion, DiffusionSettings, diffusion};
+pub use displacements::{DisplacementSettings, Displacements};
+pub use msd::mean_squared_displacement;
