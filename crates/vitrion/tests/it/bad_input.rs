@@ -34,7 +34,7 @@ fn bad_command_lines_are_refused_with_exit_code_1() {
         (&["check", "run.toml", "--jsn"], "unexpected argument '--jsn'"),
         (&["check", "run.toml", "--threads", "0"], "--threads must be at least 1"),
         (&["check", "no.toml"], "no.toml: cannot read: No such file"),
-        (&["run", "argon.extxyz"], "argon.extxyz:2: not valid TOML"),
+        (&["run", "argon.extxyz"], "argon.extxyz:1: not valid TOML"),
         (&["run", "run.toml", "--out", "/proc/none"], "/proc/none: cannot create"),
         (&["info", "none.extxyz"], "none.extxyz: cannot open"),
         (&["info", "run.toml"], "the format cannot be told from the name"),
