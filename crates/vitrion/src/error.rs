@@ -1,7 +1,77 @@
 //! What can go wrong, sorted by whose turn it is: the user's (exit code 1) or the run's (2).
 
+use crate::report::ReportError;
+use crate::results::ResultsError;
+use vitrion_analysis::AnalysisError;
+use vitrion_core::PotentialError;
+use vitrion_core::io::IoError;
+use vitrion_md::MdError;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
+
+/// Why a command did not finish.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Input that must be changed first.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// A stage of dynamics stopped.
+    #[error("run {run}, stage \"{stage}\": {source}")]
+    Stage {
+        run: String,
+        stage: String,
+        #[source]
+        source: MdError,
+    },
+    /// Velocities could not be drawn.
+    #[error("run {run}: {source}")]
+    Start {
+        run: String,
+        #[source]
+        source: MdError,
+    },
+    /// An analysis could not be done.
+    #[error("{run}, analysis \"{analysis}\": {source}")]
+    Analysis {
+        /// The run, or the system of an analysis over the sweep.
+        run: String,
+        analysis: String,
+        #[source]
+        source: AnalysisError,
+    },
+    /// The report could not be written.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// The potential failed on a structure.
+    #[error("{what}: {source}")]
+    Potential {
+        what: String,
+        #[source]
+        source: PotentialError,
+    },
+    /// A result could not be written.
+    #[error(transparent)]
+    Results(#[from] ResultsError),
+    /// A frame could not be written or a trajectory of the run not read.
+    #[error(transparent)]
+    Io(#[from] IoError),
+    /// Stopped by a signal; the checkpoints are written.
+    #[error("stopped on request; every run is checkpointed. To go on: {resume}")]
+    Interrupted { resume: String },
+}
+
+impl Error {
+    /// 1: the user's turn; 2: the run failed or was stopped.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Input(_)
+            | Error::Report(ReportError::NoManifest { .. } | ReportError::Manifest { .. }) => 1,
+            _ => 2,
+        }
+    }
+}
 
 /// A line of a file the user wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,7 +147,7 @@ pub enum InputError {
     Locked { path: PathBuf, lock: PathBuf },
     /// A file could not be read.
     #[error(transparent)]
-    Io(#[from] vitrion_core::io::IoError),
+    Io(#[from] IoError),
 }
 
 impl InputError {

@@ -1,5 +1,9 @@
 //! What a run file points to, read: the potential and the structures as the files hold them.
 
+mod load;
+
+pub use load::{fingerprint, model};
+
 use crate::results::PotentialCard;
 use crate::run_file::Precision;
 use vitrion_core::{Potential, SpeciesTable, Structure};

@@ -2,6 +2,7 @@
 
 pub mod error;
 pub mod inputs;
+pub mod pipeline;
 pub mod plan;
 pub mod report;
 pub mod results;

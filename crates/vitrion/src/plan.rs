@@ -9,6 +9,7 @@ mod estimate;
 mod resolve;
 
 pub use analyses::{AnalysisPlan, Dynamics};
+pub(crate) use estimate::share_threads;
 pub use estimate::{Estimate, RunEstimate};
 
 use crate::error::InputError;
@@ -74,8 +75,9 @@ pub struct SystemPlan {
     pub atoms: usize,
     pub density_g_per_cm3: f64,
     pub cell_a: Matrix3,
-    /// The closest two atoms [Å]; 2 if none are closer than that.
-    pub closest_pair_a: f64,
+    /// Distance of the closest two atoms [Å]; absent if none are within 4 Å.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closest_pair_a: Option<f64>,
 }
 
 /// A target over the time of a stage.

@@ -119,6 +119,16 @@ impl RunFile {
         Place { path: self.path.clone(), line }
     }
 
+    /// How messages call a system table.
+    pub(crate) fn system_title(&self, number: usize) -> String {
+        if self.systems.len() == 1 {
+            return "in [system]".to_owned();
+        }
+        let name = self.systems[number].value.name.as_ref();
+        let name = name.map_or(String::new(), |name| format!(" (\"{}\")", name.value));
+        format!("in [[system]] {}{name}", number + 1)
+    }
+
     /// A path written in this file, relative to its folder.
     pub fn resolve(&self, written: &str) -> PathBuf {
         self.path.parent().unwrap_or(Path::new("")).join(written)

@@ -14,12 +14,12 @@ pub(crate) struct Lines {
 
 impl Lines {
     pub(crate) fn open(path: &Path) -> Result<Self, IoError> {
-        Ok(Lines {
-            path: path.to_owned(),
-            reader: compression::open(path)?,
-            buffer: String::new(),
-            number: 0,
-        })
+        Ok(Lines::over(compression::open(path)?, path))
+    }
+
+    /// Lines of anything; `path` is for messages.
+    pub(crate) fn over(reader: Box<dyn BufRead>, path: &Path) -> Self {
+        Lines { path: path.to_owned(), reader, buffer: String::new(), number: 0 }
     }
 
     pub(crate) fn path(&self) -> &Path {

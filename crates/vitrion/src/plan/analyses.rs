@@ -15,6 +15,9 @@ const EXTRAPOLATE: f64 = 300.0;
 /// Temperatures a line with an error needs.
 const FEWEST_TEMPERATURES: usize = 3;
 
+/// Frames that a diffusion coefficient needs.
+const FEWEST_FRAMES: u64 = 30;
+
 /// One analysis with everything it needs; `name` is the stem of its result file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -52,7 +55,7 @@ pub enum AnalysisPlan {
 pub struct Dynamics {
     pub stage: String,
     pub species: String,
-    /// Elements whose centre of mass stands still; empty: no drift is removed.
+    /// Elements whose centre of mass stands still; empty: that of all atoms does.
     pub framework: Vec<String>,
     pub skip_fs: f64,
 }
@@ -168,6 +171,17 @@ impl Context<'_> {
             None => self.others(&species),
         };
         let skip_fs = skip(at, table, stage)?;
+        let every = stage.trajectory_every.expect("a stage with a trajectory was chosen");
+        let skipped = (skip_fs / stage.timestep_fs / every as f64).ceil() as u64;
+        let frames = (stage.steps / every + 1).saturating_sub(skipped);
+        if frames < FEWEST_FRAMES {
+            let message = format!(
+                "stage \"{}\" leaves {frames} frames, at least {FEWEST_FRAMES} are needed: write \
+                 the trajectory more often or make the stage longer",
+                stage.name
+            );
+            return Err(at.refuse(None, "stage", message));
+        }
         Ok(Dynamics { stage: stage.name.clone(), species, framework, skip_fs })
     }
 

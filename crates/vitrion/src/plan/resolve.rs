@@ -32,7 +32,7 @@ const CHECKPOINT_EVERY: u64 = 1000;
 /// Closer atoms are a mistake in the structure [Å]; the shortest bond, H–H, is 0.74 Å.
 const OVERLAP: f64 = 0.5;
 /// How far the closest pair is searched [Å].
-const SEARCH: f64 = 2.0;
+const SEARCH: f64 = 4.0;
 /// Largest change of volume by `density`: more is a slip in the number or the unit.
 const MOST_VOLUME_CHANGE: f64 = 2.0;
 
@@ -40,7 +40,7 @@ pub(super) fn plan(run: &RunFile, inputs: &Inputs) -> Result<Plan, InputError> {
     let mut systems: Vec<SystemPlan> = Vec::new();
     let mut structures = Vec::new();
     for (number, (table, loaded)) in run.systems.iter().zip(&inputs.structures).enumerate() {
-        let at = At { run, title: system_title(run, number), line: table.line };
+        let at = At { run, title: run.system_title(number), line: table.line };
         let (system, structure) = system(&at, &table.value, loaded, inputs)?;
         if systems.iter().any(|other| other.name == system.name) {
             let line = table.value.name.as_ref().map(|name| name.line);
@@ -81,7 +81,7 @@ fn potential(run: &RunFile, loaded: &LoadedPotential) -> PotentialPlan {
     match (&run.potential.value, loaded) {
         (PotentialTable::Model { model, .. }, LoadedPotential::Deep { blake3, precision, .. }) => {
             PotentialPlan::DeepPotential {
-                model: model.clone(),
+                model: model.value.clone(),
                 blake3: blake3.clone(),
                 precision: *precision,
                 species: loaded.species().symbols().to_vec(),
@@ -100,15 +100,6 @@ fn potential(run: &RunFile, loaded: &LoadedPotential) -> PotentialPlan {
         }
         (PotentialTable::Model { .. }, _) => unreachable!("a model is loaded as a Deep Potential"),
     }
-}
-
-fn system_title(run: &RunFile, number: usize) -> String {
-    if run.systems.len() == 1 {
-        return "in [system]".to_owned();
-    }
-    let name = run.systems[number].value.name.as_ref();
-    let name = name.map_or(String::new(), |name| format!(" (\"{}\")", name.value));
-    format!("in [[system]] {}{name}", number + 1)
 }
 
 fn system(
@@ -137,15 +128,17 @@ fn system(
         let message = "a single atom has no temperature; use `repeat` to make a supercell";
         return Err(refuse(message.to_owned()));
     }
-    let closest = closest_pair(&structure.cell, &structure.positions, SEARCH);
+    // atoms are named as the file numbers them
+    let unit = scaled(&loaded.structure, [1; 3], scale);
+    let closest = closest_pair(&unit.cell, &unit.positions, SEARCH);
     if let Some((i, j, distance)) = closest.filter(|(_, _, distance)| *distance < OVERLAP) {
         return Err(refuse(format!(
             "atoms {} ({}) and {} ({}) overlap: {distance:.4} Å apart, at least {OVERLAP} Å is \
              needed",
             i + 1,
-            structure.symbol(i),
+            unit.symbol(i),
             j + 1,
-            structure.symbol(j)
+            unit.symbol(j)
         )));
     }
     let name = match &table.name {
@@ -162,7 +155,7 @@ fn system(
         atoms: structure.len(),
         density_g_per_cm3: structure.density_g_per_cm3(),
         cell_a: *structure.cell.matrix(),
-        closest_pair_a: closest.map_or(SEARCH, |(_, _, distance)| distance),
+        closest_pair_a: closest.map(|(_, _, distance)| distance),
     };
     Ok((plan, structure))
 }

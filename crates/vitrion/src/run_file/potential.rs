@@ -1,7 +1,7 @@
 //! `[potential]`: a model file, a model inside the binary, or an analytic potential.
 
 use super::positive_quantity;
-use super::reader::Table;
+use super::reader::{Located, Table};
 use crate::error::InputError;
 use serde::{Deserialize, Serialize};
 use vitrion_core::units::Kind;
@@ -12,7 +12,7 @@ pub enum PotentialTable {
     /// A Deep Potential.
     Model {
         /// "builtin:li-p-s" or a path.
-        model: String,
+        model: Located<String>,
         /// Arithmetic of the networks.
         precision: Option<Precision>,
     },
@@ -89,7 +89,7 @@ fn read_model(table: &Table<'_>) -> Result<PotentialTable, InputError> {
     table.only(&["model", "precision", "kind"])?;
     let words = [("double", Precision::Double), ("mixed", Precision::Mixed)];
     Ok(PotentialTable::Model {
-        model: table.require("model", "model = \"builtin:li-p-s\"", table.string("model")?)?.value,
+        model: table.require("model", "model = \"builtin:li-p-s\"", table.string("model")?)?,
         precision: table.word("precision", &words)?.map(|word| word.value),
     })
 }
