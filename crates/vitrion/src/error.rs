@@ -23,14 +23,14 @@ pub enum Error {
         run: String,
         stage: String,
         #[source]
-        source: MdError,
+        source: Box<MdError>,
     },
     /// Velocities could not be drawn.
     #[error("run {run}: {source}")]
     Start {
         run: String,
         #[source]
-        source: MdError,
+        source: Box<MdError>,
     },
     /// An analysis could not be done.
     #[error("{run}, analysis \"{analysis}\": {source}")]
@@ -39,7 +39,7 @@ pub enum Error {
         run: String,
         analysis: String,
         #[source]
-        source: AnalysisError,
+        source: Box<AnalysisError>,
     },
     /// The report could not be written.
     #[error(transparent)]
@@ -105,14 +105,14 @@ pub enum InputError {
     #[error("{place}: not valid TOML: {message}")]
     Syntax { place: Place, message: String },
     /// A key nobody reads.
-    #[error("{place}: unknown key `{key}` {table}{}", suggestion(nearest, known))]
+    #[error("{place}: unknown key `{key}` {table}{advice}")]
     UnknownKey {
         place: Place,
         key: String,
         /// For example "in [[stage]] 1 (\"melt\")".
         table: String,
-        nearest: Option<String>,
-        known: Vec<String>,
+        /// The nearest known key, or all of them.
+        advice: String,
     },
     /// A key that must be there.
     #[error("{place}: `{key}` is missing {table}; for example {example}")]
@@ -158,15 +158,8 @@ impl InputError {
     }
 }
 
-fn suggestion(nearest: &Option<String>, known: &[String]) -> String {
-    match nearest {
-        Some(key) => format!(", did you mean `{key}`?"),
-        None => format!("; known keys: {}", known.join(", ")),
-    }
-}
-
 fn listed(lines: &[String]) -> String {
-    lines.iter().map(|line| format!("\n  {line}")).collect()
+    lines.iter().flat_map(|line| ["\n  ", line]).collect()
 }
 
 /// The known word closest to what was written, if any is close.

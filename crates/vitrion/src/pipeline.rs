@@ -183,7 +183,7 @@ impl Work<'_> {
                 |source| Error::Stage {
                     run: self.run.id.clone(),
                     stage: stage.name.clone(),
-                    source,
+                    source: Box::new(source),
                 },
             )?;
             match outcome {
@@ -212,7 +212,7 @@ impl Work<'_> {
         let temperature = first
             .start_temperature(self.run.temperature_k)
             .expect("checked: the first stage has a temperature");
-        let failed = |source| Error::Start { run: self.run.id.clone(), source };
+        let failed = |source| Error::Start { run: self.run.id.clone(), source: Box::new(source) };
         let mut drawn =
             velocities::maxwell_boltzmann(structure, temperature, self.run.seed).map_err(failed)?;
         velocities::rescale(structure, &mut drawn, temperature).map_err(failed)?;

@@ -114,5 +114,11 @@ fn described(manifest: &Manifest, root: &Path) -> String {
             ]);
         }
     }
-    format!("{}\nresults: {}", table(&rows), root.display())
+    let report = root.join("report.html");
+    let end = if report.exists() {
+        format!("report: {}", report.display())
+    } else {
+        format!("results: {}", root.display())
+    };
+    format!("{}\n{end}", table(&rows))
 }

@@ -104,7 +104,11 @@ pub(super) fn of_sweep(
 }
 
 fn failed(run: &str, analysis: &AnalysisPlan, source: AnalysisError) -> Error {
-    Error::Analysis { run: run.to_owned(), analysis: analysis.name().to_owned(), source }
+    Error::Analysis {
+        run: run.to_owned(),
+        analysis: analysis.name().to_owned(),
+        source: Box::new(source),
+    }
 }
 
 /// The constant target of the stage, or else the mean temperature that was measured [K].
@@ -120,7 +124,7 @@ fn temperature(stage: &StagePlan, run: &RunPlan, folder: &Path) -> Result<f64, E
 /// One analysis that frames are told to.
 enum Listener {
     RadialDistribution {
-        accumulator: Option<RadialDistribution>,
+        accumulator: Option<Box<RadialDistribution>>,
         first_time: Option<f64>,
         skip: f64,
         r_max: f64,
@@ -162,11 +166,11 @@ impl Listener {
                 }
                 let accumulator = match accumulator {
                     Some(accumulator) => accumulator,
-                    None => accumulator.insert(RadialDistribution::new(
+                    None => accumulator.insert(Box::new(RadialDistribution::new(
                         frame.structure.table.clone(),
                         *r_max,
                         *dr,
-                    )?),
+                    )?)),
                 };
                 accumulator.add(frame)
             }

@@ -33,7 +33,7 @@ impl<'a> Document<'a> {
 
     fn line(self, offset: usize) -> usize {
         let end = offset.min(self.text.len());
-        self.text.as_bytes()[..end].iter().filter(|byte| **byte == b'\n').count() + 1
+        self.text.as_bytes()[..end].split(|byte| *byte == b'\n').count()
     }
 
     fn place(self, offset: usize) -> Place {
@@ -83,8 +83,10 @@ impl<'a> Table<'a> {
                 place: self.document.place(key.span().start),
                 key: key.get_ref().to_string(),
                 table: self.title.clone(),
-                nearest: nearest(key.get_ref(), known).map(str::to_owned),
-                known: known.iter().map(|key| (*key).to_owned()).collect(),
+                advice: match nearest(key.get_ref(), known) {
+                    Some(near) => format!(", did you mean `{near}`?"),
+                    None => format!("; known keys: {}", known.join(", ")),
+                },
             }),
         }
     }
@@ -242,9 +244,8 @@ impl<'a> Table<'a> {
     /// `[key]` once or `[[key]]` any number of times.
     pub(crate) fn tables(&self, key: &str) -> Result<Vec<Table<'a>>, InputError> {
         let Some(value) = self.entries.get(key) else { return Ok(Vec::new()) };
-        let items = match value.get_ref() {
-            DeValue::Array(items) => items,
-            _ => return Ok(self.table(key, &format!("in [{key}]"))?.into_iter().collect()),
+        let DeValue::Array(items) = value.get_ref() else {
+            return Ok(self.table(key, &format!("in [{key}]"))?.into_iter().collect());
         };
         let mut tables = Vec::with_capacity(items.len());
         for (number, item) in items.iter().enumerate() {

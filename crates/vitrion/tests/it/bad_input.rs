@@ -9,8 +9,9 @@ fn every_bad_run_file_is_refused_with_the_message_in_its_first_line() {
     let folder = data("bad");
     let mut names: Vec<String> = fs::read_dir(&folder)
         .expect("test data is there")
-        .map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned())
-        .filter(|name| name.ends_with(".toml"))
+        .map(|entry| entry.expect("readable").path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "toml"))
+        .map(|path| path.file_name().expect("a file").to_string_lossy().into_owned())
         .collect();
     names.sort();
     assert!(names.len() >= 40, "{} bad run files", names.len());
