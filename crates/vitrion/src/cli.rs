@@ -3,6 +3,7 @@
 mod analyze;
 mod check;
 mod convert;
+mod demo;
 mod eval;
 mod info;
 mod output;
@@ -37,6 +38,7 @@ const AFTER_HELP: &str = "Exit codes: 0 done, 1 the input must be changed, 2 the
 
 #[derive(Subcommand)]
 enum Command {
+    Demo(demo::Arguments),
     Run(run::RunArguments),
     Md(run::MdArguments),
     Check(check::Arguments),
@@ -130,6 +132,7 @@ fn dispatch(cli: Cli) -> Result<(), Error> {
     };
     let common = Common { threads, quiet: cli.quiet };
     match cli.command {
+        Command::Demo(arguments) => demo::demo(&arguments, &common),
         Command::Run(arguments) => run::run(&arguments, &common),
         Command::Md(arguments) => run::md(&arguments, &common),
         Command::Check(arguments) => check::check(&arguments, &common),

@@ -1,5 +1,6 @@
 //! Vitrion as a library: run files, plans, results folders, reports.
 
+pub mod demo;
 pub mod error;
 pub mod inputs;
 pub mod pipeline;

@@ -15,7 +15,10 @@ const BUILTIN: &str = "builtin:";
 /// Potentials inside the program.
 const MODELS: [&str; 1] = ["builtin:li-p-s"];
 /// Structures inside the program, as extended XYZ.
-const STRUCTURES: [(&str, &str); 0] = [];
+const STRUCTURES: [(&str, &str); 2] = [
+    ("builtin:beta-li3ps4", include_str!("../../structures/beta-li3ps4.extxyz")),
+    ("builtin:glass-li3ps4", include_str!("../../structures/glass-li3ps4.extxyz")),
+];
 /// Arithmetic unless the run file says otherwise.
 const PRECISION: Precision = Precision::Double;
 
