@@ -1,10 +1,16 @@
-//! What a trajectory says: structure and transport, each number with its uncertainty.
+//! Structure and transport of trajectories, with uncertainties.
 //!
-//! Frames are consumed one by one. Every analysis ends in
-//! [`Observables`](vitrion_core::observables::Observables): estimates, curves, the formula, all
-//! parameters with their defaults, and cautions where the numbers must not be taken at face value.
-//! Estimators, error models and their limits: book, `theory/structure.md` and
-//! `theory/transport.md`.
+//! Analyses are accumulators: frames go in one by one (`add`), [`Observables`] come out (`finish`
+//! or a function of the accumulated data). They know nothing of networks or integrators.
 
+pub mod error;
 pub mod structure;
 pub mod transport;
+
+pub use error::AnalysisError;
+pub use structure::RadialDistribution;
+pub use transport::{
+    ArrheniusPoint, ArrheniusSettings, Diffusion, DiffusionSettings, DisplacementSettings,
+    Displacements, arrhenius, diffusion, mean_squared_displacement,
+};
+pub use vitrion_core::observables::Observables;

@@ -9,6 +9,7 @@ pub mod compression;
 pub mod deepmd_npy;
 pub mod extxyz;
 mod format;
+mod lammps;
 pub mod lammps_data;
 pub mod lammps_dump;
 mod lines;

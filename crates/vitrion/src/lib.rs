@@ -1,3 +1,14 @@
 //! Vitrion as a library: run files, plans, results folders, reports.
 
+pub mod demo;
+pub mod error;
+pub mod inputs;
+pub mod pipeline;
+pub mod plan;
+pub mod report;
 pub mod results;
+pub mod run_file;
+
+pub use error::InputError;
+pub use plan::Plan;
+pub use run_file::RunFile;

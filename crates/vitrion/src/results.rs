@@ -12,6 +12,10 @@
 //! └── report.html
 //! ```
 
+mod folder;
+
+pub use folder::{FORMAT, Results, ResultsError, now, read_json, write_atomically};
+
 use serde::{Deserialize, Serialize};
 
 /// `manifest.json`: what was run, with what, where, and how it went.

@@ -1,403 +1,302 @@
-//! Temperature dependence of diffusion and conductivity, and what it says about other temperatures.
+//! Temperature dependence of diffusion and its extrapolation.
 //!
-//! `ln D = ln D₀ − E_a / (k_B T)`, weighted by the errors of each point plus an intrinsic scatter
-//! `s` that is as large as the residuals ask for (Paule–Mandel). Intervals use Student's t.
+//! `ln D = ln D₀ − E_a / (k_B T)` (paper, eq. 14) is fitted with weights `1/(σ² + s²)`: `σ` is the
+//! error of each `ln D`, and the scatter `s` is the smallest that brings χ² down to its degrees of
+//! freedom. Intervals use Student's t with `n − 2` degrees of freedom where `s > 0` (the scatter is
+//! then measured from the residuals), the normal distribution otherwise.
 
-use super::TransportError;
-use super::diffusion::{Outcome, nernst_einstein};
+use super::diffusion::{Diffusion, nernst_einstein};
+use crate::error::AnalysisError;
 use vitrion_core::observables::{Axis, Curve, Estimate, Observables, Uncertainty};
-use vitrion_core::stats::{least_squares, quantile};
-use vitrion_core::units::{A2_PER_FS_IN_CM2_PER_S, BOLTZMANN};
+use vitrion_core::stats::{LineFit, normal_quantile, student_t_quantile, weighted_line_fit};
+use vitrion_core::units;
 
-/// Probability of the intervals.
-const LEVEL: f64 = 0.95;
-/// Fewest temperatures of a fit with an error.
-const LEAST_POINTS: usize = 3;
-/// Points of the fitted curves.
-const CURVE_POINTS: usize = 61;
-
-/// Diffusion at one temperature.
+/// One temperature.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ArrheniusPoint {
-    /// Temperature [K].
+    /// [K]
     pub temperature: f64,
-    /// Diffusion coefficient [Å²/fs].
-    pub outcome: Outcome,
-    /// Ions per volume [Å⁻³] at this temperature.
-    pub number_density: f64,
+    pub diffusion: Diffusion,
 }
 
-/// Where to extrapolate, and what the conductivity needs there.
+/// What the extrapolation needs.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ArrheniusOptions {
-    /// Symbol of the ion, for labels.
+pub struct ArrheniusSettings {
+    /// Mobile species, for labels.
     pub species: String,
-    /// Charge of an ion [e].
+    /// Charge number.
     pub charge: f64,
-    /// Temperature to extrapolate to [K].
-    pub target: f64,
-    /// Ions per volume at that temperature [Å⁻³].
-    pub number_density: f64,
+    /// Temperature of the extrapolation [K].
+    pub extrapolate: f64,
+    /// Probability of the intervals, 0.95 usually.
+    pub level: f64,
 }
 
-/// The fitted line, `ln D = intercept − E_a x`, `x = 1 / k_B T`.
+/// The fit with its scatter.
 struct Fit {
-    line: least_squares::Line,
-    /// Intrinsic standard deviation of ln D beyond the errors of the points.
+    line: LineFit,
     scatter: f64,
-    /// Degrees of freedom behind the errors of the points.
-    dof_measured: f64,
-    dof_scatter: f64,
-    /// Mean share of the points' own errors in the variances of the fit.
-    measured_share: f64,
+    quantile: f64,
 }
 
-impl Fit {
-    /// `ln D` at x: value and half width of the interval.
-    fn interval_at(&self, x: f64) -> (f64, f64) {
-        let line = self.line.variance_at(x);
-        let variance = line + self.scatter * self.scatter;
-        let t = quantile::student_t(0.5 + 0.5 * LEVEL, self.dof());
-        (self.line.at(x), t * variance.sqrt())
-    }
-
-    /// Welch–Satterthwaite: the share of the variance that the points' own errors explain has
-    /// their degrees of freedom, the rest those of the residuals.
-    fn dof(&self) -> f64 {
-        let measured = self.measured_share;
-        let rest = 1.0 - measured;
-        1.0 / (measured * measured / self.dof_measured + rest * rest / self.dof_scatter)
-    }
-}
-
-/// Arrhenius fit, activation energy, and D and σ at the target temperature with 95 % predictive
-/// intervals.
-///
-/// Points that are only bounds or unresolved are left out with a caution. With two points the
-/// activation energy has no error; with fewer nothing is fitted and a caution says so.
+/// Activation energy and extrapolated conductivity with intervals.
 ///
 /// # Errors
-/// Temperatures, densities or diffusion coefficients that are not positive.
+/// No point at all, or a temperature or level that makes no sense.
 pub fn arrhenius(
     points: &[ArrheniusPoint],
-    options: &ArrheniusOptions,
-) -> Result<Observables, TransportError> {
-    check(points, options)?;
-    let species = &options.species;
+    settings: &ArrheniusSettings,
+) -> Result<Observables, AnalysisError> {
+    if points.is_empty() {
+        return Err(AnalysisError::TooFewFrames {
+            what: "an Arrhenius fit (one diffusion coefficient per temperature)",
+            needed: 3,
+            found: 0,
+        });
+    }
+    if !(settings.extrapolate > 0.0 && settings.extrapolate.is_finite()) {
+        return Err(AnalysisError::Parameter {
+            name: "extrapolate",
+            found: format!("{} K", settings.extrapolate),
+            expected: "a positive temperature".into(),
+        });
+    }
+    if !(settings.level > 0.0 && settings.level < 1.0) {
+        return Err(AnalysisError::Parameter {
+            name: "level",
+            found: settings.level.to_string(),
+            expected: "a probability between 0 and 1".into(),
+        });
+    }
+    let species = &settings.species;
     let mut result = Observables::new(
         "arrhenius",
-        &format!("Temperature dependence of {species} transport"),
-        "ln D = ln D0 - E_a / (k_B T), weights 1 / ((err D / D)^2 + s^2), s from chi^2 = points - 2; \
-         interval: Student t on line variance + s^2; sigma = N/V (Z e)^2 D / (k_B T)",
+        &format!("Arrhenius fit of {species} diffusion"),
+        "ln D = ln D0 - Ea/(k_B T), weights 1/(sigma^2 + s^2), s from the residuals; \
+         sigma(T) by Nernst-Einstein at the density of the runs",
     );
-    let measured: Vec<Measured> = points.iter().filter_map(measured).collect();
-    state_parameters(&mut result, points, &measured, options);
-    data_curves(&mut result, &measured, options);
-    let left_out: Vec<String> = points
-        .iter()
-        .filter(|point| !matches!(point.outcome, Outcome::Measured { .. }))
-        .map(|point| format!("{:.0} K", point.temperature))
-        .collect();
-    if !left_out.is_empty() {
+    let mut used: Vec<ArrheniusPoint> =
+        points.iter().copied().filter(|p| p.diffusion.diffusive).collect();
+    used.sort_by(|a, b| a.temperature.total_cmp(&b.temperature));
+    let excluded = points.len() - used.len();
+    let density =
+        points.iter().map(|p| p.diffusion.number_density).sum::<f64>() / points.len() as f64;
+    let sigma = |d: f64, t: f64| nernst_einstein(density, settings.charge, d, t);
+    for (name, value) in [
+        ("species", species.clone()),
+        ("points used", used.len().to_string()),
+        ("points excluded (upper bounds)", excluded.to_string()),
+        ("extrapolated to", format!("{} K", settings.extrapolate)),
+        ("level of the intervals", settings.level.to_string()),
+        ("number density", format!("{density:.5} 1/Å³")),
+    ] {
+        result.parameters.push((name.into(), value));
+    }
+    data_curves(points, &used, &sigma, &mut result);
+    if excluded > 0 {
         result.caution(
-            "points_excluded",
-            format!("no diffusion coefficient was resolved at {}: left out", left_out.join(", ")),
-            "Run longer at these temperatures.",
+            "excluded_points",
+            format!(
+                "{excluded} of {} temperatures gave only an upper bound and are left out",
+                points.len()
+            ),
+            "run these temperatures longer",
         );
     }
-    let distinct = distinct_temperatures(&measured);
-    if distinct < LEAST_POINTS {
-        too_few(&mut result, &measured, distinct)?;
-        return Ok(result);
+    match line(&used, settings.level) {
+        Some(fit) => fitted(&used, &fit, settings, &sigma, &mut result),
+        None => {
+            let why = format!("{} usable temperatures, 3 different ones are needed", used.len());
+            result.caution("no_fit", why, "add temperatures to the sweep, or run longer");
+        }
     }
-    let fit = fit(&measured)?;
-    estimates(&mut result, &fit, &measured, options);
-    line_curves(&mut result, &fit, &measured, options);
     Ok(result)
 }
 
-/// A resolved point: 1/k_B T [1/eV], ln D and its standard error.
-#[derive(Debug, Clone, Copy)]
-struct Measured {
-    temperature: f64,
-    number_density: f64,
-    x: f64,
-    ln_d: f64,
-    sigma: f64,
+fn inverse(temperature: f64) -> f64 {
+    1.0 / (units::BOLTZMANN * temperature)
 }
 
-fn measured(point: &ArrheniusPoint) -> Option<Measured> {
-    let Outcome::Measured { diffusion, standard_error } = point.outcome else { return None };
-    Some(Measured {
-        temperature: point.temperature,
-        number_density: point.number_density,
-        x: 1.0 / (BOLTZMANN * point.temperature),
-        ln_d: diffusion.ln(),
-        sigma: standard_error / diffusion,
-    })
-}
-
-fn check(points: &[ArrheniusPoint], options: &ArrheniusOptions) -> Result<(), TransportError> {
-    let positive = "a positive number";
-    let mut values = vec![
-        ("the target temperature [K]", options.target),
-        ("the number density at the target temperature [1/Å³]", options.number_density),
-        ("the magnitude of the charge [e]", options.charge.abs()),
-    ];
-    for point in points {
-        values.push(("the temperature of a point [K]", point.temperature));
-        values.push(("the number density of a point [1/Å³]", point.number_density));
-        if let Outcome::Measured { diffusion, standard_error } = point.outcome {
-            values.push(("a diffusion coefficient [Å²/fs]", diffusion));
-            values.push(("the standard error of a diffusion coefficient [Å²/fs]", standard_error));
+fn line(points: &[ArrheniusPoint], level: f64) -> Option<Fit> {
+    if points.len() < 3 {
+        return None;
+    }
+    let x: Vec<f64> = points.iter().map(|p| inverse(p.temperature)).collect();
+    let y: Vec<f64> = points.iter().map(|p| p.diffusion.value.ln()).collect();
+    let own: Vec<f64> =
+        points.iter().map(|p| (p.diffusion.error / p.diffusion.value).powi(2)).collect();
+    let degrees = points.len() as f64 - 2.0;
+    let fit = |scatter: f64| {
+        let variance: Vec<f64> = own.iter().map(|v| v + scatter * scatter).collect();
+        weighted_line_fit(&x, &y, &variance)
+    };
+    let plain = fit(0.0)?;
+    if plain.chi2 <= degrees {
+        let quantile = normal_quantile(0.5 + 0.5 * level);
+        return Some(Fit { line: plain, scatter: 0.0, quantile });
+    }
+    // χ² falls monotonically with the scatter
+    let (mut low, mut high) = (0.0, 1.0);
+    while fit(high)?.chi2 > degrees {
+        high *= 2.0;
+    }
+    for _ in 0..60 {
+        let middle = 0.5 * (low + high);
+        if fit(middle)?.chi2 > degrees {
+            low = middle;
+        } else {
+            high = middle;
         }
     }
-    match values.into_iter().find(|(_, value)| !(*value > 0.0 && value.is_finite())) {
-        Some((what, value)) => Err(TransportError::BadValue { what, value, expected: positive }),
-        None => Ok(()),
-    }
+    let quantile = student_t_quantile(0.5 + 0.5 * level, degrees);
+    Some(Fit { line: fit(high)?, scatter: high, quantile })
 }
 
-fn distinct_temperatures(measured: &[Measured]) -> usize {
-    let mut temperatures: Vec<f64> = measured.iter().map(|m| m.temperature).collect();
-    temperatures.sort_by(f64::total_cmp);
-    temperatures.dedup_by(|a, b| (*a - *b).abs() < 1.0);
-    temperatures.len()
+fn axis(label: &str, unit: &str) -> Axis {
+    Axis { label: label.into(), unit: unit.into() }
 }
 
-fn line_through(
-    measured: &[Measured],
-    scatter: f64,
-) -> Result<least_squares::Line, TransportError> {
-    let column = |of: &dyn Fn(&Measured) -> f64| -> Vec<f64> { measured.iter().map(of).collect() };
-    least_squares::weighted_line(
-        &column(&|m| m.x),
-        &column(&|m| m.ln_d),
-        &column(&|m| m.sigma.hypot(scatter)),
-    )
-    .map_err(|source| TransportError::Statistics { doing: "fitting ln D against 1/T", source })
-}
-
-/// The weighted line with the intrinsic scatter that makes `χ² = n − 2`, zero if it is less.
-fn fit(measured: &[Measured]) -> Result<Fit, TransportError> {
-    let dof = (measured.len() - 2) as f64;
-    let mut scatter = 0.0;
-    let bare = line_through(measured, 0.0)?;
-    if bare.chi2 > dof {
-        // χ² falls monotonically with the scatter
-        let (mut low, mut high) = (0.0, 1.0);
-        while line_through(measured, high)?.chi2 > dof {
-            high *= 2.0;
-        }
-        for _ in 0..100 {
-            scatter = 0.5 * (low + high);
-            if line_through(measured, scatter)?.chi2 > dof { low = scatter } else { high = scatter }
-        }
-    }
-    // mean share of the points' own errors in the variances used
-    let share = measured.iter().map(|m| m.sigma.powi(2) / (m.sigma.powi(2) + scatter * scatter));
-    let measured_share = share.sum::<f64>() / measured.len() as f64;
-    // a D known to the fraction σ is like a χ² variable with 2/σ² degrees of freedom
-    let dof_measured =
-        measured.iter().map(|m| 2.0 / m.sigma.powi(2)).fold(f64::INFINITY, f64::min).max(1.0);
-    Ok(Fit {
-        line: line_through(measured, scatter)?,
-        scatter,
-        dof_measured,
-        dof_scatter: dof,
-        measured_share,
-    })
-}
-
-fn too_few(
+fn data_curves(
+    all: &[ArrheniusPoint],
+    used: &[ArrheniusPoint],
+    sigma: &dyn Fn(f64, f64) -> f64,
     result: &mut Observables,
-    measured: &[Measured],
-    distinct: usize,
-) -> Result<(), TransportError> {
-    if distinct == 2 {
-        let line = line_through(measured, 0.0)?;
-        result.estimates.push(Estimate {
-            name: "activation_energy_ev".to_owned(),
-            label: "Activation energy of diffusion".to_owned(),
-            value: -line.slope,
-            uncertainty: Uncertainty::NotEstimated {
-                why: "two temperatures always lie on a line; three are needed".to_owned(),
-            },
-            unit: "eV".to_owned(),
-        });
-    }
-    result.caution(
-        "too_few_temperatures",
-        format!(
-            "diffusion is resolved at {distinct} temperature{}; an Arrhenius fit with an interval \
-             needs {LEAST_POINTS}, so nothing is extrapolated",
-            if distinct == 1 { "" } else { "s" }
-        ),
-        "Add temperatures, or run longer where only a bound was found.",
-    );
-    Ok(())
-}
-
-fn estimates(
-    result: &mut Observables,
-    fit: &Fit,
-    measured: &[Measured],
-    options: &ArrheniusOptions,
 ) {
-    let n = measured.len() as f64;
-    let target = options.target;
-    let species = &options.species;
-    let mut add = |name: String, label: String, value: f64, uncertainty, unit: &str| {
-        let unit = unit.to_owned();
-        result.estimates.push(Estimate { name, label, value, uncertainty, unit });
+    let per_kelvin = |t: f64| 1000.0 / t;
+    let to_cm2 = units::A2_PER_FS_IN_CM2_PER_S;
+    let mut push = |name: &str,
+                    label: &str,
+                    y_axis: Axis,
+                    points: &[ArrheniusPoint],
+                    scale: &dyn Fn(f64, f64) -> f64,
+                    errors: bool| {
+        if points.is_empty() {
+            return;
+        }
+        result.curves.push(Curve {
+            name: name.into(),
+            label: label.into(),
+            x_axis: axis("1000/T", "1/K"),
+            y_axis,
+            x: points.iter().map(|p| per_kelvin(p.temperature)).collect(),
+            y: points.iter().map(|p| scale(p.diffusion.value, p.temperature)).collect(),
+            y_error: if errors {
+                points.iter().map(|p| scale(p.diffusion.error, p.temperature)).collect()
+            } else {
+                Vec::new()
+            },
+        });
     };
-    add(
-        "activation_energy_ev".to_owned(),
-        format!("Activation energy of {species} diffusion"),
-        -fit.line.slope,
-        Uncertainty::StandardError { value: fit.line.covariance[1][1].sqrt(), n_eff: n },
-        "eV",
-    );
-    let interval = |(center, half): (f64, f64), unit: f64| {
-        let (low, high) = ((center - half).exp() * unit, (center + half).exp() * unit);
-        (center.exp() * unit, Uncertainty::Interval { low, high, level: LEVEL })
-    };
-    let t = quantile::student_t(0.5 + 0.5 * LEVEL, fit.dof());
-    let prefactor = (fit.line.intercept, t * fit.line.covariance[0][0].sqrt());
-    let (value, uncertainty) = interval(prefactor, A2_PER_FS_IN_CM2_PER_S);
-    let name = "prefactor_cm2_per_s".to_owned();
-    add(name, format!("{species} diffusion prefactor D₀"), value, uncertainty, "cm²/s");
-    let at_target = fit.interval_at(1.0 / (BOLTZMANN * target));
-    let (value, uncertainty) = interval(at_target, A2_PER_FS_IN_CM2_PER_S);
-    let name = format!("diffusion_{target:.0}k_cm2_per_s");
-    add(name, format!("{species} diffusion at {target:.0} K"), value, uncertainty, "cm²/s");
-    let per_d = nernst_einstein(options.number_density, options.charge, target, 1.0);
-    let (value, uncertainty) = interval(at_target, per_d);
-    let name = format!("conductivity_{target:.0}k_ms_per_cm");
-    let label = format!("Nernst–Einstein conductivity at {target:.0} K");
-    add(name, label, value, uncertainty, "mS/cm");
-    let residual = Uncertainty::NotEstimated { why: "itself a measure of uncertainty".to_owned() };
-    let label = "Scatter of ln D beyond its errors".to_owned();
-    add("scatter_ln_d".to_owned(), label, fit.scatter, residual, "");
+    let bounds: Vec<ArrheniusPoint> =
+        all.iter().copied().filter(|p| !p.diffusion.diffusive).collect();
+    let d_axis = || axis("D", "cm²/s");
+    let s_axis = || axis("σ", "mS/cm");
+    let in_cm2 = |d: f64, _: f64| d * to_cm2;
+    let in_ms = |d: f64, t: f64| 1e3 * sigma(d, t);
+    push("diffusion_data", "D", d_axis(), used, &in_cm2, true);
+    push("diffusion_bounds", "D below (95 %)", d_axis(), &bounds, &in_cm2, false);
+    push("conductivity_data", "σ", s_axis(), used, &in_ms, true);
+    push("conductivity_bounds", "σ below (95 %)", s_axis(), &bounds, &in_ms, false);
+}
 
-    let inverse = |t: f64| 1.0 / t;
-    let low = measured.iter().map(|m| inverse(m.temperature)).fold(f64::INFINITY, f64::min);
-    let high = measured.iter().map(|m| inverse(m.temperature)).fold(0.0, f64::max);
-    let beyond = (inverse(target) - high).max(low - inverse(target)) / (high - low);
-    if beyond > 0.5 {
+fn fitted(
+    points: &[ArrheniusPoint],
+    fit: &Fit,
+    settings: &ArrheniusSettings,
+    sigma: &dyn Fn(f64, f64) -> f64,
+    result: &mut Observables,
+) {
+    let level = settings.level;
+    let line = &fit.line;
+    let half_width = |t: f64| fit.quantile * line.variance_at(inverse(t)).sqrt();
+    let spread = fit.quantile * line.variance_slope.sqrt();
+    result
+        .parameters
+        .push(("scatter beyond the errors".into(), format!("{:.3} in ln D", fit.scatter)));
+    result.parameters.push((
+        "quantile".into(),
+        if fit.scatter > 0.0 {
+            format!("{:.3} (Student t, {} degrees of freedom)", fit.quantile, points.len() - 2)
+        } else {
+            format!("{:.3} (normal: the errors of D explain the scatter)", fit.quantile)
+        },
+    ));
+    let interval = |low: f64, high: f64| Uncertainty::Interval { low, high, level };
+    result.estimates.push(Estimate {
+        name: "activation_energy_ev".into(),
+        label: "activation energy".into(),
+        value: -line.slope,
+        uncertainty: interval(-line.slope - spread, -line.slope + spread),
+        unit: "eV".into(),
+    });
+    let t = settings.extrapolate;
+    let to_cm2 = units::A2_PER_FS_IN_CM2_PER_S;
+    let (middle, half) = (line.at(inverse(t)), half_width(t));
+    result.estimates.push(Estimate {
+        name: format!("diffusion_{t}k_cm2_per_s"),
+        label: format!("{} diffusion coefficient at {t} K, extrapolated", settings.species),
+        value: middle.exp() * to_cm2,
+        uncertainty: interval((middle - half).exp() * to_cm2, (middle + half).exp() * to_cm2),
+        unit: "cm²/s".into(),
+    });
+    result.estimates.push(Estimate {
+        name: format!("conductivity_{t}k_ms_per_cm"),
+        label: format!("{} conductivity at {t} K, extrapolated", settings.species),
+        value: 1e3 * sigma(middle.exp(), t),
+        uncertainty: interval(
+            1e3 * sigma((middle - half).exp(), t),
+            1e3 * sigma((middle + half).exp(), t),
+        ),
+        unit: "mS/cm".into(),
+    });
+    curves(points, fit, t, sigma, &half_width, result);
+    let (coldest, hottest) = (points[0].temperature, points[points.len() - 1].temperature);
+    let beyond = (inverse(t) - inverse(coldest)).abs() / (inverse(coldest) - inverse(hottest));
+    if t < coldest && beyond > 0.5 {
         result.caution(
             "far_extrapolation",
             format!(
-                "{target:.0} K lies {beyond:.1} times the fitted range of 1/T ({:.0} to {:.0} K) \
-                 beyond it; the interval holds only if one mechanism rules throughout",
-                1.0 / high,
-                1.0 / low
+                "{t} K lies {beyond:.1} times the fitted range of 1/T beyond the coldest run \
+                 ({coldest} K): the interval holds only if one activation energy rules all the way"
             ),
-            "Add lower temperatures; check that no phase or glass transition lies between.",
-        );
-    }
-    if fit.scatter > 0.0 {
-        result.caution(
-            "scatter",
-            format!(
-                "the points scatter about the line by {:.2} in ln D more than their errors explain",
-                fit.scatter
-            ),
-            "Errors may be too small, or the line is not straight; the interval includes this.",
+            "add lower temperatures; phase transitions and the glass transition break the line",
         );
     }
 }
 
-fn state_parameters(
-    result: &mut Observables,
+fn curves(
     points: &[ArrheniusPoint],
-    measured: &[Measured],
-    options: &ArrheniusOptions,
-) {
-    let temperatures: Vec<String> =
-        points.iter().map(|point| format!("{:.1}", point.temperature)).collect();
-    result.parameters = vec![
-        ("temperatures".to_owned(), format!("{} K", temperatures.join(", "))),
-        ("points in the fit".to_owned(), measured.len().to_string()),
-        ("target".to_owned(), format!("{} K", options.target)),
-        ("number density at target".to_owned(), format!("{:.6} Å⁻³", options.number_density)),
-        ("charge".to_owned(), format!("{} e", options.charge)),
-        ("level".to_owned(), format!("{LEVEL}")),
-    ];
-}
-
-fn x_axis() -> Axis {
-    Axis { label: "1000/T".to_owned(), unit: "1/K".to_owned() }
-}
-
-fn diffusion_axis() -> Axis {
-    Axis { label: "D".to_owned(), unit: "cm²/s".to_owned() }
-}
-
-fn conductivity_axis() -> Axis {
-    Axis { label: "σ".to_owned(), unit: "mS/cm".to_owned() }
-}
-
-fn data_curves(result: &mut Observables, measured: &[Measured], options: &ArrheniusOptions) {
-    let x: Vec<f64> = measured.iter().map(|m| 1000.0 / m.temperature).collect();
-    let mut add = |name: &str, y_axis: Axis, unit: &dyn Fn(&Measured) -> f64| {
-        let y: Vec<f64> = measured.iter().map(|m| m.ln_d.exp() * unit(m)).collect();
-        result.curves.push(Curve {
-            name: name.to_owned(),
-            label: format!("{} simulation", options.species),
-            x_axis: x_axis(),
-            y_axis,
-            x: x.clone(),
-            y_error: y.iter().zip(measured).map(|(y, m)| y * m.sigma).collect(),
-            y,
-        });
-    };
-    add("arrhenius_diffusion", diffusion_axis(), &|_| A2_PER_FS_IN_CM2_PER_S);
-    add("arrhenius_conductivity", conductivity_axis(), &|m| {
-        nernst_einstein(m.number_density, options.charge, m.temperature, 1.0)
-    });
-}
-
-/// The line and its interval from the hottest point to the target, as fit, low, high.
-fn line_curves(
-    result: &mut Observables,
     fit: &Fit,
-    measured: &[Measured],
-    options: &ArrheniusOptions,
+    extrapolate: f64,
+    sigma: &dyn Fn(f64, f64) -> f64,
+    half_width: &dyn Fn(f64) -> f64,
+    result: &mut Observables,
 ) {
-    let inverse: Vec<f64> =
-        measured.iter().map(|m| 1000.0 / m.temperature).chain([1000.0 / options.target]).collect();
-    let low = inverse.iter().copied().fold(f64::INFINITY, f64::min);
-    let high = inverse.iter().copied().fold(0.0, f64::max);
-    let x: Vec<f64> = (0..CURVE_POINTS)
-        .map(|k| low + (high - low) * k as f64 / (CURVE_POINTS - 1) as f64)
-        .collect();
-    let bounds: Vec<(f64, f64)> =
-        x.iter().map(|x| fit.interval_at(x / (1000.0 * BOLTZMANN))).collect();
-    for (name, label, sign) in [
-        ("fit", "Arrhenius fit", 0.0),
-        ("low", "95 % interval, low", -1.0),
-        ("high", "95 % interval, high", 1.0),
-    ] {
-        let d: Vec<f64> =
-            bounds.iter().map(|(center, half)| (center + sign * half).exp()).collect();
-        let mut add = |quantity: &str, y_axis: Axis, unit: &dyn Fn(f64) -> f64| {
+    let (coldest, hottest) = (points[0].temperature, points[points.len() - 1].temperature);
+    let (low, high) = (1.0 / hottest.max(extrapolate), 1.0 / coldest.min(extrapolate));
+    let temperatures: Vec<f64> =
+        (0..=80).map(|k| 1.0 / (low + (high - low) * f64::from(k) / 80.0)).collect();
+    let to_cm2 = units::A2_PER_FS_IN_CM2_PER_S;
+    for (prefix, unit, label) in [("diffusion", "cm²/s", "D"), ("conductivity", "mS/cm", "σ")] {
+        for (suffix, name, sign) in
+            [("fit", "fit", 0.0), ("low", "lower bound", -1.0), ("high", "upper bound", 1.0)]
+        {
+            let y = temperatures
+                .iter()
+                .map(|t| {
+                    let d = (fit.line.at(inverse(*t)) + sign * half_width(*t)).exp();
+                    if prefix == "diffusion" { d * to_cm2 } else { 1e3 * sigma(d, *t) }
+                })
+                .collect();
             result.curves.push(Curve {
-                name: format!("arrhenius_{quantity}_{name}"),
-                label: label.to_owned(),
-                x_axis: x_axis(),
-                y_axis,
-                x: x.clone(),
-                y: x.iter().zip(&d).map(|(x, d)| d * unit(1000.0 / x)).collect(),
+                name: format!("{prefix}_{suffix}"),
+                label: format!("{label} {name}"),
+                x_axis: axis("1000/T", "1/K"),
+                y_axis: axis(label, unit),
+                x: temperatures.iter().map(|t| 1000.0 / t).collect(),
+                y,
                 y_error: Vec::new(),
             });
-        };
-        add("diffusion", diffusion_axis(), &|_| A2_PER_FS_IN_CM2_PER_S);
-        add("conductivity", conductivity_axis(), &|t| {
-            nernst_einstein(options.number_density, options.charge, t, 1.0)
-        });
+        }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,481 +1,243 @@
-//! Tracer diffusion coefficient and Nernst–Einstein conductivity from a mean squared displacement.
+//! Tracer diffusion coefficient and Nernst–Einstein conductivity.
 //!
-//! Within the diffusive window `MSD(τ) = a + 6 D τ` with a free intercept `a` (vibrations), fitted by
-//! generalised least squares with the covariance of overlapping displacements,
-//! `cov(τ_i ≤ τ_j) = (Var r²)_i / n_i · n_i / n_j`, `n_i = N T / τ_i` (McCluskey et al., J. Chem.
-//! Theory Comput. 21, 79 (2025)), where `Var r² = v τ²` with one `v` for the window.
+//! `MSD(τ) = a + 6 D τ` is fitted by generalised least squares with the covariance of the lags
+//! `C_ij = Var_i n_i / (n_i n_j) = Var_i / n_j` for `τ_i ≤ τ_j`, `n = N T/τ` (McCluskey et al.,
+//! J. Chem. Theory Comput. 21, 79 (2025), in closed form); the intercept `a` is free because
+//! vibrations and ballistic motion add a constant. The error of `D` is the larger of the fit's and
+//! of `sd(D_i)/√N` over single atoms, whose mean is the same linear estimate.
+//!
+//! The window runs from `max(1 ps, T/20)` to `T/3`. Where `6 D T < (2 Å)²`, or `D` is below two of
+//! its errors, the motion cannot be told from rattling: an upper bound is given instead.
 
-use super::TransportError;
-use super::arrhenius::ArrheniusPoint;
-use super::displacement::{MeanSquaredDisplacement, standard_error};
-use super::window::{diffusive_start, long_enough};
-use std::ops::Range;
-use vitrion_core::observables::{Axis, Curve, Estimate, Observables, Uncertainty};
-use vitrion_core::stats::{self, least_squares, quantile};
-use vitrion_core::units::{self, Kind};
+use super::displacements::Displacements;
+use super::msd::{independent, moments};
+use crate::error::AnalysisError;
+use vitrion_core::math;
+use vitrion_core::observables::{Estimate, Observables, Uncertainty};
+use vitrion_core::stats::{LineFit, generalised_line_fit, normal_quantile};
+use vitrion_core::units;
 
-/// Lags of a window used in the fit; more add cost and rounding, not information.
-const MOST_LAGS: usize = 40;
-/// Level of intervals and bounds.
-const LEVEL: f64 = 0.95;
+/// Net squared displacement below which motion counts as rattling [Å²]: (2 Å)².
+const RATTLING: f64 = 4.0;
+/// Points of the fit: more adds nothing, neighbouring lags being nearly equal.
+const FIT_POINTS: usize = 15;
 
-/// What a diffusion coefficient needs besides displacements.
+/// What the conductivity needs.
 #[derive(Debug, Clone, PartialEq)]
-pub struct DiffusionOptions {
-    /// Charge of an ion [e].
+pub struct DiffusionSettings {
+    /// Charge number of the mobile ion.
     pub charge: f64,
-    /// Mean temperature [K].
+    /// Temperature of the run [K].
     pub temperature: f64,
-    /// Mean volume of the cell [Å³].
-    pub volume: f64,
-    /// Longest lag of the fit as a fraction of the trajectory; default 1/3.
-    pub longest_lag: f64,
-    /// How far the exponent may be from 1 at the start of the window, and the late slope from the
-    /// fitted one (relative, beyond its noise); default 0.2.
-    pub exponent_tolerance: f64,
-    /// Least diffusive displacement over the trajectory, `sqrt(6 D T)` [Å]; default 2.
-    pub least_displacement: f64,
 }
 
-impl DiffusionOptions {
-    /// The defaults for ions of `charge` [e] at `temperature` [K] in `volume` [Å³].
-    pub fn new(charge: f64, temperature: f64, volume: f64) -> Self {
-        DiffusionOptions {
-            charge,
-            temperature,
-            volume,
-            longest_lag: 1.0 / 3.0,
-            exponent_tolerance: 0.2,
-            least_displacement: 2.0,
-        }
-    }
-}
-
-/// What could be said about the diffusion coefficient [Å²/fs].
+/// A diffusion coefficient for further use.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Outcome {
-    /// Resolved, with its standard error.
-    Measured { diffusion: f64, standard_error: f64 },
-    /// Too slow to be seen in this time: at most this, with 95 % confidence.
-    UpperBound { diffusion: f64 },
-    /// Faster than diffusive up to the longest lag: this slope is not a diffusion coefficient.
-    Unresolved { slope: f64 },
-}
-
-/// A diffusion coefficient with all that it rests on.
-#[derive(Debug, Clone, PartialEq)]
 pub struct Diffusion {
-    /// Symbol of the ion.
-    pub species: String,
-    /// Temperature [K].
-    pub temperature: f64,
-    /// Charge [e].
-    pub charge: f64,
-    /// Ions per volume [Å⁻³].
+    /// [Å²/fs]; the 95 % upper bound where `diffusive` is false.
+    pub value: f64,
+    /// One standard error [Å²/fs].
+    pub error: f64,
+    /// False if only an upper bound is known.
+    pub diffusive: bool,
+    /// Number density of the mobile ion [1/Å³].
     pub number_density: f64,
-    /// The diffusion coefficient.
-    pub outcome: Outcome,
-    /// First and last lag of the fit [fs].
-    pub window: (f64, f64),
-    /// Estimates, fit line, parameters, cautions.
-    pub observables: Observables,
 }
 
-/// Nernst–Einstein conductivity [mS/cm], `σ = (N/V) (Z e)² D / (k_B T)`, for `number_density`
-/// [Å⁻³], `charge` [e], `temperature` [K] and `diffusion` [Å²/fs].
-pub fn nernst_einstein(number_density: f64, charge: f64, temperature: f64, diffusion: f64) -> f64 {
-    let siemens_per_cm = units::CONDUCTIVITY_IN_S_PER_CM * number_density * charge * charge
+/// `σ = N/V (Z e)² D / (k_B T)` [S/cm] from a density [1/Å³], `D` [Å²/fs] and `T` [K] (paper, eq. 15).
+pub(crate) fn nernst_einstein(number_density: f64, charge: f64, d: f64, temperature: f64) -> f64 {
+    units::CONDUCTIVITY_IN_S_PER_CM * number_density * charge * charge * d
         / (units::BOLTZMANN * temperature)
-        * diffusion;
-    1e3 * siemens_per_cm
 }
 
-/// One fit of `a + 6 D τ`.
-pub(super) struct Fit {
-    /// `a` [Å²].
-    pub(super) intercept: f64,
-    intercept_error: f64,
-    /// `D` [Å²/fs].
-    pub(super) diffusion: f64,
-    /// Error from the covariance model, from the scatter of ions, of blocks of origins [Å²/fs].
-    errors: [f64; 3],
-    /// D along x, y, z with errors from the scatter of ions.
-    components: [(f64, f64); 3],
-}
-
-impl Fit {
-    fn error(&self) -> f64 {
-        self.errors.into_iter().fold(0.0, f64::max)
-    }
-}
-
-impl Diffusion {
-    /// Finds the diffusive window and fits it.
-    ///
-    /// The window ends at `longest_lag` of the trajectory and begins at the shortest lag from which
-    /// the MSD grows like `a + c τ^β` with β within `exponent_tolerance` of 1, diffusion exceeds
-    /// vibration (`6 D τ ≥ a`), and the slope lasts to the end (book, `theory/transport.md`). The error is the largest of: the covariance model, the scatter
-    /// between ions, the scatter between eight blocks of time origins; and the shift of D when the
-    /// window begins twice as late, where that shift is significant.
-    ///
-    /// An upper bound is returned when no window exists, when `6 D T` is below the square of
-    /// `least_displacement`, or when D is below two standard errors.
-    ///
-    /// # Errors
-    /// Options out of range, or fewer than 24 frames.
-    pub fn measure(
-        msd: &MeanSquaredDisplacement,
-        options: &DiffusionOptions,
-    ) -> Result<Diffusion, TransportError> {
-        check(options)?;
-        if msd.frames < 24 {
-            return Err(TransportError::TooFewFrames {
-                quantity: "a diffusion coefficient",
-                needed: 24,
-                found: msd.frames,
-            });
-        }
-        let longest = (msd.duration() * options.longest_lag / msd.interval + 1e-9).floor();
-        let end = msd.lags.iter().filter(|lag| **lag as f64 <= longest).count();
-        let start = diffusive_start(msd, end, options.exponent_tolerance)?;
-        // without a window the late part serves for the bound
-        let late = (0..end).rev().find(|k| long_enough(msd, *k..end)).unwrap_or(0);
-        let range = start.unwrap_or(late)..end;
-        let window =
-            (msd.lags[range.start] as f64 * msd.interval, msd.lags[end - 1] as f64 * msd.interval);
-        let fit = fit_line(msd, range.clone())?;
-        let number_density = msd.ions as f64 / options.volume;
-        let mut observables = Observables::new(
-            "diffusion",
-            &format!("Tracer diffusion of {} at {:.0} K", msd.species, options.temperature),
-            "MSD(tau) = a + 6 D tau by generalised least squares, \
-             cov(i<=j) = v tau_i^2 tau_j / (N T); sigma = N/V (Z e)^2 D / (k_B T)",
-        );
-        state_parameters(&mut observables, msd, options, window, number_density);
-        let mut error = fit.error();
-        if start.is_some() {
-            error = check_window(&mut observables, msd, range.clone(), &fit, error)?;
-        }
-        let outcome = judge(&mut observables, msd, options, start.is_some(), &range, &fit, error);
-        let result = Diffusion {
-            species: msd.species.clone(),
-            temperature: options.temperature,
-            charge: options.charge,
-            number_density,
-            outcome,
-            window,
-            observables,
-        };
-        Ok(result.with_estimates(msd, range, &fit))
-    }
-
-    /// The same for an Arrhenius fit.
-    pub fn point(&self) -> ArrheniusPoint {
-        ArrheniusPoint {
-            temperature: self.temperature,
-            outcome: self.outcome,
-            number_density: self.number_density,
-        }
-    }
-
-    fn with_estimates(
-        mut self,
-        msd: &MeanSquaredDisplacement,
-        range: Range<usize>,
-        fit: &Fit,
-    ) -> Self {
-        let species = self.species.clone();
-        let cm2 = units::A2_PER_FS_IN_CM2_PER_S;
-        let to_sigma =
-            |d: f64| nernst_einstein(self.number_density, self.charge, self.temperature, d);
-        let (value, in_unit): (f64, Box<dyn Fn(f64) -> Uncertainty>) = match self.outcome {
-            Outcome::Measured { diffusion, standard_error } => (
-                diffusion,
-                Box::new(move |unit: f64| Uncertainty::StandardError {
-                    value: standard_error * unit,
-                    n_eff: effective_samples(diffusion, standard_error),
-                }),
-            ),
-            Outcome::UpperBound { diffusion } => {
-                (diffusion, Box::new(|_| Uncertainty::UpperBound { level: LEVEL }))
-            }
-            Outcome::Unresolved { slope } => (
-                slope,
-                Box::new(|_| Uncertainty::NotEstimated {
-                    why: "the motion is faster than diffusive up to the longest lag".to_owned(),
-                }),
-            ),
-        };
-        let mut add = |name: &str, label: String, value: f64, uncertainty, unit: &str| {
-            self.observables.estimates.push(Estimate {
-                name: name.to_owned(),
-                label,
-                value,
-                uncertainty,
-                unit: unit.to_owned(),
-            });
-        };
-        let label = format!("{species} tracer diffusion coefficient");
-        add("diffusion_cm2_per_s", label, value * cm2, in_unit(cm2), "cm²/s");
-        let label = format!("Nernst–Einstein conductivity of {species}");
-        add("conductivity_ms_per_cm", label, to_sigma(value), in_unit(to_sigma(1.0)), "mS/cm");
-        if matches!(self.outcome, Outcome::Measured { .. }) {
-            for (axis, (value, error)) in ["xx", "yy", "zz"].into_iter().zip(fit.components) {
-                let uncertainty = if error > 0.0 {
-                    let n_eff = msd.ions as f64;
-                    Uncertainty::StandardError { value: error * cm2, n_eff }
-                } else {
-                    Uncertainty::NotEstimated { why: "a single ion has no scatter".to_owned() }
-                };
-                let name = format!("diffusion_{axis}_cm2_per_s");
-                add(
-                    &name,
-                    format!("{species} diffusion, {axis}"),
-                    value * cm2,
-                    uncertainty,
-                    "cm²/s",
-                );
-            }
-            let uncertainty =
-                Uncertainty::StandardError { value: fit.intercept_error, n_eff: msd.ions as f64 };
-            let label = format!("{species} vibrational intercept of the MSD");
-            add("intercept_angstrom2", label, fit.intercept, uncertainty, "Å²");
-        }
-        let times: Vec<f64> = msd.times()[range].to_vec();
-        self.observables.curves.push(Curve {
-            name: format!("msd_fit_{species}"),
-            label: format!("{species} fit"),
-            x_axis: Axis { label: "lag time".to_owned(), unit: "ps".to_owned() },
-            y_axis: Axis { label: "MSD".to_owned(), unit: "Å²".to_owned() },
-            x: times.iter().map(|t| units::express(*t, Kind::Time, "ps")).collect(),
-            y: times.iter().map(|t| fit.intercept + 6.0 * fit.diffusion * t).collect(),
-            y_error: Vec::new(),
+/// Diffusion coefficient and conductivity with errors.
+///
+/// # Errors
+/// Fewer than 30 frames, or parameters that make no sense.
+pub fn diffusion(
+    data: &Displacements,
+    settings: &DiffusionSettings,
+) -> Result<(Observables, Diffusion), AnalysisError> {
+    let frames = data.frames();
+    if frames < 30 {
+        return Err(AnalysisError::TooFewFrames {
+            what: "a diffusion coefficient",
+            needed: 30,
+            found: frames,
         });
-        self.observables.caution(
-            "nernst_einstein",
-            "The conductivity is the Nernst–Einstein one: it ignores correlations between ions \
-             (the Haven ratio is taken as 1)."
-                .to_owned(),
-            "Compare with experiment only within the Haven ratio, often 0.3 to 1 in fast conductors.",
-        );
-        self
     }
-}
-
-/// Number of independent displacements that would give the relative error: the variance of r² of
-/// a Gaussian displacement is 2/3 of its squared mean.
-pub(super) fn effective_samples(diffusion: f64, standard_error: f64) -> f64 {
-    2.0 / 3.0 * (diffusion / standard_error).powi(2)
-}
-
-fn check(options: &DiffusionOptions) -> Result<(), TransportError> {
-    let positive = "a positive number";
-    for (what, value, good, expected) in [
-        ("the temperature [K]", options.temperature, options.temperature > 0.0, positive),
-        ("the volume [Å³]", options.volume, options.volume > 0.0, positive),
-        ("the charge [e]", options.charge, options.charge.abs() > 0.0, "a charge other than zero"),
-        (
-            "the longest lag over the duration",
-            options.longest_lag,
-            options.longest_lag > 0.0 && options.longest_lag <= 0.5,
-            "a fraction above 0, at most 0.5",
-        ),
-        (
-            "the tolerance of the exponent",
-            options.exponent_tolerance,
-            options.exponent_tolerance > 0.0 && options.exponent_tolerance < 1.0,
-            "a number between 0 and 1",
-        ),
-        (
-            "the least displacement [Å]",
-            options.least_displacement,
-            options.least_displacement > 0.0,
-            positive,
-        ),
-    ] {
-        if !(good && value.is_finite()) {
-            return Err(TransportError::BadValue { what, value, expected });
+    if !(settings.temperature.is_finite() && settings.temperature > 0.0) {
+        return Err(AnalysisError::Parameter {
+            name: "temperature",
+            found: format!("{} K", settings.temperature),
+            expected: "a positive temperature".into(),
+        });
+    }
+    let total = (frames - 1) as f64 * data.interval;
+    let first = ((1000.0_f64.max(total / 20.0)) / data.interval).ceil() as usize;
+    let last = (frames - 1) / 3;
+    let first = first.clamp(1, last.saturating_sub(FIT_POINTS / 3).max(1));
+    let mut lags: Vec<usize> =
+        (0..FIT_POINTS).map(|k| first + (last - first) * k / (FIT_POINTS - 1)).collect();
+    lags.dedup();
+    let all: Vec<_> = lags.iter().map(|lag| moments(&data.mobile, *lag)).collect();
+    let times: Vec<f64> = lags.iter().map(|lag| *lag as f64 * data.interval).collect();
+    let msd: Vec<f64> = all.iter().map(|m| m.mean).collect();
+    let n = lags.len();
+    let mut covariance = vec![0.0; n * n];
+    for i in 0..n {
+        for j in 0..n {
+            let (short, long) = (i.min(j), i.max(j));
+            covariance[i * n + j] = all[short].variance / independent(data, lags[long]);
         }
     }
-    Ok(())
+    let fit = shrunk_fit(&times, &msd, &covariance).ok_or(AnalysisError::Parameter {
+        name: "trajectory",
+        found: "displacements without any variance".into(),
+        expected: "moving atoms".into(),
+    })?;
+    let d = fit.slope / 6.0;
+    let fit_error = fit.variance_slope.sqrt() / 6.0;
+    let spread_error = spread_over_atoms(data, &lags, &fit.slope_weights);
+    let error = fit_error.max(spread_error);
+    let rattling = 6.0 * d * total < RATTLING || d < 2.0 * error;
+    let bound = (d.max(0.0) + normal_quantile(0.95) * error).max(0.0);
+    let number_density = data.mobile_atoms() as f64 / data.mean_volume();
+    let summary = Diffusion {
+        value: if rattling { bound } else { d },
+        error,
+        diffusive: !rattling,
+        number_density,
+    };
+    let n_eff = independent(data, lags[n - 1]);
+    let observables =
+        describe(data, settings, &summary, (&times, &msd), (fit_error, spread_error, n_eff));
+    Ok((observables, summary))
 }
 
-/// Generalised least squares of `a + 6 D τ` over the lags `range`.
-pub(super) fn fit_line(
-    msd: &MeanSquaredDisplacement,
-    range: Range<usize>,
-) -> Result<Fit, TransportError> {
-    let stride = range.len().div_ceil(MOST_LAGS);
-    let lags: Vec<usize> = range.step_by(stride).collect();
-    let values = msd.values();
-    // times in units of the shortest lag keep the matrix well scaled
-    let unit = msd.lags[lags[0]] as f64 * msd.interval;
-    let times: Vec<f64> = lags.iter().map(|k| msd.lags[*k] as f64 * msd.interval / unit).collect();
-    let spread: Vec<f64> = lags.iter().zip(&times).map(|(k, t)| msd.spread[*k] / (t * t)).collect();
-    let v = stats::mean(&spread);
-    let design: Vec<Vec<f64>> = times.iter().map(|t| vec![1.0, 6.0 * t]).collect();
-    let y: Vec<f64> = lags.iter().map(|k| values[*k]).collect();
-    let shape = |i: usize, j: usize| {
-        let (short, long) = (times[i].min(times[j]), times[i].max(times[j]));
-        short * short * long
-    };
-    let covariance: Vec<Vec<f64>> =
-        (0..times.len()).map(|i| (0..times.len()).map(|j| shape(i, j)).collect()).collect();
-    let fit = least_squares::generalised(&design, &y, &covariance).map_err(|source| {
-        TransportError::Statistics { doing: "fitting the mean squared displacement", source }
-    })?;
-    // the estimate does not depend on the scale of the covariance, only its error does
-    let scale = v / (msd.ions as f64 * msd.duration() / unit);
-    let weights = &fit.weights[1];
-    let over = |of: &dyn Fn(usize) -> f64| -> f64 {
-        lags.iter().zip(weights).map(|(k, w)| w * of(*k)).sum::<f64>() / unit
-    };
-    let ions = |of: &dyn Fn(&[f64; 3]) -> f64| -> Vec<f64> {
-        (0..msd.ions).map(|ion| over(&|k| of(&msd.per_ion[k][ion]))).collect()
-    };
-    let blocks = lags.iter().map(|k| msd.per_block[*k].len()).min().unwrap_or(0);
-    let of_blocks: Vec<f64> = (0..blocks).map(|b| over(&|k| msd.per_block[k][b])).collect();
-    let components = std::array::from_fn(|axis| {
-        // along one axis the slope is 2 D, while the weights expect 6 D
-        let value = over(&|k| 3.0 * msd.components[k][axis]);
-        (value, standard_error(&ions(&|c| 3.0 * c[axis])))
-    });
-    let intercepts: Vec<f64> = (0..msd.ions)
-        .map(|ion| {
-            let terms = lags.iter().zip(&fit.weights[0]);
-            terms.map(|(k, w)| w * msd.per_ion[*k][ion].iter().sum::<f64>()).sum()
-        })
-        .collect();
-    Ok(Fit {
-        intercept: fit.parameters[0],
-        intercept_error: (scale * fit.covariance[0][0]).sqrt().max(standard_error(&intercepts)),
-        diffusion: fit.parameters[1] / unit,
-        errors: [
-            (scale * fit.covariance[1][1]).sqrt() / unit,
-            standard_error(&ions(&|c| c.iter().sum())),
-            standard_error(&of_blocks),
-        ],
-        components,
+/// The generalised fit. Variances that do not grow as those of a walk (rattling ions) can leave a
+/// covariance that is not positive definite; its off-diagonal part is then shrunk as little as is
+/// needed.
+fn shrunk_fit(times: &[f64], msd: &[f64], covariance: &[f64]) -> Option<LineFit> {
+    let n = times.len();
+    [0.0, 1e-6, 1e-4, 1e-2, 0.1, 0.3, 1.0].into_iter().find_map(|shrink| {
+        let mut c = covariance.to_vec();
+        for i in 0..n {
+            for j in 0..n {
+                if i != j {
+                    c[i * n + j] *= 1.0 - shrink;
+                }
+            }
+        }
+        generalised_line_fit(times, msd, &c)
     })
 }
 
-/// Fits again from twice the first lag; a significant shift widens the error.
-fn check_window(
-    observables: &mut Observables,
-    msd: &MeanSquaredDisplacement,
-    range: Range<usize>,
-    fit: &Fit,
-    error: f64,
-) -> Result<f64, TransportError> {
-    let later = (range.start..range.end)
-        .find(|k| msd.lags[*k] >= 2 * msd.lags[range.start])
-        .filter(|k| long_enough(msd, *k..range.end));
-    let Some(later) = later else { return Ok(error) };
-    let second = fit_line(msd, later..range.end)?;
-    let shift = (second.diffusion - fit.diffusion).abs();
-    // for nested windows the variances of efficient estimates subtract
-    let expected = (second.error().powi(2) - error.powi(2)).max(0.0).sqrt();
-    if shift <= error.max(2.0 * expected) {
-        return Ok(error);
+/// `sd(D_i)/√N` with `D_i = Σ_k w_k MSD_i(τ_k) / 6`.
+fn spread_over_atoms(data: &Displacements, lags: &[usize], weights: &[f64]) -> f64 {
+    let atoms = data.mobile_atoms();
+    if atoms < 2 {
+        return 0.0;
     }
-    let cm2 = units::A2_PER_FS_IN_CM2_PER_S;
-    observables.caution(
-        "window_sensitive",
-        format!(
-            "D is {:.3e} cm²/s from {:.3} ps on, but {:.3e} cm²/s from {:.3} ps on: the motion is \
-             not yet purely diffusive. The stated error covers the difference.",
-            fit.diffusion * cm2,
-            units::express(msd.lags[range.start] as f64 * msd.interval, Kind::Time, "ps"),
-            second.diffusion * cm2,
-            units::express(msd.lags[later] as f64 * msd.interval, Kind::Time, "ps"),
-        ),
-        "Run longer, so that a later window can be used.",
-    );
-    Ok(shift)
+    let mut single = vec![0.0; atoms];
+    for (lag, weight) in lags.iter().zip(weights) {
+        let origins = (data.frames() - lag) as f64;
+        for (start, end) in data.mobile.iter().zip(&data.mobile[*lag..]) {
+            for i in 0..atoms {
+                single[i] += weight * math::norm2(math::sub(end[i], start[i])) / (6.0 * origins);
+            }
+        }
+    }
+    let count = atoms as f64;
+    let mean = single.iter().sum::<f64>() / count;
+    let spread: f64 = single.iter().map(|d| (d - mean).powi(2)).sum();
+    (spread / (count * (count - 1.0))).sqrt()
 }
 
-/// Decides whether the fit is a diffusion coefficient, and says why not.
-fn judge(
-    observables: &mut Observables,
-    msd: &MeanSquaredDisplacement,
-    options: &DiffusionOptions,
-    diffusive: bool,
-    range: &Range<usize>,
-    fit: &Fit,
-    error: f64,
-) -> Outcome {
-    let detectable = options.least_displacement.powi(2) / (6.0 * msd.duration());
-    let exponent = msd.mean_exponent(range.clone());
-    let advice = "Run longer or at a higher temperature.";
-    if !diffusive && exponent.is_some_and(|beta| beta > 1.0 + options.exponent_tolerance) {
-        observables.caution(
+fn describe(
+    data: &Displacements,
+    settings: &DiffusionSettings,
+    found: &Diffusion,
+    (times, msd): (&[f64], &[f64]),
+    (fit_error, spread_error, n_eff): (f64, f64, f64),
+) -> Observables {
+    let species = &data.settings.species;
+    let mut result = Observables::new(
+        "diffusion",
+        &format!("Diffusion of {species}"),
+        "MSD(tau) = a + 6 D tau by generalised least squares over the lag covariance; \
+         sigma = N/V (Z e)^2 D / (k_B T) (Nernst-Einstein)",
+    );
+    let to_cm2 = units::A2_PER_FS_IN_CM2_PER_S;
+    let parameters = [
+        ("species", species.clone()),
+        ("charge", format!("{} e", settings.charge)),
+        ("temperature", format!("{} K", settings.temperature)),
+        (
+            "fit window",
+            format!("{:.3} to {:.3} ps", times[0] * 1e-3, times[times.len() - 1] * 1e-3),
+        ),
+        ("error of the fit", format!("{:.2e} cm²/s", fit_error * to_cm2)),
+        ("error from the spread over atoms", format!("{:.2e} cm²/s", spread_error * to_cm2)),
+        ("number density", format!("{:.5} 1/Å³", found.number_density)),
+        ("finite-size correction", "none".into()),
+    ];
+    for (name, value) in parameters {
+        result.parameters.push((name.into(), value));
+    }
+    let uncertainty = |scale: f64| {
+        if found.diffusive {
+            Uncertainty::StandardError { value: found.error * scale, n_eff }
+        } else {
+            Uncertainty::UpperBound { level: 0.95 }
+        }
+    };
+    result.estimates.push(Estimate {
+        name: "diffusion_cm2_per_s".into(),
+        label: format!("{species} tracer diffusion coefficient"),
+        value: found.value * to_cm2,
+        uncertainty: uncertainty(to_cm2),
+        unit: "cm²/s".into(),
+    });
+    let per_d =
+        1e3 * nernst_einstein(found.number_density, settings.charge, 1.0, settings.temperature);
+    result.estimates.push(Estimate {
+        name: "conductivity_ms_per_cm".into(),
+        label: format!("{species} conductivity (Nernst–Einstein)"),
+        value: found.value * per_d,
+        uncertainty: uncertainty(per_d),
+        unit: "mS/cm".into(),
+    });
+    let (first, last) = (0, times.len() - 1);
+    let exponent = (msd[last] / msd[first]).ln() / (times[last] / times[first]).ln();
+    result.estimates.push(Estimate {
+        name: "exponent".into(),
+        label: "exponent of the MSD over the fit window (1 when diffusive)".into(),
+        value: exponent,
+        uncertainty: Uncertainty::NotEstimated { why: "read off the ends of the window".into() },
+        unit: String::new(),
+    });
+    if !found.diffusive {
+        result.caution(
             "not_diffusive",
             format!(
-                "the MSD grows with exponent {:.2} up to the longest lag used: faster than \
-                 diffusion, so no diffusion coefficient is given",
-                exponent.unwrap_or(f64::NAN)
+                "{species} moved too little in {:.1} ps to tell diffusion from rattling; the \
+                 diffusion coefficient is given as an upper bound (95 %)",
+                (data.frames() - 1) as f64 * data.interval * 1e-3
             ),
-            "Check the drift that is removed and the wrapping of the positions; run longer.",
+            "run longer, or hotter",
         );
-        return Outcome::Unresolved { slope: fit.diffusion };
+    } else if exponent < 0.8 {
+        result.caution(
+            "subdiffusive",
+            format!("the MSD grows as τ^{exponent:.2} over the fit window, not yet as τ"),
+            "run longer: D is still falling with time",
+        );
     }
-    let net = 6.0 * fit.diffusion * msd.duration();
-    let why = if net < options.least_displacement.powi(2) {
-        Some(format!(
-            "beyond vibrations the ions moved {:.2} Å (root mean square) in {:.1} ps, less than \
-             {} Å",
-            net.max(0.0).sqrt(),
-            units::express(msd.duration(), Kind::Time, "ps"),
-            options.least_displacement
-        ))
-    } else if !diffusive {
-        Some(format!(
-            "no range of lags grows in proportion to time within {} (exponent {:.2} at the longest)",
-            options.exponent_tolerance,
-            exponent.unwrap_or(0.0)
-        ))
-    } else if fit.diffusion < 2.0 * error {
-        Some("D is less than two standard errors above zero".to_owned())
-    } else {
-        None
-    };
-    let Some(why) = why else {
-        if error > 0.3 * fit.diffusion {
-            observables.caution(
-                "poor_statistics",
-                format!("the standard error of D is {:.0} % of it", 100.0 * error / fit.diffusion),
-                "Run longer, or with more ions.",
-            );
-        }
-        return Outcome::Measured { diffusion: fit.diffusion, standard_error: error };
-    };
-    observables.caution("not_diffusive", format!("{why}: only an upper bound is given"), advice);
-    let bound = fit.diffusion.max(0.0) + quantile::normal(LEVEL) * error;
-    Outcome::UpperBound { diffusion: bound.max(detectable) }
+    result.caution(
+        "nernst_einstein",
+        "Nernst–Einstein ignores correlations between ions (no Haven ratio is computed)".into(),
+        "take the conductivity as an estimate; in Li3PS4 correlations matter",
+    );
+    result
 }
-
-fn state_parameters(
-    observables: &mut Observables,
-    msd: &MeanSquaredDisplacement,
-    options: &DiffusionOptions,
-    window: (f64, f64),
-    number_density: f64,
-) {
-    let ps = |time: f64| units::express(time, Kind::Time, "ps");
-    observables.parameters = vec![
-        ("species".to_owned(), msd.species.clone()),
-        ("ions".to_owned(), msd.ions.to_string()),
-        ("duration".to_owned(), format!("{} ps", ps(msd.duration()))),
-        ("temperature".to_owned(), format!("{} K", options.temperature)),
-        ("mean volume".to_owned(), format!("{} Å³", options.volume)),
-        ("number density".to_owned(), format!("{number_density:.6} Å⁻³")),
-        ("charge".to_owned(), format!("{} e", options.charge)),
-        ("fit window".to_owned(), format!("{} to {} ps", ps(window.0), ps(window.1))),
-        ("longest lag".to_owned(), format!("{:.4} of the duration", options.longest_lag)),
-        ("exponent within".to_owned(), format!("{} of 1", options.exponent_tolerance)),
-        ("least displacement".to_owned(), format!("{} Å", options.least_displacement)),
-    ];
-}
-
-#[cfg(test)]
-mod tests;

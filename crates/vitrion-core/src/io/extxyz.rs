@@ -101,6 +101,11 @@ impl Reader {
     pub fn open(path: &Path) -> Result<Self, IoError> {
         Ok(Reader { lines: Lines::open(path)?, failed: false })
     }
+
+    /// Reads frames that are part of the program; `name` is for messages.
+    pub fn embedded(text: &'static str, name: &str) -> Self {
+        Reader { lines: Lines::over(Box::new(text.as_bytes()), Path::new(name)), failed: false }
+    }
 }
 
 impl Iterator for Reader {

@@ -1,21 +1,390 @@
-use super::*;
-use crate::frame::Frame;
-pub struct Reader;
+//! LAMMPS text dumps (`dump custom`, `dump atom`).
+//!
+//! Coordinates `x`, `xs` (scaled), `xu` (unwrapped), `xsu` (scaled and unwrapped); image flags
+//! `ix iy iz` beside `x` or `xs` are applied, which also gives unwrapped positions. Boxes:
+//! orthogonal, triclinic (`xy xz yz`, bounds of the bounding box) and general triclinic
+//! (`abc origin`). Atoms are sorted by `id`. Velocities and forces are in the file's units (metal
+//! unless said otherwise). Elements come from the `element` column or from a type map.
+
+use super::lammps::{Factors, MAP_HINT, check_map, mapped, turned};
+use super::lines::Lines;
+use super::{IoError, LammpsUnits, ReadOptions};
+use crate::cell::Cell;
+use crate::elements;
+use crate::frame::{Frame, Labels};
+use crate::math::{self, Matrix3, Vector3};
+use crate::structure::Structure;
+use std::io::Write;
+use std::path::Path;
+
+/// Streams the frames of a dump.
+pub struct Reader {
+    lines: Lines,
+    map: Option<Vec<String>>,
+    factors: Factors,
+    failed: bool,
+}
+
 impl Reader {
-    pub fn open(path: &Path, _o: &ReadOptions) -> Result<Self, IoError> {
-        Err(IoError::invalid(path, "not yet", None))
+    /// Opens a dump.
+    ///
+    /// # Errors
+    /// The file cannot be opened, or the type map names no elements.
+    pub fn open(path: &Path, options: &ReadOptions) -> Result<Self, IoError> {
+        if let Some(map) = &options.type_map {
+            check_map(map, path)?;
+        }
+        Ok(Reader {
+            lines: Lines::open(path)?,
+            map: options.type_map.clone(),
+            factors: options.lammps_units.factors(),
+            failed: false,
+        })
     }
 }
+
 impl Iterator for Reader {
     type Item = Result<Frame, IoError>;
+
     fn next(&mut self) -> Option<Self::Item> {
-        None
+        if self.failed {
+            return None;
+        }
+        let result =
+            read_frame(&mut self.lines, self.map.as_deref(), &mut self.factors).transpose();
+        self.failed = matches!(result, Some(Err(_)));
+        result
     }
 }
-pub fn write_frame(
-    _out: &mut dyn std::io::Write,
-    _frame: &Frame,
-    path: &Path,
-) -> Result<(), IoError> {
-    Err(IoError::invalid(path, "not yet", None))
+
+/// Cell rows, origin, periodicity.
+struct Box3 {
+    matrix: Matrix3,
+    origin: Vector3,
+    periodic: [bool; 3],
 }
+
+fn read_frame(
+    lines: &mut Lines,
+    map: Option<&[String]>,
+    factors: &mut Factors,
+) -> Result<Option<Frame>, IoError> {
+    let (mut step, mut time, mut atoms, mut cell) = (None, None, None, None);
+    loop {
+        let line = match lines.next()? {
+            None if step.is_none() && atoms.is_none() => return Ok(None),
+            None => {
+                return Err(IoError::Truncated {
+                    path: lines.path().to_owned(),
+                    line: lines.number(),
+                    what: "a frame: no ITEM: ATOMS follows".into(),
+                    hint: None,
+                });
+            }
+            Some(line) => line.trim().to_owned(),
+        };
+        if line.is_empty() {
+            continue;
+        }
+        let Some(item) = line.strip_prefix("ITEM:").map(str::trim) else {
+            return Err(lines.error_with_hint(
+                "a line starting with ITEM:",
+                &line,
+                Some("does the number of atoms of the frame before agree with its lines?"),
+            ));
+        };
+        if item.starts_with("TIMESTEP") {
+            let word = lines.required("ITEM: TIMESTEP")?.trim().to_owned();
+            step = Some(word.parse::<u64>().map_err(|_| lines.error("a timestep", &word))?);
+        } else if item.starts_with("UNITS") {
+            let word = lines.required("ITEM: UNITS")?.trim().to_owned();
+            *factors = match word.as_str() {
+                "metal" => LammpsUnits::Metal.factors(),
+                "real" => LammpsUnits::Real.factors(),
+                _ => return Err(lines.error("units metal or real", &word)),
+            };
+        } else if item.starts_with("TIME") {
+            let word = lines.required("ITEM: TIME")?.trim().to_owned();
+            time = Some(lines.finite(Some(&word), "a time")? * factors.time);
+        } else if item.starts_with("NUMBER OF ATOMS") {
+            let word = lines.required("ITEM: NUMBER OF ATOMS")?.trim().to_owned();
+            let count = word.parse::<usize>();
+            atoms = Some(count.map_err(|_| lines.error("the number of atoms", &word))?);
+        } else if let Some(bounds) = item.strip_prefix("BOX BOUNDS") {
+            cell = Some(read_box(bounds, lines)?);
+        } else if let Some(columns) = item.strip_prefix("ATOMS") {
+            let Some(atoms) = atoms else {
+                return Err(lines.error("ITEM: NUMBER OF ATOMS before ITEM: ATOMS", item));
+            };
+            let Some(cell) = cell else {
+                return Err(lines.error("ITEM: BOX BOUNDS before ITEM: ATOMS", item));
+            };
+            let mut frame = read_atoms(columns, atoms, &cell, lines, map, *factors)?;
+            frame.step = step;
+            frame.time = time;
+            return Ok(Some(frame));
+        } else {
+            return Err(lines.error("TIMESTEP, NUMBER OF ATOMS, BOX BOUNDS or ATOMS", item));
+        }
+    }
+}
+
+fn read_box(header: &str, lines: &mut Lines) -> Result<Box3, IoError> {
+    let words: Vec<&str> = header.split_whitespace().collect();
+    let general = words.contains(&"abc") || words.contains(&"origin");
+    let tilted = words.contains(&"xy");
+    let flags: Vec<&&str> = words
+        .iter()
+        .filter(|w| w.len() == 2 && **w != "xy" && **w != "xz" && **w != "yz")
+        .collect();
+    let periodic = std::array::from_fn(|k| flags.get(k).is_none_or(|f| f.starts_with('p')));
+    let mut rows: [[f64; 4]; 3] = [[0.0; 4]; 3];
+    let width = if general {
+        4
+    } else if tilted {
+        3
+    } else {
+        2
+    };
+    for row in &mut rows {
+        let line = lines.required("the box bounds")?.to_owned();
+        let found: Vec<&str> = line.split_whitespace().collect();
+        if found.len() != width {
+            return Err(lines.error(format!("{width} numbers per box line"), &line));
+        }
+        for (value, word) in row.iter_mut().zip(found) {
+            *value = lines.finite(Some(word), "a finite number")?;
+        }
+    }
+    if general {
+        return Ok(Box3 {
+            matrix: rows.map(|r| [r[0], r[1], r[2]]),
+            origin: rows.map(|r| r[3]),
+            periodic,
+        });
+    }
+    let [xy, xz, yz] = if tilted { rows.map(|r| r[2]) } else { [0.0; 3] };
+    // the bounds of a tilted box are those of its bounding box
+    let low = |values: &[f64]| values.iter().fold(0.0_f64, |a, b| a.min(*b));
+    let high = |values: &[f64]| values.iter().fold(0.0_f64, |a, b| a.max(*b));
+    let x = [rows[0][0] - low(&[xy, xz, xy + xz]), rows[0][1] - high(&[xy, xz, xy + xz])];
+    let y = [rows[1][0] - low(&[yz]), rows[1][1] - high(&[yz])];
+    let z = [rows[2][0], rows[2][1]];
+    Ok(Box3 {
+        matrix: [[x[1] - x[0], 0.0, 0.0], [xy, y[1] - y[0], 0.0], [xz, yz, z[1] - z[0]]],
+        origin: [x[0], y[0], z[0]],
+        periodic,
+    })
+}
+
+/// Where the columns are.
+struct Columns {
+    id: Option<usize>,
+    element: Option<usize>,
+    number: Option<usize>,
+    position: [usize; 3],
+    scaled: bool,
+    unwrapped: bool,
+    image: Option<[usize; 3]>,
+    velocity: Option<[usize; 3]>,
+    force: Option<[usize; 3]>,
+    count: usize,
+}
+
+impl Columns {
+    fn parse(header: &str, lines: &Lines) -> Result<Columns, IoError> {
+        let names: Vec<&str> = header.split_whitespace().collect();
+        let at = |name: &str| names.iter().position(|n| *n == name);
+        let three = |a: &str, b: &str, c: &str| Some([at(a)?, at(b)?, at(c)?]);
+        let styles = [
+            (three("xu", "yu", "zu"), false, true),
+            (three("xsu", "ysu", "zsu"), true, true),
+            (three("x", "y", "z"), false, false),
+            (three("xs", "ys", "zs"), true, false),
+        ];
+        let Some((position, scaled, unwrapped)) =
+            styles.into_iter().find_map(|(p, s, u)| p.map(|p| (p, s, u)))
+        else {
+            return Err(lines.error("columns x y z, xs ys zs, xu yu zu or xsu ysu zsu", header));
+        };
+        Ok(Columns {
+            id: at("id"),
+            element: at("element"),
+            number: at("type"),
+            position,
+            scaled,
+            unwrapped,
+            image: three("ix", "iy", "iz"),
+            velocity: three("vx", "vy", "vz"),
+            force: three("fx", "fy", "fz"),
+            count: names.len(),
+        })
+    }
+}
+
+struct Atom {
+    id: u64,
+    symbol: String,
+    position: Vector3,
+    velocity: Vector3,
+    force: Vector3,
+}
+
+fn read_atoms(
+    header: &str,
+    count: usize,
+    cell: &Box3,
+    lines: &mut Lines,
+    map: Option<&[String]>,
+    factors: Factors,
+) -> Result<Frame, IoError> {
+    let columns = Columns::parse(header, lines)?;
+    if columns.element.is_none() && (columns.number.is_none() || map.is_none()) {
+        return Err(lines.error_with_hint("an element column", header, Some(MAP_HINT)));
+    }
+    let trouble = |lines: &Lines, message: String| {
+        IoError::invalid(
+            lines.path(),
+            format!("frame ending at line {}: {message}", lines.number()),
+            None,
+        )
+    };
+    let matrix =
+        Cell::new(cell.matrix, cell.periodic).map_err(|e| trouble(lines, e.to_string()))?;
+    let mut atoms = Vec::with_capacity(count);
+    for index in 0..count {
+        let line = lines.required(&format!("a frame of {count} atoms: {index} were read"))?;
+        let line = line.to_owned();
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        if words.len() != columns.count {
+            return Err(lines.error(format!("{} columns", columns.count), &line));
+        }
+        let vector = |at: [usize; 3]| -> Result<Vector3, IoError> {
+            let mut v = [0.0; 3];
+            for (x, k) in v.iter_mut().zip(at) {
+                *x = lines.finite(Some(words[k]), "a finite number")?;
+            }
+            Ok(v)
+        };
+        let symbol = symbol_of(&columns, &words, map, lines)?;
+        let mut r = vector(columns.position)?;
+        r = if columns.scaled { matrix.to_cartesian(r) } else { math::sub(r, cell.origin) };
+        if let (Some(at), false) = (columns.image, columns.unwrapped) {
+            r = math::add(r, matrix.to_cartesian(vector(at)?));
+        }
+        let id = match columns.id {
+            None => index as u64,
+            Some(k) => words[k].parse().map_err(|_| lines.error("an atom id", words[k]))?,
+        };
+        let optional = |at: Option<[usize; 3]>, factor: f64| match at {
+            None => Ok([0.0; 3]),
+            Some(at) => vector(at).map(|v| math::scale(v, factor)),
+        };
+        atoms.push(Atom {
+            id,
+            symbol,
+            position: r,
+            velocity: optional(columns.velocity, factors.velocity)?,
+            force: optional(columns.force, factors.force)?,
+        });
+    }
+    atoms.sort_by_key(|atom| atom.id);
+    if let Some(pair) = atoms.windows(2).find(|pair| pair[0].id == pair[1].id) {
+        return Err(trouble(lines, format!("two atoms have the id {}", pair[0].id)));
+    }
+    let symbols: Vec<&str> = atoms.iter().map(|a| a.symbol.as_str()).collect();
+    let structure = Structure::new(matrix, &symbols, atoms.iter().map(|a| a.position).collect())
+        .map_err(|e| trouble(lines, e.to_string()))?;
+    Ok(Frame {
+        velocities: columns.velocity.map(|_| atoms.iter().map(|a| a.velocity).collect()),
+        labels: Labels {
+            forces: columns.force.map(|_| atoms.iter().map(|a| a.force).collect()),
+            ..Labels::default()
+        },
+        ..structure.into()
+    })
+}
+
+fn symbol_of(
+    columns: &Columns,
+    words: &[&str],
+    map: Option<&[String]>,
+    lines: &Lines,
+) -> Result<String, IoError> {
+    if let (Some(map), Some(k)) = (map, columns.number) {
+        let number = words[k].parse().map_err(|_| lines.error("an atom type", words[k]))?;
+        return match mapped(Some(map), number) {
+            Ok(symbol) => Ok(symbol.expect("a map was given").to_owned()),
+            Err(expected) => Err(lines.error(expected, words[k])),
+        };
+    }
+    let word = words[columns.element.expect("checked before")];
+    if elements::by_symbol(word).is_some() {
+        return Ok(word.to_owned());
+    }
+    let hint = elements::nearest(word)
+        .map_or_else(|| MAP_HINT.to_owned(), |near| format!("did you mean {near}?"));
+    Err(lines.error_with_hint("an element symbol", word, Some(&hint)))
+}
+
+/// Writes a frame in metal units: unwrapped positions, elements, velocities and forces if known.
+///
+/// # Errors
+/// A left-handed cell, or what the writer reports.
+pub fn write_frame(out: &mut dyn Write, frame: &Frame, path: &Path) -> Result<(), IoError> {
+    let turned = turned(frame, path)?;
+    let factors = LammpsUnits::Metal.factors();
+    let structure = &frame.structure;
+    let [[lx, ..], [xy, ly, _], [xz, yz, lz]] = turned.cell;
+    let mut text = String::new();
+    use std::fmt::Write as _;
+    let mut write = || -> std::fmt::Result {
+        writeln!(text, "ITEM: TIMESTEP\n{}", frame.step.unwrap_or(0))?;
+        writeln!(text, "ITEM: UNITS\nmetal")?;
+        if let Some(time) = frame.time {
+            writeln!(text, "ITEM: TIME\n{}", time / factors.time)?;
+        }
+        writeln!(text, "ITEM: NUMBER OF ATOMS\n{}", structure.len())?;
+        let flags = structure.cell.periodicity().map(|p| if p { "pp" } else { "ff" }).join(" ");
+        let tilted = [xy, xz, yz].iter().any(|t| *t != 0.0);
+        if tilted {
+            let low = |v: &[f64]| v.iter().fold(0.0_f64, |a, b| a.min(*b));
+            let high = |v: &[f64]| v.iter().fold(0.0_f64, |a, b| a.max(*b));
+            let xs = [xy, xz, xy + xz];
+            writeln!(text, "ITEM: BOX BOUNDS xy xz yz {flags}")?;
+            writeln!(text, "{} {} {xy}", low(&xs), lx + high(&xs))?;
+            writeln!(text, "{} {} {xz}", low(&[yz]), ly + high(&[yz]))?;
+            writeln!(text, "0 {lz} {yz}")?;
+        } else {
+            writeln!(text, "ITEM: BOX BOUNDS {flags}\n0 {lx}\n0 {ly}\n0 {lz}")?;
+        }
+        write!(text, "ITEM: ATOMS id type element xu yu zu")?;
+        if turned.velocities.is_some() {
+            write!(text, " vx vy vz")?;
+        }
+        if turned.forces.is_some() {
+            write!(text, " fx fy fz")?;
+        }
+        writeln!(text)?;
+        for i in 0..structure.len() {
+            let [x, y, z] = turned.positions[i];
+            let number = structure.species[i].index() + 1;
+            write!(text, "{} {number} {} {x} {y} {z}", i + 1, structure.symbol(i))?;
+            if let Some(v) = &turned.velocities {
+                let [x, y, z] = math::scale(v[i], 1.0 / factors.velocity);
+                write!(text, " {x} {y} {z}")?;
+            }
+            if let Some(f) = &turned.forces {
+                let [x, y, z] = f[i];
+                write!(text, " {x} {y} {z}")?;
+            }
+            writeln!(text)?;
+        }
+        Ok(())
+    };
+    write().expect("writing to a string cannot fail");
+    out.write_all(text.as_bytes()).map_err(IoError::os(path, "write"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -10,19 +10,16 @@ pub(crate) struct Lines {
     reader: Box<dyn BufRead>,
     buffer: String,
     number: usize,
-    /// The next call to `next` returns the present line again.
-    held: bool,
 }
 
 impl Lines {
     pub(crate) fn open(path: &Path) -> Result<Self, IoError> {
-        Ok(Lines {
-            path: path.to_owned(),
-            reader: compression::open(path)?,
-            buffer: String::new(),
-            number: 0,
-            held: false,
-        })
+        Ok(Lines::over(compression::open(path)?, path))
+    }
+
+    /// Lines of anything; `path` is for messages.
+    pub(crate) fn over(reader: Box<dyn BufRead>, path: &Path) -> Self {
+        Lines { path: path.to_owned(), reader, buffer: String::new(), number: 0 }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -36,10 +33,6 @@ impl Lines {
 
     /// The next line without its end, or `None` at the end of the file.
     pub(crate) fn next(&mut self) -> Result<Option<&str>, IoError> {
-        if self.held {
-            self.held = false;
-            return Ok(Some(self.buffer.trim_end_matches(['\n', '\r'])));
-        }
         self.buffer.clear();
         let read = self.reader.read_line(&mut self.buffer).map_err(|source| {
             if source.kind() == std::io::ErrorKind::InvalidData {
@@ -64,11 +57,6 @@ impl Lines {
         }
         self.number += 1;
         Ok(Some(self.buffer.trim_end_matches(['\n', '\r'])))
-    }
-
-    /// Makes the next call to [`Lines::next`] return the present line again.
-    pub(crate) fn hold(&mut self) {
-        self.held = true;
     }
 
     /// The next line; an end of file is an error in the middle of `what`.

@@ -1,8 +1,239 @@
-use super::*;
+//! VASP structures: POSCAR and CONTCAR of VASP 5 and later.
+//!
+//! Read: one scale factor (negative = volume \[Å³\]) or three, Direct or Cartesian coordinates,
+//! selective dynamics (flags are skipped), velocities \[Å/fs\]. Written: scale 1, Cartesian
+//! coordinates as they are (unwrapped), velocities. Atoms keep their order: a run of equal elements
+//! becomes one entry of the symbol line, and symbols may repeat, as VASP allows.
+
+use super::IoError;
+use super::lines::Lines;
+use crate::cell::Cell;
+use crate::elements;
 use crate::frame::Frame;
+use crate::math::{self, Matrix3, Vector3};
+use crate::structure::Structure;
+use std::fmt::Write as _;
+use std::io::Write;
+use std::path::Path;
+
+/// Title, scaled lattice and symbols: what POSCAR and XDATCAR share.
+pub(super) struct Head {
+    pub(super) scale: Vector3,
+    pub(super) matrix: Matrix3,
+    pub(super) symbols: Vec<String>,
+}
+
+/// The lines from the scale factor to the numbers of atoms; the title was read before.
+pub(super) fn head(lines: &mut Lines) -> Result<Head, IoError> {
+    let line = lines.required("the scale factor")?.to_owned();
+    let factors = numbers(&line, lines)?;
+    let mut rows = [[0.0; 3]; 3];
+    for row in &mut rows {
+        let line = lines.required("the lattice vectors")?.to_owned();
+        *row = vector(&line, lines)?;
+    }
+    let scale = match factors[..] {
+        [s] if s > 0.0 => [s; 3],
+        [s] if s < 0.0 => {
+            let volume = math::determinant(&rows).abs();
+            [(-s / volume).cbrt(); 3]
+        }
+        [x, y, z] if x > 0.0 && y > 0.0 && z > 0.0 => [x, y, z],
+        _ => {
+            return Err(IoError::invalid(
+                lines.path(),
+                format!("the scale factor {:?} is none", line.trim()),
+                Some(
+                    "one number (positive: factor, negative: volume in Å^3) or three positive ones",
+                ),
+            ));
+        }
+    };
+    let matrix = rows.map(|r| std::array::from_fn(|k| r[k] * scale[k]));
+    let names = lines.required("the element symbols")?.to_owned();
+    let names: Vec<&str> = names.split_whitespace().collect();
+    if names.iter().all(|w| w.parse::<usize>().is_ok()) {
+        return Err(lines.error_with_hint(
+            "element symbols",
+            &names.join(" "),
+            Some("this is a VASP 4 file without symbols: insert a line with them, for example Li P S"),
+        ));
+    }
+    if let Some(bad) = names.iter().find(|s| elements::by_symbol(s).is_none()) {
+        let hint = bad.split(['_', '/']).next().filter(|s| elements::by_symbol(s).is_some());
+        let hint = hint.map(|s| format!("write the plain symbol {s}"));
+        return Err(lines.error_with_hint("element symbols", bad, hint.as_deref()));
+    }
+    let line = lines.required("the numbers of atoms")?.to_owned();
+    let counts: Option<Vec<usize>> =
+        line.split_whitespace().map(|w| w.parse().ok().filter(|n| *n > 0)).collect();
+    let Some(counts) = counts.filter(|c| c.len() == names.len()) else {
+        return Err(lines.error(format!("{} numbers of atoms", names.len()), &line));
+    };
+    let symbols = names
+        .iter()
+        .zip(counts)
+        .flat_map(|(name, count)| std::iter::repeat_n((*name).to_owned(), count))
+        .collect();
+    Ok(Head { scale, matrix, symbols })
+}
+
+fn numbers(line: &str, lines: &Lines) -> Result<Vec<f64>, IoError> {
+    line.split_whitespace().map(|w| lines.finite(Some(w), "a finite number")).collect()
+}
+
+/// Three numbers at the start of a line; what follows is ignored.
+pub(super) fn vector(line: &str, lines: &Lines) -> Result<Vector3, IoError> {
+    let mut words = line.split_whitespace();
+    let mut v = [0.0; 3];
+    for x in &mut v {
+        *x = lines.finite(words.next(), "three finite numbers")?;
+    }
+    Ok(v)
+}
+
+pub(super) fn structure(
+    head: &Head,
+    positions: Vec<Vector3>,
+    path: &Path,
+) -> Result<Structure, IoError> {
+    let trouble = |message: String| IoError::invalid(path, message, None);
+    let cell = Cell::periodic(head.matrix).map_err(|e| trouble(e.to_string()))?;
+    Structure::new(cell, &head.symbols, positions).map_err(|e| trouble(e.to_string()))
+}
+
+/// Reads a POSCAR.
+///
+/// # Errors
+/// The line, what was expected and what was found.
 pub fn read(path: &Path) -> Result<Frame, IoError> {
-    Err(IoError::invalid(path, "not yet", None))
+    let mut lines = Lines::open(path)?;
+    lines.required("a POSCAR: it is empty")?;
+    let head = head(&mut lines)?;
+    let mut mode = lines.required("Direct or Cartesian")?.trim().to_owned();
+    if mode.starts_with(['S', 's']) {
+        mode = lines.required("Direct or Cartesian")?.trim().to_owned();
+    }
+    let direct = match mode.chars().next() {
+        Some('D' | 'd') => true,
+        Some('C' | 'c' | 'K' | 'k') => false,
+        _ => {
+            return Err(lines.error("Direct or Cartesian", &mode));
+        }
+    };
+    let cell = Cell::periodic(head.matrix)
+        .map_err(|error| IoError::invalid(path, error.to_string(), None))?;
+    let atoms = head.symbols.len();
+    let mut positions = Vec::with_capacity(atoms);
+    for index in 0..atoms {
+        let line = lines.required(&format!("the coordinates: {index} of {atoms} were read"))?;
+        let line = line.to_owned();
+        let r = vector(&line, &lines)?;
+        positions.push(if direct {
+            cell.to_cartesian(r)
+        } else {
+            std::array::from_fn(|k| r[k] * head.scale[k])
+        });
+    }
+    let velocities = velocities(&mut lines, &cell, atoms)?;
+    Ok(Frame { velocities, ..structure(&head, positions, path)?.into() })
 }
-pub fn write(_out: &mut dyn std::io::Write, _frame: &Frame, path: &Path) -> Result<(), IoError> {
-    Err(IoError::invalid(path, "not yet", None))
+
+/// The optional velocities after a blank line or a line that names their kind.
+fn velocities(
+    lines: &mut Lines,
+    cell: &Cell,
+    atoms: usize,
+) -> Result<Option<Vec<Vector3>>, IoError> {
+    let Some(kind) = lines.next()? else { return Ok(None) };
+    let direct = kind.trim().starts_with(['D', 'd']);
+    if kind.trim().starts_with(['L', 'l']) {
+        // lattice velocities of a variable-cell run: not positions' velocities
+        return Ok(None);
+    }
+    let mut result = Vec::with_capacity(atoms);
+    for index in 0..atoms {
+        let line = match lines.next()? {
+            Some(line) if !line.trim().is_empty() => line.to_owned(),
+            _ if index == 0 => return Ok(None),
+            _ => {
+                return Err(IoError::Truncated {
+                    path: lines.path().to_owned(),
+                    line: lines.number(),
+                    what: format!("the velocities: {index} of {atoms} were read"),
+                    hint: None,
+                });
+            }
+        };
+        let v = vector(&line, lines)?;
+        result.push(if direct { cell.to_cartesian(v) } else { v });
+    }
+    Ok(Some(result))
 }
+
+/// Runs of equal symbols and their lengths.
+pub(super) fn runs(structure: &Structure) -> Vec<(&str, usize)> {
+    let mut runs: Vec<(&str, usize)> = Vec::new();
+    for atom in 0..structure.len() {
+        let symbol = structure.symbol(atom);
+        match runs.last_mut() {
+            Some((last, count)) if *last == symbol => *count += 1,
+            _ => runs.push((symbol, 1)),
+        }
+    }
+    runs
+}
+
+/// Title, scale, lattice, symbols and counts.
+pub(super) fn write_head(text: &mut String, structure: &Structure) {
+    let mut write = || -> std::fmt::Result {
+        writeln!(text, "{}\n1.0", structure.formula())?;
+        for [x, y, z] in structure.cell.matrix() {
+            writeln!(text, "{x} {y} {z}")?;
+        }
+        let runs = runs(structure);
+        let symbols: Vec<&str> = runs.iter().map(|(s, _)| *s).collect();
+        let counts: Vec<String> = runs.iter().map(|(_, n)| n.to_string()).collect();
+        writeln!(text, "{}\n{}", symbols.join(" "), counts.join(" "))
+    };
+    write().expect("writing to a string cannot fail");
+}
+
+/// Refuses cells that VASP does not know.
+pub(super) fn check_periodic(structure: &Structure, path: &Path) -> Result<(), IoError> {
+    if structure.cell.periodicity() == [true; 3] {
+        return Ok(());
+    }
+    Err(IoError::invalid(
+        path,
+        "VASP cells are periodic in all directions; this one is not",
+        Some("write extxyz, which keeps the periodicity"),
+    ))
+}
+
+/// Writes a POSCAR.
+///
+/// # Errors
+/// A cell that is not periodic, or what the writer reports.
+pub fn write(out: &mut dyn Write, frame: &Frame, path: &Path) -> Result<(), IoError> {
+    check_periodic(&frame.structure, path)?;
+    let mut text = String::new();
+    write_head(&mut text, &frame.structure);
+    text.push_str("Cartesian\n");
+    let mut rows = |vectors: &[Vector3]| {
+        for [x, y, z] in vectors {
+            writeln!(text, "{x} {y} {z}").expect("writing to a string cannot fail");
+        }
+    };
+    rows(&frame.structure.positions);
+    if let Some(velocities) = &frame.velocities {
+        text.push_str("Cartesian\n");
+        for [x, y, z] in velocities {
+            writeln!(text, "{x} {y} {z}").expect("writing to a string cannot fail");
+        }
+    }
+    out.write_all(text.as_bytes()).map_err(IoError::os(path, "write"))
+}
+
+#[cfg(test)]
+mod tests;

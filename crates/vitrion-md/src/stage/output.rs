@@ -8,7 +8,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use vitrion_core::Frame;
-use vitrion_core::io::IoError;
+use vitrion_core::io::{IoError, extxyz};
 use vitrion_core::units::{AMU_PER_A3_IN_G_PER_CM3, EV_PER_A3_IN_GPA};
 
 /// Text gathered before it is compressed as one zstd frame, besides at checkpoints.
@@ -157,46 +157,4 @@ fn append_text(text: &mut Vec<u8>, frame: &Frame, path: &Path) -> Result<(), MdE
     extxyz::write_frame(text, frame).map_err(|source| {
         MdError::Io(IoError::Os { path: path.to_owned(), doing: "format a frame for", source })
     })
-}
-
-mod extxyz {
-    use std::fmt::Write as _;
-    use vitrion_core::Frame;
-
-    /// Extended XYZ in ASE's dialect: positions in Å, velocities in Å/fs, time in fs.
-    #[expect(clippy::unnecessary_wraps, reason = "stands in for the writer of the core")]
-    pub(super) fn write_frame(out: &mut Vec<u8>, frame: &Frame) -> std::io::Result<()> {
-        let structure = &frame.structure;
-        let mut text = format!("{}\nLattice=\"", structure.len());
-        let cell: Vec<String> =
-            structure.cell.matrix().iter().flatten().map(f64::to_string).collect();
-        text += &cell.join(" ");
-        text += "\" Properties=species:S:1:pos:R:3";
-        if frame.velocities.is_some() {
-            text += ":velo:R:3";
-        }
-        let pbc = structure.cell.periodicity().map(|p| if p { "T" } else { "F" });
-        text += " pbc=\"";
-        text += &pbc.join(" ");
-        text.push('"');
-        if let Some(step) = frame.step {
-            text += " step=";
-            text += &step.to_string();
-        }
-        if let Some(time) = frame.time {
-            text += " time=";
-            text += &time.to_string();
-        }
-        text.push('\n');
-        for (atom, [x, y, z]) in structure.positions.iter().enumerate() {
-            let write = write!(text, "{} {x} {y} {z}", structure.symbol(atom));
-            write.expect("writing to a string cannot fail");
-            if let Some([x, y, z]) = frame.velocities.as_ref().map(|v| v[atom]) {
-                write!(text, " {x} {y} {z}").expect("writing to a string cannot fail");
-            }
-            text.push('\n');
-        }
-        out.extend_from_slice(text.as_bytes());
-        Ok(())
-    }
 }

@@ -1,7 +1,7 @@
 //! Killed, interrupted and resumed runs against the uninterrupted one: byte for byte.
 
 use crate::potentials::LennardJones;
-use crate::systems::{crystal, run_in};
+use crate::systems::{crystal, frames, run_in};
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -111,6 +111,14 @@ fn reference() -> Left {
     let result = result(folder.path(), state, &summary);
     assert_eq!(result.thermo.lines().count(), 1 + 21, "a header and steps 0, 3 … 60");
     assert!(result.thermo.contains("\n1003,2.512000,"), "global step and time");
+    // what the files hold is what the next stage gets
+    let last = &frames(&folder.path().join(FINAL_FILE))[0];
+    assert_eq!(last.structure, result.state.structure);
+    assert_eq!(last.velocities.as_ref(), Some(&result.state.velocities));
+    assert_eq!((last.step, last.time), (Some(1060), Some(2740.0)));
+    let path = frames(&folder.path().join(TRAJECTORY_FILE));
+    assert_eq!(path.len(), 16, "steps 0, 4 … 60");
+    assert_eq!(path[15].structure, result.state.structure);
     // calling it again changes nothing
     let (state, summary) = finish(folder.path());
     self::result(folder.path(), state, &summary).assert_same(&result, "called again");

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
+use vitrion_core::io::extxyz;
 use vitrion_core::math::{self, Vector3};
 use vitrion_core::rng::{self, Stream};
-use vitrion_core::{Cell, Potential, Structure};
+use vitrion_core::{Cell, Frame, Potential, Structure};
 use vitrion_md::{
     Control, MdError, StageOutcome, StageSettings, StageSummary, State, run_stage, velocities,
 };
@@ -80,23 +81,10 @@ impl Thermo {
     }
 }
 
-/// Positions of every frame of a trajectory [Å].
-pub(crate) fn trajectory(path: &Path) -> Vec<Vec<Vector3>> {
-    let packed = std::fs::read(path).expect("a trajectory");
-    let text = zstd::stream::decode_all(&packed[..]).expect("zstd frames");
-    let text = String::from_utf8(text).expect("text");
-    let mut lines = text.lines();
-    let mut frames = Vec::new();
-    while let Some(count) = lines.next() {
-        let atoms: usize = count.trim().parse().expect("a number of atoms");
-        lines.next().expect("a comment line");
-        let position = |line: &str| {
-            let mut words = line.split_whitespace().skip(1);
-            std::array::from_fn(|_| words.next().and_then(|x| x.parse().ok()).expect("a number"))
-        };
-        frames.push(lines.by_ref().take(atoms).map(position).collect());
-    }
-    frames
+/// Frames of an extended XYZ file.
+pub(crate) fn frames(path: &Path) -> Vec<Frame> {
+    let reader = extxyz::Reader::open(path).expect("a file");
+    reader.map(|frame| frame.expect("a frame")).collect()
 }
 
 /// Mean and standard error of a correlated series from 20 blocks.

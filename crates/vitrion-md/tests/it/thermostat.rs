@@ -1,7 +1,7 @@
 //! Nosé–Hoover chains: canonical distribution, equipartition, conserved quantity.
 
 use crate::potentials::{LennardJones, Springs};
-use crate::systems::{Thermo, assert_mean, crystal, run, run_in, trajectory};
+use crate::systems::{Thermo, assert_mean, crystal, frames, run, run_in};
 use vitrion_core::units::BOLTZMANN;
 use vitrion_core::{Cell, SpeciesTable, Structure, math};
 use vitrion_md::{Ensemble, Ramp, StageSettings, State};
@@ -59,17 +59,16 @@ fn a_liquid_has_the_canonical_kinetic_energy_and_equal_temperatures_of_its_speci
     assert_mean("its variance", &squares, shape, 0.12 * shape);
 
     // r(t + dt) − r(t − dt) is v(t) times a factor that the chain gives to all atoms alike
-    let frames = trajectory(&folder.path().join(vitrion_md::TRAJECTORY_FILE));
+    let frames = frames(&folder.path().join(vitrion_md::TRAJECTORY_FILE));
     let mass = |atom: usize| initial.structure.mass(atom);
     let share: Vec<f64> = frames
         .windows(3)
         .skip(1000)
         .map(|window| {
+            let [before, after] = [0, 2].map(|k| &window[k].structure.positions);
+            let moved = |i: usize| math::sub(after[i], before[i]);
             let of = |parity: usize| -> f64 {
-                (parity..32)
-                    .step_by(2)
-                    .map(|i| mass(i) * math::norm2(math::sub(window[2][i], window[0][i])))
-                    .sum()
+                (parity..32).step_by(2).map(|i| mass(i) * math::norm2(moved(i))).sum()
             };
             of(1) / (of(0) + of(1))
         })

@@ -79,3 +79,35 @@ fn existing_files_are_not_overwritten() {
     assert!(error.to_string().contains("the file exists and is not overwritten"), "{error}");
     assert_eq!(std::fs::read_to_string(&path).expect("readable"), "precious");
 }
+
+/// A file by ASE; see the README beside it.
+#[test]
+fn labels_and_velocities_of_ase_are_read() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/extxyz");
+    let text = std::fs::read_to_string(folder.join("expected.json")).expect("a fixture");
+    let json: serde_json::Value = serde_json::from_str(&text).expect("valid JSON");
+    let frames = io::read_all(&folder.join("ase.extxyz"), &ReadOptions::default());
+    let frames = frames.expect("readable");
+    let expected = json["frames"].as_array().expect("frames");
+    assert_eq!(frames.len(), expected.len());
+    for (frame, expected) in frames.iter().zip(expected) {
+        let rows = |key: &str| -> Vec<Vector3> {
+            serde_json::from_value(expected[key].clone()).expect("rows of three")
+        };
+        let close = |ours: &[Vector3], key: &str, tolerance: f64| {
+            for (a, b) in ours.iter().zip(rows(key)) {
+                assert!(math::norm(math::sub(*a, b)) < tolerance, "{key}: {a:?} is not {b:?}");
+            }
+        };
+        close(&frame.structure.positions, "positions", 1e-7);
+        close(frame.structure.cell.matrix(), "cell", 1e-7);
+        close(frame.labels.forces.as_ref().expect("labelled"), "forces", 1e-7);
+        close(frame.labels.virial.as_ref().expect("labelled"), "virial", 1e-5);
+        // ASE 3.29 uses CODATA 2014, we use 2022: 1e-8 relative
+        close(frame.velocities.as_ref().expect("momenta"), "velocities_a_per_fs", 1e-8);
+        let energy = expected["energy"].as_f64().expect("a number");
+        assert!((frame.labels.energy.expect("labelled") - energy).abs() < 1e-9);
+        let pbc: [bool; 3] = serde_json::from_value(expected["pbc"].clone()).expect("flags");
+        assert_eq!(frame.structure.cell.periodicity(), pbc);
+    }
+}

@@ -1,0 +1,40 @@
+//! What can go wrong in an analysis.
+
+/// Why an analysis could not be done.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AnalysisError {
+    /// Nothing to analyse.
+    #[error("{what} needs at least {needed} frames, found {found}")]
+    TooFewFrames { what: &'static str, needed: usize, found: usize },
+    /// A species that the trajectory lacks.
+    #[error("no atom of species {species} in the trajectory; it holds {}", present.join(", "))]
+    NoSuchSpecies { species: String, present: Vec<String> },
+    /// Frames of different atoms.
+    #[error("frame {frame}: {found} atoms, but the first frame has {expected}")]
+    AtomsChanged { frame: usize, expected: usize, found: usize },
+    /// An atom that became another element.
+    #[error("frame {frame}: the species of atom {atom} is not that of the first frame")]
+    SpeciesChanged { frame: usize, atom: usize },
+    /// No time in the frames.
+    #[error(
+        "frame {frame} has no time; give the interval between frames (--frame-interval \"20 fs\")"
+    )]
+    NoTime { frame: usize },
+    /// Frames that are not equally spaced.
+    #[error(
+        "frame {frame} is {found} fs after the one before, but the interval so far is {expected} fs; \
+         transport needs equally spaced frames"
+    )]
+    UnequalTimes { frame: usize, expected: f64, found: f64 },
+    /// Positions that jump by a cell.
+    #[error(
+        "frame {frame}: atom {atom} moves by {distance:.2} Å between frames, {nearer:.2} Å to its \
+         nearest image: the positions are wrapped. Unwrap them (--unwrap) if frames are close \
+         enough in time that no atom really moves half a cell"
+    )]
+    Wrapped { frame: usize, atom: usize, distance: f64, nearer: f64 },
+    /// A parameter that makes no sense.
+    #[error("{name} is {found}; expected {expected}")]
+    Parameter { name: &'static str, found: String, expected: String },
+}

@@ -1,0 +1,4 @@
+//! Transport analyses against theory.
+
+mod arrhenius;
+mod transport;

@@ -1,0 +1,165 @@
+//! Walks whose diffusion is known, vibrations, drift, wrapped and breathing cells.
+
+use vitrion_analysis::{
+    AnalysisError, DiffusionSettings, DisplacementSettings, Displacements, diffusion,
+    mean_squared_displacement,
+};
+use vitrion_core::math::{self, Vector3};
+use vitrion_core::observables::Uncertainty;
+use vitrion_core::rng::{self, Stream};
+use vitrion_core::{Cell, Frame, Structure};
+
+const INTERVAL: f64 = 100.0;
+
+fn settings(unwrap: bool) -> DisplacementSettings {
+    DisplacementSettings {
+        species: "Li".into(),
+        framework: Vec::new(),
+        skip: 0.0,
+        interval: None,
+        unwrap,
+    }
+}
+
+fn frame(cell: &Cell, lithium: &[Vector3], sulphur: &[Vector3], time: f64) -> Frame {
+    let symbols: Vec<&str> =
+        lithium.iter().map(|_| "Li").chain(sulphur.iter().map(|_| "S")).collect();
+    let positions = lithium.iter().chain(sulphur).copied().collect();
+    let structure = Structure::new(cell.clone(), &symbols, positions).expect("elements");
+    Frame { time: Some(time), ..structure.into() }
+}
+
+/// `atoms` independent walkers with diffusion coefficient `d` [Å²/fs] over resting S.
+fn walk(seed: u64, atoms: usize, frames: usize, d: f64) -> Displacements {
+    let cell = Cell::from_lengths_angles([20.0, 22.0, 18.0], [75.0, 90.0, 105.0]).expect("closes");
+    let mut random = rng::at(seed, Stream::Testing, 50, 0);
+    let sigma = (2.0 * d * INTERVAL).sqrt();
+    let mut lithium = vec![[0.0; 3]; atoms];
+    let sulphur = [[5.0; 3], [1.0, 9.0, 4.0]];
+    let mut data = Displacements::new(settings(false));
+    for k in 0..frames {
+        data.add(&frame(&cell, &lithium, &sulphur, k as f64 * INTERVAL)).expect("regular frames");
+        for r in &mut lithium {
+            for x in r {
+                *x += sigma * random.normal();
+            }
+        }
+    }
+    data
+}
+
+#[test]
+fn the_interval_of_a_random_walk_covers_the_truth_as_often_as_it_says() {
+    let truth = 2e-4;
+    let (mut inside, mut sum) = (0, 0.0);
+    let runs = 60;
+    for seed in 0..runs {
+        let data = walk(seed, 20, 300, truth);
+        let ion = DiffusionSettings { charge: 1.0, temperature: 900.0 };
+        let (_, found) = diffusion(&data, &ion).expect("enough frames");
+        assert!(found.diffusive);
+        inside += usize::from((found.value - truth).abs() < 1.96 * found.error);
+        sum += found.value / runs as f64;
+    }
+    // 95 % of 60 is 57 ± 1.7; the larger of two errors is a little cautious, never careless
+    assert!(inside >= 50, "{inside} of {runs}");
+    assert!((sum / truth - 1.0).abs() < 0.05, "mean {sum:e}");
+}
+
+#[test]
+fn a_free_flight_is_quadratic_and_drift_is_removed() {
+    let cell = Cell::orthorhombic([30.0; 3]).expect("a box");
+    let mut data = Displacements::new(settings(false));
+    for k in 0..40 {
+        let t = k as f64;
+        // everything drifts by 0.3 Å per frame; Li also flies at 0.1 Å per frame along z
+        let drift = [0.3 * t, 0.0, 0.0];
+        let lithium = [math::add(drift, [0.0, 0.0, 0.1 * t])];
+        let sulphur = [math::add(drift, [5.0, 5.0, 5.0]), math::add(drift, [9.0, 1.0, 2.0])];
+        data.add(&frame(&cell, &lithium, &sulphur, t * INTERVAL)).expect("regular");
+    }
+    let msd = mean_squared_displacement(&data).expect("enough frames");
+    let curve = msd.curve("msd_Li").expect("named by species");
+    for (k, value) in curve.y.iter().enumerate() {
+        let exact = (0.1 * (k + 1) as f64).powi(2);
+        assert!((value - exact).abs() < 1e-9, "lag {}: {value} is not {exact}", k + 1);
+    }
+    assert!(msd.curve("msd_framework").expect("kept").y.iter().all(|x| *x < 1e-20));
+    let exponent = msd.curve("exponent").expect("kept");
+    assert!(exponent.y.iter().all(|b| (b - 2.0).abs() < 1e-6));
+}
+
+#[test]
+fn vibrations_give_an_upper_bound_and_say_so() {
+    let cell = Cell::orthorhombic([12.0; 3]).expect("a box");
+    let mut random = rng::at(9, Stream::Testing, 51, 0);
+    let mut data = Displacements::new(settings(false));
+    for k in 0..200 {
+        let lithium: Vec<Vector3> = (0..16)
+            .map(|i| std::array::from_fn(|_| f64::from(i) + 0.3 * random.normal()))
+            .collect();
+        data.add(&frame(&cell, &lithium, &[[1.0; 3]], k as f64 * INTERVAL)).expect("regular");
+    }
+    let ion = DiffusionSettings { charge: 1.0, temperature: 300.0 };
+    let (observables, found) = diffusion(&data, &ion).expect("enough frames");
+    assert!(!found.diffusive);
+    let d = observables.estimate("diffusion_cm2_per_s").expect("always there");
+    assert_eq!(d.uncertainty, Uncertainty::UpperBound { level: 0.95 });
+    assert!(observables.cautions.iter().any(|c| c.code == "not_diffusive"));
+}
+
+#[test]
+fn wrapped_positions_are_noticed_and_can_be_joined() {
+    let cell = Cell::from_lengths_angles([8.0, 9.0, 10.0], [65.0, 80.0, 110.0]).expect("closes");
+    let mut wrapped = Displacements::new(settings(false));
+    let mut joined = Displacements::new(settings(true));
+    let mut error = None;
+    for k in 0..40 {
+        let t = k as f64;
+        let (inside, _) = cell.wrap([0.9 * t, -0.4 * t, 0.2 * t]);
+        let f = frame(&cell, &[inside], &[[4.0; 3]], t * INTERVAL);
+        joined.add(&f).expect("joined");
+        if error.is_none() {
+            error = wrapped.add(&f).err();
+        }
+    }
+    assert!(matches!(error, Some(AnalysisError::Wrapped { atom: 0, .. })), "{error:?}");
+    let msd = mean_squared_displacement(&joined).expect("enough");
+    let speed2 = 0.9_f64.powi(2) + 0.4_f64.powi(2) + 0.2_f64.powi(2);
+    let first = msd.curve("msd_Li").expect("kept").y[0];
+    assert!((first - speed2).abs() < 1e-9, "{first}");
+}
+
+#[test]
+fn atoms_frozen_in_a_breathing_cell_do_not_diffuse() {
+    let mut data = Displacements::new(settings(true));
+    for k in 0..300 {
+        let scale = 1.0 + 0.02 * (0.7 * k as f64).sin();
+        let cell = Cell::orthorhombic([10.0 * scale; 3]).expect("a box");
+        // resting in fractional coordinates, written wrapped, one of them near the border
+        let at = |s: Vector3| cell.to_cartesian(s);
+        let lithium = [at([0.02, 0.5, 0.5]), at([0.98, 0.1, 0.9])];
+        data.add(&frame(&cell, &lithium, &[at([0.5; 3])], k as f64 * INTERVAL)).expect("regular");
+    }
+    let msd = mean_squared_displacement(&data).expect("enough");
+    let last = *msd.curve("msd_Li").expect("kept").y.last().expect("lags");
+    assert!(last < 0.2, "breathing alone, bounded: {last} Å²");
+}
+
+#[test]
+fn trouble_is_named() {
+    let cell = Cell::orthorhombic([12.0; 3]).expect("a box");
+    let mut data =
+        Displacements::new(DisplacementSettings { species: "Na".into(), ..settings(false) });
+    let error = data.add(&frame(&cell, &[[0.0; 3]], &[[1.0; 3]], 0.0)).expect_err("no Na");
+    assert_eq!(error.to_string(), "no atom of species Na in the trajectory; it holds Li, S");
+    let mut data = Displacements::new(settings(false));
+    for time in [0.0, 10.0] {
+        data.add(&frame(&cell, &[[0.0; 3]], &[[1.0; 3]], time)).expect("regular");
+    }
+    let error = data.add(&frame(&cell, &[[0.0; 3]], &[[1.0; 3]], 25.0)).expect_err("uneven");
+    assert_eq!(error, AnalysisError::UnequalTimes { frame: 2, expected: 10.0, found: 15.0 });
+    let ion = DiffusionSettings { charge: 1.0, temperature: 300.0 };
+    let error = diffusion(&data, &ion).expect_err("two frames");
+    assert!(error.to_string().contains("needs at least 30 frames, found 2"), "{error}");
+}

@@ -1,0 +1,235 @@
+//! The STAR subset that CIF uses: data blocks, values, loops, quoted and multi-line texts.
+
+use crate::io::IoError;
+use crate::io::lines::Lines;
+use crate::math::Vector3;
+
+/// One `data_` block: keys in lower case with their values (one, or one per loop row).
+#[derive(Debug, Clone, Default)]
+pub(super) struct Block {
+    pub(super) name: String,
+    items: Vec<(String, Vec<String>)>,
+}
+
+impl Block {
+    /// All values of a key.
+    pub(super) fn column(&self, key: &str) -> Option<&Vec<String>> {
+        self.items.iter().find(|(k, _)| k == key).map(|(_, values)| values)
+    }
+
+    /// The first value of a key.
+    pub(super) fn value(&self, key: &str) -> Option<&str> {
+        self.column(key)?.first().map(String::as_str)
+    }
+}
+
+enum Token {
+    Word(String),
+    /// Quoted or multi-line: never a keyword.
+    Text(String),
+}
+
+/// Reads all blocks.
+pub(super) fn parse(lines: &mut Lines) -> Result<Vec<Block>, IoError> {
+    let tokens = tokens(lines)?;
+    let mut blocks: Vec<Block> = Vec::new();
+    let mut k = 0;
+    let word = |k: usize| match tokens.get(k) {
+        Some((Token::Word(word), _)) => Some(word.as_str()),
+        _ => None,
+    };
+    let trouble = |line: usize, expected: &str, found: &str| IoError::Parse {
+        path: lines.path().to_owned(),
+        line,
+        expected: expected.to_owned(),
+        found: found.to_owned(),
+        hint: None,
+    };
+    while k < tokens.len() {
+        let line = tokens[k].1;
+        let Some(text) = word(k) else {
+            return Err(trouble(line, "a key starting with _", "a quoted text"));
+        };
+        let lower = text.to_lowercase();
+        if let Some(name) = lower.strip_prefix("data_") {
+            blocks.push(Block { name: name.to_owned(), items: Vec::new() });
+            k += 1;
+            continue;
+        }
+        let Some(block) = blocks.last_mut() else {
+            return Err(trouble(line, "data_NAME at the start of a CIF", text));
+        };
+        if lower == "loop_" {
+            k += 1;
+            let mut keys = Vec::new();
+            while let Some(key) = word(k).filter(|w| w.starts_with('_')) {
+                keys.push(key.to_lowercase());
+                k += 1;
+            }
+            if keys.is_empty() {
+                return Err(trouble(line, "keys after loop_", word(k).unwrap_or("nothing")));
+            }
+            let mut columns = vec![Vec::new(); keys.len()];
+            let mut count = 0;
+            while k < tokens.len() {
+                let value = match &tokens[k].0 {
+                    Token::Text(text) => text.clone(),
+                    Token::Word(word) if is_value(word) => word.clone(),
+                    Token::Word(_) => break,
+                };
+                columns[count % keys.len()].push(value);
+                count += 1;
+                k += 1;
+            }
+            if !count.is_multiple_of(keys.len()) {
+                return Err(trouble(
+                    line,
+                    &format!("rows of {} values in this loop", keys.len()),
+                    &format!("{count} values"),
+                ));
+            }
+            block.items.extend(keys.into_iter().zip(columns));
+        } else if lower.starts_with('_') {
+            let value = match tokens.get(k + 1) {
+                Some((Token::Text(text), _)) => text.clone(),
+                Some((Token::Word(word), _)) if is_value(word) => word.clone(),
+                _ => return Err(trouble(line, &format!("a value for {text}"), "nothing")),
+            };
+            block.items.push((lower, vec![value]));
+            k += 2;
+        } else {
+            return Err(trouble(line, "a key starting with _, or loop_", text));
+        }
+    }
+    Ok(blocks)
+}
+
+fn is_value(word: &str) -> bool {
+    let lower = word.to_lowercase();
+    !word.starts_with('_') && lower != "loop_" && !lower.starts_with("data_")
+}
+
+/// Tokens with their line numbers.
+fn tokens(lines: &mut Lines) -> Result<Vec<(Token, usize)>, IoError> {
+    let mut result = Vec::new();
+    while let Some(line) = lines.next()? {
+        let line = line.to_owned();
+        let number = lines.number();
+        if let Some(first) = line.strip_prefix(';') {
+            let mut text = first.to_owned();
+            loop {
+                let next = lines.required("a text between semicolons")?;
+                if next.starts_with(';') {
+                    break;
+                }
+                text.push('\n');
+                text.push_str(next);
+            }
+            result.push((Token::Text(text), number));
+            continue;
+        }
+        let mut rest = line.trim_start();
+        while !rest.is_empty() && !rest.starts_with('#') {
+            let quote = rest.chars().next().filter(|c| *c == '\'' || *c == '"');
+            let end = match quote {
+                Some(quote) => {
+                    // a quote closes only before white space
+                    let close = rest[1..].char_indices().find(|(at, c)| {
+                        *c == quote && rest[at + 2..].chars().next().is_none_or(char::is_whitespace)
+                    });
+                    let Some((at, _)) = close else {
+                        return Err(lines.error(format!("a closing {quote}"), rest));
+                    };
+                    result.push((Token::Text(rest[1..=at].to_owned()), number));
+                    at + 2
+                }
+                None => {
+                    let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
+                    result.push((Token::Word(rest[..end].to_owned()), number));
+                    end
+                }
+            };
+            rest = rest[end..].trim_start();
+        }
+    }
+    Ok(result)
+}
+
+/// A number with an optional standard uncertainty: 1.234(5).
+pub(super) fn number(text: &str) -> Option<f64> {
+    let plain = match text.split_once('(') {
+        Some((value, su)) if su.ends_with(')') => value,
+        Some(_) => return None,
+        None => text,
+    };
+    plain.parse::<f64>().ok().filter(|x| x.is_finite())
+}
+
+/// `s → W s + w` in fractional coordinates.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Operation {
+    rotation: [[f64; 3]; 3],
+    translation: Vector3,
+}
+
+impl Operation {
+    pub(super) fn identity() -> Self {
+        Operation { rotation: crate::math::IDENTITY, translation: [0.0; 3] }
+    }
+
+    /// Reads "-x+1/2, y, z-0.25".
+    pub(super) fn parse(text: &str) -> Option<Operation> {
+        let parts: Vec<&str> = text.split(',').collect();
+        if parts.len() != 3 {
+            return None;
+        }
+        let mut operation = Operation { rotation: [[0.0; 3]; 3], translation: [0.0; 3] };
+        for (row, part) in parts.iter().enumerate() {
+            let compact: String = part.chars().filter(|c| !c.is_whitespace()).collect();
+            // a sign starts a new term
+            let mut terms: Vec<String> = Vec::new();
+            for c in compact.to_lowercase().chars() {
+                if terms.is_empty() || c == '+' || c == '-' {
+                    terms.push(String::new());
+                }
+                terms.last_mut()?.push(c);
+            }
+            for term in &terms {
+                let (sign, body) = match term.strip_prefix('-') {
+                    Some(body) => (-1.0, body),
+                    None => (1.0, term.strip_prefix('+').unwrap_or(term)),
+                };
+                match body.find(['x', 'y', 'z']) {
+                    Some(at) if at + 1 == body.len() => {
+                        let axis = "xyz".find(&body[at..])?;
+                        let factor = body[..at].trim_end_matches('*');
+                        operation.rotation[row][axis] +=
+                            sign * if factor.is_empty() { 1.0 } else { fraction(factor)? };
+                    }
+                    Some(_) => return None,
+                    None => operation.translation[row] += sign * fraction(body)?,
+                }
+            }
+            if terms.is_empty() {
+                return None;
+            }
+        }
+        Some(operation)
+    }
+
+    pub(super) fn apply(&self, s: Vector3) -> Vector3 {
+        std::array::from_fn(|row| {
+            self.translation[row] + (0..3).map(|k| self.rotation[row][k] * s[k]).sum::<f64>()
+        })
+    }
+}
+
+fn fraction(text: &str) -> Option<f64> {
+    match text.split_once('/') {
+        Some((a, b)) => {
+            let (a, b) = (a.parse::<f64>().ok()?, b.parse::<f64>().ok()?);
+            (b != 0.0).then_some(a / b)
+        }
+        None => text.parse().ok(),
+    }
+}

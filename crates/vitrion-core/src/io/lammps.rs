@@ -1,0 +1,117 @@
+//! What LAMMPS data and dump files share: units, type maps, and LAMMPS's orientation of the cell.
+//!
+//! LAMMPS wants `a` along +x and `b` in the xy plane. Writers rotate the whole frame into that
+//! orientation: cell, positions, velocities and forces. Readers subtract the origin of the box, so
+//! that the cell starts at zero.
+
+use super::{IoError, LammpsUnits};
+use crate::cell::Cell;
+use crate::elements;
+use crate::frame::Frame;
+use crate::math::{self, Matrix3, Vector3};
+use crate::units::{Kind, parse};
+use std::path::Path;
+
+/// Factors from the units of a file to ours.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Factors {
+    /// Å/ps or Å/fs → Å/fs
+    pub(super) velocity: f64,
+    /// eV/Å or kcal/(mol Å) → eV/Å
+    pub(super) force: f64,
+    /// ps or fs → fs
+    pub(super) time: f64,
+}
+
+impl LammpsUnits {
+    pub(super) fn factors(self) -> Factors {
+        let of = |text: &str, kind: Kind| parse(text, kind).expect("a known unit");
+        match self {
+            LammpsUnits::Metal => {
+                let time = of("1 ps", Kind::Time);
+                Factors { velocity: 1.0 / time, force: 1.0, time }
+            }
+            LammpsUnits::Real => {
+                Factors { velocity: 1.0, force: of("1 kcal/mol", Kind::Energy), time: 1.0 }
+            }
+        }
+    }
+}
+
+/// Checks the element symbols of a type map.
+pub(super) fn check_map(map: &[String], path: &Path) -> Result<(), IoError> {
+    match map.iter().find(|s| elements::by_symbol(s).is_none()) {
+        None => Ok(()),
+        Some(bad) => Err(IoError::invalid(
+            path,
+            format!("--type-map names {bad:?}, which is not a chemical element"),
+            elements::nearest(bad).map(|near| format!("did you mean {near}?")).as_deref(),
+        )),
+    }
+}
+
+/// The rotation `R` (used as `r · R`) into LAMMPS's orientation and the lower-triangular cell.
+pub(super) fn orientation(cell: &Cell, path: &Path) -> Result<(Matrix3, Matrix3), IoError> {
+    let [a, b, c] = *cell.matrix();
+    if math::determinant(cell.matrix()) < 0.0 {
+        return Err(IoError::invalid(
+            path,
+            "the lattice vectors are left-handed; LAMMPS needs a right-handed cell",
+            Some("swap two lattice vectors, or write extxyz"),
+        ));
+    }
+    let x = math::scale(a, 1.0 / math::norm(a));
+    let along = math::sub(b, math::scale(x, math::dot(b, x)));
+    let y = math::scale(along, 1.0 / math::norm(along));
+    let z = math::cross(x, y);
+    // columns of R are the new axes
+    let already = a[1] == 0.0 && a[2] == 0.0 && b[2] == 0.0 && a[0] > 0.0 && b[1] > 0.0;
+    if already {
+        return Ok((math::IDENTITY, *cell.matrix()));
+    }
+    let rotation = math::transpose(&[x, y, z]);
+    let lower = [
+        [math::norm(a), 0.0, 0.0],
+        [math::dot(b, x), math::dot(b, y), 0.0],
+        [math::dot(c, x), math::dot(c, y), math::dot(c, z)],
+    ];
+    Ok((rotation, lower))
+}
+
+/// A frame turned into LAMMPS's orientation.
+pub(super) struct Turned {
+    /// Lower-triangular cell.
+    pub(super) cell: Matrix3,
+    pub(super) positions: Vec<Vector3>,
+    pub(super) velocities: Option<Vec<Vector3>>,
+    pub(super) forces: Option<Vec<Vector3>>,
+}
+
+pub(super) fn turned(frame: &Frame, path: &Path) -> Result<Turned, IoError> {
+    let (rotation, cell) = orientation(&frame.structure.cell, path)?;
+    let turn = |v: &Vec<Vector3>| -> Vec<Vector3> {
+        if rotation == math::IDENTITY {
+            return v.clone();
+        }
+        v.iter().map(|r| math::row_times(*r, &rotation)).collect()
+    };
+    Ok(Turned {
+        cell,
+        positions: turn(&frame.structure.positions),
+        velocities: frame.velocities.as_ref().map(turn),
+        forces: frame.labels.forces.as_ref().map(turn),
+    })
+}
+
+/// The refusal of types that are only numbers.
+pub(super) const MAP_HINT: &str =
+    "name the elements of types 1, 2, … in order with --type-map, for example --type-map Li,P,S";
+
+/// The element of a type number from 1.
+pub(super) fn mapped(map: Option<&[String]>, number: usize) -> Result<Option<&str>, String> {
+    let Some(map) = map else { return Ok(None) };
+    match number.checked_sub(1).and_then(|k| map.get(k)) {
+        Some(symbol) => Ok(Some(symbol)),
+        None => Err(format!("a type from 1 to {} (the type map)", map.len())),
+    }
+}

@@ -1,0 +1,122 @@
+//! What a run file points to, read: the potential and the structures as the files hold them.
+
+mod load;
+
+pub use load::{fingerprint, model};
+
+use crate::results::PotentialCard;
+use crate::run_file::Precision;
+use vitrion_core::{Potential, SpeciesTable, Structure};
+use vitrion_model::DeepPotential;
+use vitrion_model::classical::{LennardJones, Zbl};
+
+/// Lennard-Jones energies are zero at the cutoff unless the run file says otherwise.
+pub const SHIFTED: bool = true;
+
+/// Everything that is outside the run file.
+pub struct Inputs {
+    /// What `[potential]` names.
+    pub potential: LoadedPotential,
+    /// One per `[system]`, in order.
+    pub structures: Vec<LoadedStructure>,
+}
+
+/// A structure and the fingerprint of its file.
+#[derive(Debug, Clone)]
+pub struct LoadedStructure {
+    /// As the file holds it.
+    pub structure: Structure,
+    /// BLAKE3 of the file.
+    pub blake3: String,
+}
+
+/// A potential that can be copied for any number of runs.
+pub enum LoadedPotential {
+    /// A Deep Potential and how it is evaluated.
+    Deep {
+        model: Box<DeepPotential>,
+        /// BLAKE3 of the file.
+        blake3: String,
+        precision: Precision,
+    },
+    LennardJones(LennardJones),
+    Zbl(Zbl),
+}
+
+impl LoadedPotential {
+    /// Species it knows.
+    pub fn species(&self) -> &SpeciesTable {
+        match self {
+            LoadedPotential::Deep { model, .. } => &model.species,
+            LoadedPotential::LennardJones(potential) => potential.species(),
+            LoadedPotential::Zbl(potential) => potential.species(),
+        }
+    }
+
+    /// Interaction range [Å].
+    pub fn cutoff(&self) -> f64 {
+        match self {
+            LoadedPotential::Deep { model, .. } => model.descriptor.cutoff,
+            LoadedPotential::LennardJones(potential) => potential.cutoff(),
+            LoadedPotential::Zbl(potential) => potential.cutoff(),
+        }
+    }
+
+    /// One copy for one run, working on `threads` threads; results do not depend on their number.
+    pub fn instance(&self, threads: usize) -> Box<dyn Potential> {
+        match self {
+            LoadedPotential::Deep { model, precision, .. } => {
+                Box::new(model.evaluator((*precision).into(), threads))
+            }
+            LoadedPotential::LennardJones(potential) => Box::new(potential.clone()),
+            LoadedPotential::Zbl(potential) => Box::new(potential.clone()),
+        }
+    }
+
+    /// What the manifest and the report say about it.
+    pub fn card(&self) -> PotentialCard {
+        let card = PotentialCard {
+            species: self.species().symbols().to_vec(),
+            cutoff_a: self.cutoff(),
+            precision: "double".to_owned(),
+            ..PotentialCard::default()
+        };
+        let analytic = |name: &str, kind: &str| PotentialCard {
+            name: name.to_owned(),
+            kind: kind.to_owned(),
+            provenance: "analytic, parameters from the run file".to_owned(),
+            ..card.clone()
+        };
+        match self {
+            LoadedPotential::LennardJones(_) => {
+                analytic("Lennard-Jones", "Lennard-Jones 12-6, Lorentz–Berthelot mixing")
+            }
+            LoadedPotential::Zbl(_) => analytic("ZBL", "Ziegler–Biersack–Littmark repulsion"),
+            LoadedPotential::Deep { model, blake3, precision } => PotentialCard {
+                name: model.card.name.clone(),
+                kind: deep_potential_kind(model),
+                precision: vitrion_model::Precision::from(*precision).name().to_owned(),
+                blake3: blake3.clone(),
+                provenance: model.card.provenance.join(" "),
+                errors: model.card.errors.clone(),
+                limitations: model.card.limitations.clone(),
+                ..card
+            },
+        }
+    }
+}
+
+/// For example "Deep Potential se_e2_a, one-side".
+pub fn deep_potential_kind(model: &DeepPotential) -> String {
+    let sides = if model.descriptor.one_side { "one-side" } else { "two-side" };
+    format!("Deep Potential se_e2_a, {sides}")
+}
+
+impl From<Precision> for vitrion_model::Precision {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::Double => vitrion_model::Precision::Double,
+            Precision::Mixed => vitrion_model::Precision::Mixed,
+        }
+    }
+}

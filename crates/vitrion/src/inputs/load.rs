@@ -1,0 +1,156 @@
+//! Reading what a run file points to.
+
+use super::{Inputs, LoadedPotential, LoadedStructure, SHIFTED};
+use crate::error::{InputError, nearest};
+use crate::run_file::{Located, PotentialTable, Precision, RunFile, SystemTable};
+use std::path::{Path, PathBuf};
+use vitrion_core::io::extxyz;
+use vitrion_core::io::{self, ReadOptions};
+use vitrion_core::{SpeciesTable, Structure};
+use vitrion_model::classical::{LennardJones, LennardJonesPair, Zbl};
+use vitrion_model::{DeepPotential, builtin};
+
+/// What names of things inside the program start with.
+const BUILTIN: &str = "builtin:";
+/// Potentials inside the program.
+const MODELS: [&str; 1] = ["builtin:li-p-s"];
+/// Structures inside the program, as extended XYZ.
+const STRUCTURES: [(&str, &str); 2] = [
+    ("builtin:beta-li3ps4", include_str!("../../structures/beta-li3ps4.extxyz")),
+    ("builtin:glass-li3ps4", include_str!("../../structures/glass-li3ps4.extxyz")),
+];
+/// Arithmetic unless the run file says otherwise.
+const PRECISION: Precision = Precision::Double;
+
+impl Inputs {
+    /// Reads everything a run file points to; paths are relative to its folder.
+    ///
+    /// # Errors
+    /// A file that is missing or damaged, an unknown builtin, a parameter that makes no sense: with
+    /// the line of the run file that names it.
+    pub fn load(run: &RunFile) -> Result<Self, InputError> {
+        let potential = potential(run)?;
+        let structures = run
+            .systems
+            .iter()
+            .enumerate()
+            .map(|(number, table)| structure(run, number, table))
+            .collect::<Result<_, _>>()?;
+        Ok(Inputs { potential, structures })
+    }
+}
+
+/// A model by path or builtin name, and the BLAKE3 of its file.
+///
+/// # Errors
+/// Why not, in one text.
+pub fn model(name: &str, path: &Path) -> Result<(DeepPotential, String), String> {
+    if name.starts_with(BUILTIN) {
+        if name == MODELS[0] {
+            return Ok((builtin::li_p_s(), blake3::hash(builtin::LI_P_S).to_string()));
+        }
+        return Err(unknown_builtin("potential", name, &MODELS));
+    }
+    let model = DeepPotential::load(path).map_err(|error| error.to_string())?;
+    let hash = fingerprint(path).map_err(|error| error.to_string())?;
+    Ok((model, hash))
+}
+
+/// BLAKE3 of a file, or of the files of a folder in the order of their names.
+///
+/// # Errors
+/// Something cannot be read.
+pub fn fingerprint(path: &Path) -> Result<String, InputError> {
+    let mut hasher = blake3::Hasher::new();
+    let mut pending = vec![path.to_owned()];
+    while let Some(next) = pending.pop() {
+        if next.is_dir() {
+            let entries = std::fs::read_dir(&next).map_err(InputError::os(&next, "read"))?;
+            let mut children: Vec<PathBuf> = entries
+                .map(|entry| entry.map(|entry| entry.path()))
+                .collect::<Result<_, _>>()
+                .map_err(InputError::os(&next, "read"))?;
+            children.sort_by(|a, b| b.cmp(a));
+            pending.extend(children);
+        } else {
+            let bytes = std::fs::read(&next).map_err(InputError::os(&next, "read"))?;
+            hasher.update(&bytes);
+        }
+    }
+    Ok(hasher.finalize().to_string())
+}
+
+fn potential(run: &RunFile) -> Result<LoadedPotential, InputError> {
+    let refuse_at = |line: usize, key: &str, message: String| InputError::Value {
+        place: run.place(line),
+        key: key.to_owned(),
+        table: "in [potential]".to_owned(),
+        message,
+    };
+    let refuse = |key: &str, message: String| refuse_at(run.potential.line, key, message);
+    let table = |symbols: &[String]| {
+        SpeciesTable::new(symbols).map_err(|error| refuse("species", error.to_string()))
+    };
+    Ok(match &run.potential.value {
+        PotentialTable::Model { model: name, precision } => {
+            let (model, blake3) = model(&name.value, &run.resolve(&name.value))
+                .map_err(|message| refuse_at(name.line, "model", message))?;
+            let precision = precision.unwrap_or(PRECISION);
+            LoadedPotential::Deep { model: Box::new(model), blake3, precision }
+        }
+        PotentialTable::LennardJones { species, cutoff, shifted } => {
+            let symbols: Vec<String> = species.iter().map(|one| one.symbol.clone()).collect();
+            let parameters: Vec<LennardJonesPair> = species
+                .iter()
+                .map(|one| LennardJonesPair { epsilon: one.epsilon_ev, sigma: one.sigma_a })
+                .collect();
+            let shifted = shifted.unwrap_or(SHIFTED);
+            LennardJones::new(table(&symbols)?, &parameters, *cutoff, shifted)
+                .map(LoadedPotential::LennardJones)
+                .map_err(|error| refuse("species", error.to_string()))?
+        }
+        PotentialTable::Zbl { species, inner, outer } => Zbl::new(table(species)?, *inner, *outer)
+            .map(LoadedPotential::Zbl)
+            .map_err(|error| refuse("outer", error.to_string()))?,
+    })
+}
+
+fn structure(
+    run: &RunFile,
+    number: usize,
+    table: &Located<SystemTable>,
+) -> Result<LoadedStructure, InputError> {
+    let written = &table.value.structure;
+    let refuse = |message: String| InputError::Value {
+        place: run.place(written.line),
+        key: "structure".to_owned(),
+        table: run.system_title(number),
+        message,
+    };
+    if written.value.starts_with(BUILTIN) {
+        let names: Vec<&str> = STRUCTURES.iter().map(|(name, _)| *name).collect();
+        let found = STRUCTURES.iter().find(|(name, _)| *name == written.value);
+        let (name, text) =
+            found.ok_or_else(|| refuse(unknown_builtin("structure", &written.value, &names)))?;
+        let blake3 = blake3::hash(text.as_bytes()).to_string();
+        return Ok(LoadedStructure { structure: embedded(name, text), blake3 });
+    }
+    let path = run.resolve(&written.value);
+    let options = ReadOptions { type_map: table.value.type_map.clone(), ..ReadOptions::default() };
+    let frame = io::read_first(&path, &options).map_err(|error| refuse(error.to_string()))?;
+    Ok(LoadedStructure { structure: frame.structure, blake3: fingerprint(&path)? })
+}
+
+fn embedded(name: &str, text: &'static str) -> Structure {
+    extxyz::Reader::embedded(text, name)
+        .next()
+        .expect("embedded structures hold a frame")
+        .expect("embedded structures are tested")
+        .structure
+}
+
+fn unknown_builtin(what: &str, name: &str, known: &[&str]) -> String {
+    let hint =
+        nearest(name, known).map_or(String::new(), |near| format!(", did you mean \"{near}\"?"));
+    format!("there is no {what} \"{name}\"{hint}; known: {}", known.join(", "))
+}

@@ -1,0 +1,241 @@
+//! From a plan to a finished results folder: a list of steps.
+//!
+//! Runs go side by side, each through its stages in order, then through its analyses; analyses
+//! over the sweep and the report come last. Whatever is finished on disk is not done again.
+
+mod analyses;
+mod ledger;
+mod machine;
+
+use crate::error::Error;
+use crate::inputs::Inputs;
+use crate::plan::{Plan, RunPlan, share_threads};
+use crate::report::write_report;
+use crate::results::{Results, read_json};
+use crate::run_file::RunFile;
+use analyses::Coefficients;
+use ledger::Ledger;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use vitrion_core::Structure;
+use vitrion_core::frame::Frame;
+use vitrion_core::io::{self, CreateOptions};
+use vitrion_md::{Control, Progress, StageOutcome, StageSummary, State, run_stage, velocities};
+
+pub use machine::{available_threads, commit};
+
+/// How a pipeline is run; nothing here changes the results.
+pub struct Options<'a> {
+    /// Threads in all.
+    pub threads: usize,
+    /// Set it to stop after the present step with checkpoints.
+    pub stop: &'a AtomicBool,
+    /// Told what happens, from any thread.
+    pub watch: &'a (dyn Fn(Event<'_>) + Sync),
+    /// Stages only: neither analyses nor report.
+    pub dynamics_only: bool,
+    /// What the user types to go on after an interruption.
+    pub resume: &'a str,
+}
+
+/// What happens.
+#[derive(Debug, Clone, Copy)]
+pub enum Event<'a> {
+    /// A stage starts or goes on; `run` is an index into the runs of the plan.
+    Stage { run: usize, id: &'a str, stage: &'a str },
+    /// After a step.
+    Step { run: usize, id: &'a str, stage: &'a str, progress: Progress },
+    /// A stage has finished, now or in an earlier session.
+    StageDone { run: usize, steps: u64 },
+    /// All stages of a run have finished.
+    RunDone { run: usize, id: &'a str },
+}
+
+/// Carries out a plan in `results`, or goes on with it.
+///
+/// # Errors
+/// The first thing that went wrong; other runs are checkpointed before it is returned.
+pub fn carry_out(
+    run_file: &RunFile,
+    inputs: &Inputs,
+    plan: &Plan,
+    results: &Results,
+    options: &Options<'_>,
+) -> Result<(), Error> {
+    let ledger = Ledger::begin(run_file, inputs, plan, results, options.threads)?;
+    let outcome = all_runs(inputs, plan, &ledger, options).and_then(|coefficients| {
+        if options.dynamics_only {
+            return Ok(());
+        }
+        analyses::of_sweep(plan, &coefficients, &ledger)
+    });
+    ledger.end(&outcome)?;
+    outcome?;
+    if !options.dynamics_only {
+        write_report(results.root())?;
+    }
+    Ok(())
+}
+
+/// All stages and analyses of all runs; diffusion coefficients in the order of the runs.
+fn all_runs(
+    inputs: &Inputs,
+    plan: &Plan,
+    ledger: &Ledger<'_>,
+    options: &Options<'_>,
+) -> Result<Vec<Coefficients>, Error> {
+    let structures = plan.structures(inputs);
+    let (concurrent, threads) = share_threads(plan.runs.len(), options.threads);
+    let next = AtomicUsize::new(0);
+    let failure: Mutex<Option<Error>> = Mutex::new(None);
+    let coefficients: Mutex<Vec<Coefficients>> = Mutex::new(vec![Vec::new(); plan.runs.len()]);
+    let worker = || {
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(run) = plan.runs.get(index) else { return };
+            let structure = &structures[plan.system_of(run)];
+            let work = Work { inputs, plan, ledger, options, index, run, threads };
+            match work.carry_out(structure) {
+                Ok(found) => {
+                    coefficients.lock().unwrap_or_else(PoisonError::into_inner)[index] = found;
+                }
+                Err(error) => {
+                    let mut first = failure.lock().unwrap_or_else(PoisonError::into_inner);
+                    // an interruption caused by another run's failure is not the cause
+                    if first.is_none() {
+                        *first = Some(error);
+                    }
+                    options.stop.store(true, Ordering::Relaxed);
+                    return;
+                }
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..concurrent {
+            scope.spawn(worker);
+        }
+    });
+    match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some(error) => Err(error),
+        None => Ok(coefficients.into_inner().unwrap_or_else(PoisonError::into_inner)),
+    }
+}
+
+/// One run and what it needs.
+struct Work<'a> {
+    inputs: &'a Inputs,
+    plan: &'a Plan,
+    ledger: &'a Ledger<'a>,
+    options: &'a Options<'a>,
+    index: usize,
+    run: &'a RunPlan,
+    threads: usize,
+}
+
+impl Work<'_> {
+    fn carry_out(&self, structure: &Structure) -> Result<Coefficients, Error> {
+        self.all_stages(structure)?;
+        let found = if self.options.dynamics_only {
+            Vec::new()
+        } else {
+            analyses::of_run(self.plan, self.run, self.index, self.ledger)?
+        };
+        self.tell(Event::RunDone { run: self.index, id: &self.run.id });
+        Ok(found)
+    }
+
+    fn all_stages(&self, structure: &Structure) -> Result<(), Error> {
+        let stages = &self.plan.stages;
+        let done = (0..stages.len()).take_while(|stage| self.done_file(*stage).exists()).count();
+        for stage in 0..done {
+            let summary: StageSummary = read_json(&self.done_file(stage))?;
+            self.ledger.stage_done(self.index, stage, &summary)?;
+            self.tell(Event::StageDone { run: self.index, steps: stages[stage].steps });
+        }
+        if done < stages.len() {
+            self.remaining_stages(structure, done)?;
+        }
+        Ok(())
+    }
+
+    fn remaining_stages(&self, structure: &Structure, done: usize) -> Result<(), Error> {
+        let mut potential = self.inputs.potential.instance(self.threads);
+        let mut state = self.initial(structure)?;
+        for (number, stage) in self.plan.stages.iter().enumerate() {
+            if number >= done {
+                self.tell(Event::Stage { run: self.index, id: &self.run.id, stage: &stage.name });
+            }
+            let settings = stage.settings(self.run.temperature_k);
+            let folder = self.ledger.results.path(&self.ledger.stage_folder(self.index, number));
+            let step = |progress| {
+                self.tell(Event::Step {
+                    run: self.index,
+                    id: &self.run.id,
+                    stage: &stage.name,
+                    progress,
+                });
+            };
+            let control = Control { stop: self.options.stop, progress: &step };
+            // a finished stage returns its last state at once
+            let outcome = run_stage(state, &mut *potential, &settings, &folder, &control).map_err(
+                |source| Error::Stage {
+                    run: self.run.id.clone(),
+                    stage: stage.name.clone(),
+                    source: Box::new(source),
+                },
+            )?;
+            match outcome {
+                StageOutcome::Interrupted { .. } => {
+                    let resume = self.options.resume.to_owned();
+                    return Err(Error::Interrupted { resume });
+                }
+                StageOutcome::Finished { state: last, summary } => {
+                    state = last;
+                    if number >= done {
+                        let file =
+                            format!("{}/done.json", self.ledger.stage_folder(self.index, number));
+                        self.ledger.results.write_json(&file, &summary)?;
+                        self.ledger.stage_done(self.index, number, &summary)?;
+                        self.tell(Event::StageDone { run: self.index, steps: stage.steps });
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The structure with velocities of exactly the first temperature, kept as `initial.extxyz`.
+    fn initial(&self, structure: &Structure) -> Result<State, Error> {
+        let first = &self.plan.stages[0];
+        let temperature = first
+            .start_temperature(self.run.temperature_k)
+            .expect("checked: the first stage has a temperature");
+        let failed = |source| Error::Start { run: self.run.id.clone(), source: Box::new(source) };
+        let mut drawn =
+            velocities::maxwell_boltzmann(structure, temperature, self.run.seed).map_err(failed)?;
+        velocities::rescale(structure, &mut drawn, temperature).map_err(failed)?;
+        let path = self.ledger.results.path(&format!("runs/{}/initial.extxyz", self.run.id));
+        if !path.exists() {
+            let folder = path.parent().expect("the path has folders");
+            std::fs::create_dir_all(folder).map_err(io::IoError::os(folder, "create"))?;
+            let mut frame = Frame::from(structure.clone());
+            frame.velocities = Some(drawn.clone());
+            let mut sink =
+                io::create(&path, &CreateOptions { overwrite: true, ..CreateOptions::default() })?;
+            sink.write(&frame)?;
+            sink.finish()?;
+        }
+        Ok(State::new(structure.clone(), drawn))
+    }
+
+    fn done_file(&self, stage: usize) -> PathBuf {
+        let folder = self.ledger.stage_folder(self.index, stage);
+        self.ledger.results.path(&folder).join("done.json")
+    }
+
+    fn tell(&self, event: Event<'_>) {
+        (self.options.watch)(event);
+    }
+}

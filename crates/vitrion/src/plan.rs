@@ -1,0 +1,219 @@
+//! The plan: a run file with every default visible, every reference resolved, every value checked.
+//!
+//! A plan is data. It is written to `plan.toml` of the results folder, and two runs are the same
+//! run exactly if their plans are equal; it holds nothing of the machine, neither paths outside the
+//! run file nor threads.
+
+mod analyses;
+mod estimate;
+mod resolve;
+
+pub use analyses::{AnalysisPlan, Dynamics};
+pub(crate) use estimate::share_threads;
+pub use estimate::{Estimate, RunEstimate};
+
+use crate::error::InputError;
+use crate::inputs::Inputs;
+use crate::run_file::{Ensemble, LennardJonesSpecies, Precision, RunFile};
+use serde::{Deserialize, Serialize};
+use vitrion_core::units::{self, Kind};
+use vitrion_core::{Matrix3, Structure};
+use vitrion_md::{Ramp, StageSettings};
+
+/// A resolved run file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    pub format: u64,
+    pub name: String,
+    pub seed: u64,
+    pub potential: PotentialPlan,
+    #[serde(rename = "system")]
+    pub systems: Vec<SystemPlan>,
+    #[serde(rename = "stage")]
+    pub stages: Vec<StagePlan>,
+    #[serde(rename = "analysis", default)]
+    pub analyses: Vec<AnalysisPlan>,
+    #[serde(rename = "run")]
+    pub runs: Vec<RunPlan>,
+}
+
+/// Which potential, in full.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum PotentialPlan {
+    DeepPotential {
+        /// As written in the run file.
+        model: String,
+        blake3: String,
+        precision: Precision,
+        species: Vec<String>,
+        cutoff_a: f64,
+    },
+    LennardJones {
+        cutoff_a: f64,
+        shifted: bool,
+        species: Vec<LennardJonesSpecies>,
+    },
+    Zbl {
+        species: Vec<String>,
+        inner_a: f64,
+        outer_a: f64,
+    },
+}
+
+/// One system as it is simulated.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SystemPlan {
+    pub name: String,
+    /// As written in the run file.
+    pub structure: String,
+    pub blake3: String,
+    pub repeat: [usize; 3],
+    /// Factor on all lengths that brings the cell to the wanted density; 1 without one.
+    pub scale: f64,
+    pub formula: String,
+    pub atoms: usize,
+    pub density_g_per_cm3: f64,
+    pub cell_a: Matrix3,
+    /// Distance of the closest two atoms [Å]; absent if none are within 4 Å.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closest_pair_a: Option<f64>,
+}
+
+/// A target over the time of a stage.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Schedule {
+    Constant(f64),
+    Ramp { start: f64, end: f64 },
+    Sweep(SweepWord),
+}
+
+/// The word "sweep": the temperature of the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SweepWord {
+    Sweep,
+}
+
+/// One stage; intervals are in steps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StagePlan {
+    pub name: String,
+    pub kind: Ensemble,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature_k: Option<Schedule>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pressure_gpa: Option<Schedule>,
+    pub timestep_fs: f64,
+    pub steps: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thermostat_period_fs: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thermostat_chain: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub barostat_period_fs: Option<f64>,
+    pub skin_a: f64,
+    pub max_displacement_a: f64,
+    pub thermo_every: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trajectory_every: Option<u64>,
+    pub checkpoint_every: u64,
+}
+
+/// One system at one temperature of the sweep.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunPlan {
+    /// Folder below `runs/`.
+    pub id: String,
+    /// Name of the system.
+    pub system: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature_k: Option<f64>,
+    /// Seed of the initial velocities.
+    pub seed: u64,
+}
+
+impl Plan {
+    /// Resolves a run file.
+    ///
+    /// # Errors
+    /// Values that make no sense together or with the files they name, with file and line.
+    pub fn resolve(run: &RunFile, inputs: &Inputs) -> Result<Self, InputError> {
+        resolve::plan(run, inputs)
+    }
+
+    /// The text of `plan.toml`.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("a plan holds nothing that TOML cannot")
+    }
+
+    /// The systems as they are simulated: repeated, then scaled.
+    pub fn structures(&self, inputs: &Inputs) -> Vec<Structure> {
+        self.systems
+            .iter()
+            .zip(&inputs.structures)
+            .map(|(plan, loaded)| resolve::scaled(&loaded.structure, plan.repeat, plan.scale))
+            .collect()
+    }
+
+    /// Index of the system of a run.
+    pub fn system_of(&self, run: &RunPlan) -> usize {
+        self.systems
+            .iter()
+            .position(|system| system.name == run.system)
+            .expect("runs are made from the systems of the plan")
+    }
+}
+
+impl Schedule {
+    /// The target of a run at `sweep`, in the unit of the schedule.
+    fn ramp(self, sweep: Option<f64>) -> Ramp {
+        match self {
+            Schedule::Constant(value) => Ramp::constant(value),
+            Schedule::Ramp { start, end } => Ramp { start, end },
+            Schedule::Sweep(_) => Ramp::constant(sweep.expect("checked: a sweep is planned")),
+        }
+    }
+}
+
+impl StagePlan {
+    /// Temperature at the start [K] of a run at `sweep`; `None` where no temperature is given.
+    pub fn start_temperature(&self, sweep: Option<f64>) -> Option<f64> {
+        self.temperature_k.map(|schedule| schedule.ramp(sweep).start)
+    }
+
+    /// What the engine needs for a run at `sweep` [K].
+    pub fn settings(&self, sweep: Option<f64>) -> StageSettings {
+        let temperature = self.temperature_k.map(|schedule| schedule.ramp(sweep));
+        let target = || temperature.expect("checked: thermostats have a temperature");
+        let period = self.thermostat_period_fs.unwrap_or_default();
+        let chain = self.thermostat_chain.unwrap_or_default();
+        let ensemble = match self.kind {
+            Ensemble::Nve => vitrion_md::Ensemble::Nve,
+            Ensemble::Nvt => vitrion_md::Ensemble::Nvt { temperature: target(), period, chain },
+            Ensemble::Npt => {
+                let gpa = self.pressure_gpa.expect("checked: npt has a pressure").ramp(None);
+                let internal = |gpa: f64| gpa / units::express(1.0, Kind::Pressure, "GPa");
+                vitrion_md::Ensemble::NptIsotropic {
+                    temperature: target(),
+                    thermostat_period: period,
+                    pressure: Ramp { start: internal(gpa.start), end: internal(gpa.end) },
+                    barostat_period: self.barostat_period_fs.unwrap_or_default(),
+                    chain,
+                }
+            }
+        };
+        StageSettings {
+            skin: self.skin_a,
+            thermo_every: self.thermo_every,
+            trajectory_every: self.trajectory_every,
+            checkpoint_every: self.checkpoint_every,
+            max_displacement: self.max_displacement_a,
+            ..StageSettings::new(ensemble, self.timestep_fs, self.steps)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,343 @@
+//! Analyses of a plan.
+
+use crate::error::InputError;
+use crate::plan::{StagePlan, SystemPlan};
+use crate::run_file::{AnalysisKind, AnalysisTable, Located, RunFile};
+use serde::{Deserialize, Serialize};
+use vitrion_core::Structure;
+
+/// Largest distance of g(r) unless the run file says otherwise or the cell is too small [Å].
+const R_MAX: f64 = 8.0;
+/// Bin width of g(r) [Å].
+const DR: f64 = 0.05;
+/// Where Arrhenius lines are extrapolated to [K].
+const EXTRAPOLATE: f64 = 300.0;
+/// Temperatures a line with an error needs.
+const FEWEST_TEMPERATURES: usize = 3;
+
+/// Frames that a diffusion coefficient needs.
+const FEWEST_FRAMES: u64 = 30;
+
+/// One analysis with everything it needs; `name` is the stem of its result file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum AnalysisPlan {
+    RadialDistribution {
+        name: String,
+        stage: String,
+        skip_fs: f64,
+        r_max_a: f64,
+        dr_a: f64,
+    },
+    MeanSquaredDisplacement {
+        name: String,
+        #[serde(flatten)]
+        dynamics: Dynamics,
+    },
+    Diffusion {
+        name: String,
+        #[serde(flatten)]
+        dynamics: Dynamics,
+        charge: i64,
+    },
+    /// Over the sweep of each system.
+    Arrhenius {
+        name: String,
+        species: String,
+        extrapolate_k: f64,
+        /// Name of the analysis whose diffusion coefficients are fitted.
+        diffusion: String,
+    },
+}
+
+/// What analyses of motion share.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Dynamics {
+    pub stage: String,
+    pub species: String,
+    /// Elements whose centre of mass stands still; empty: that of all atoms does.
+    pub framework: Vec<String>,
+    pub skip_fs: f64,
+}
+
+impl AnalysisPlan {
+    /// Stem of the result file.
+    pub fn name(&self) -> &str {
+        match self {
+            AnalysisPlan::RadialDistribution { name, .. }
+            | AnalysisPlan::MeanSquaredDisplacement { name, .. }
+            | AnalysisPlan::Diffusion { name, .. }
+            | AnalysisPlan::Arrhenius { name, .. } => name,
+        }
+    }
+
+    /// Stage whose trajectory it reads; `None` for analyses over the sweep.
+    pub fn stage(&self) -> Option<&str> {
+        match self {
+            AnalysisPlan::RadialDistribution { stage, .. } => Some(stage),
+            AnalysisPlan::MeanSquaredDisplacement { dynamics, .. }
+            | AnalysisPlan::Diffusion { dynamics, .. } => Some(&dynamics.stage),
+            AnalysisPlan::Arrhenius { .. } => None,
+        }
+    }
+}
+
+/// What has been resolved before the analyses.
+pub(super) struct Context<'a> {
+    pub(super) run: &'a RunFile,
+    pub(super) systems: &'a [SystemPlan],
+    pub(super) structures: &'a [Structure],
+    pub(super) stages: &'a [StagePlan],
+}
+
+impl Context<'_> {
+    pub(super) fn resolve(&self) -> Result<Vec<AnalysisPlan>, InputError> {
+        let mut plans: Vec<AnalysisPlan> = Vec::new();
+        for (number, table) in self.run.analyses.iter().enumerate() {
+            let place = At { run: self.run, number, line: table.line };
+            let stem = stem(&table.value);
+            let mut name = stem.clone();
+            let mut copies = 1;
+            while plans.iter().any(|plan| plan.name() == name) {
+                copies += 1;
+                name = format!("{stem}-{copies}");
+            }
+            let plan = self.analysis(&place, &table.value, name, &plans)?;
+            plans.push(plan);
+        }
+        Ok(plans)
+    }
+
+    fn analysis(
+        &self,
+        at: &At<'_>,
+        table: &AnalysisTable,
+        name: String,
+        before: &[AnalysisPlan],
+    ) -> Result<AnalysisPlan, InputError> {
+        Ok(match table.kind {
+            AnalysisKind::RadialDistribution => {
+                let stage = self.stage(at, table)?;
+                let r_max_a = self.r_max(at, table)?;
+                let dr_a = table.dr.map_or(DR, |dr| dr.value);
+                if dr_a > r_max_a / 4.0 {
+                    let message =
+                        format!("bins of {dr_a} Å leave fewer than four below r_max = {r_max_a} Å");
+                    return Err(at.refuse(table.dr.map(|dr| dr.line), "dr", message));
+                }
+                AnalysisPlan::RadialDistribution {
+                    name,
+                    skip_fs: skip(at, table, stage)?,
+                    stage: stage.name.clone(),
+                    r_max_a,
+                    dr_a,
+                }
+            }
+            AnalysisKind::MeanSquaredDisplacement => {
+                AnalysisPlan::MeanSquaredDisplacement { name, dynamics: self.dynamics(at, table)? }
+            }
+            AnalysisKind::Diffusion => AnalysisPlan::Diffusion {
+                name,
+                dynamics: self.dynamics(at, table)?,
+                charge: table.charge.expect("required by the run file").value,
+            },
+            AnalysisKind::Arrhenius => {
+                let (species, line) = self.species(at, table)?;
+                AnalysisPlan::Arrhenius {
+                    name,
+                    diffusion: self.diffusion_to_fit(at, &species, line, before)?,
+                    species,
+                    extrapolate_k: table.extrapolate.map_or(EXTRAPOLATE, |t| t.value),
+                }
+            }
+        })
+    }
+
+    fn dynamics(&self, at: &At<'_>, table: &AnalysisTable) -> Result<Dynamics, InputError> {
+        let stage = self.stage(at, table)?;
+        let (species, _) = self.species(at, table)?;
+        let framework = match &table.framework {
+            Some(framework) => {
+                for element in framework {
+                    let line = Some(element.line);
+                    self.refuse_absent(at, line, "framework", &element.value)?;
+                    if element.value == species {
+                        let message = format!("{species} is the mobile species");
+                        return Err(at.refuse(line, "framework", message));
+                    }
+                }
+                framework.iter().map(|element| element.value.clone()).collect()
+            }
+            None => self.others(&species),
+        };
+        let skip_fs = skip(at, table, stage)?;
+        let every = stage.trajectory_every.expect("a stage with a trajectory was chosen");
+        let skipped = (skip_fs / stage.timestep_fs / every as f64).ceil() as u64;
+        let frames = (stage.steps / every + 1).saturating_sub(skipped);
+        if frames < FEWEST_FRAMES {
+            let message = format!(
+                "stage \"{}\" leaves {frames} frames, at least {FEWEST_FRAMES} are needed: write \
+                 the trajectory more often or make the stage longer",
+                stage.name
+            );
+            return Err(at.refuse(None, "stage", message));
+        }
+        Ok(Dynamics { stage: stage.name.clone(), species, framework, skip_fs })
+    }
+
+    /// Every element but one, in order of appearance.
+    fn others(&self, species: &str) -> Vec<String> {
+        let mut others: Vec<String> = Vec::new();
+        for symbol in self.structures.iter().flat_map(|s| s.table.symbols()) {
+            if symbol != species && !others.contains(symbol) {
+                others.push(symbol.clone());
+            }
+        }
+        others
+    }
+
+    fn species(&self, at: &At<'_>, table: &AnalysisTable) -> Result<(String, usize), InputError> {
+        let Located { value, line } = table.species.as_ref().expect("required by the run file");
+        self.refuse_absent(at, Some(*line), "species", value)?;
+        Ok((value.clone(), *line))
+    }
+
+    fn refuse_absent(
+        &self,
+        at: &At<'_>,
+        line: Option<usize>,
+        key: &str,
+        element: &str,
+    ) -> Result<(), InputError> {
+        for (system, structure) in self.systems.iter().zip(self.structures) {
+            if structure.atoms_of(element).is_empty() {
+                let message = format!(
+                    "system \"{}\" ({}) contains no {element}",
+                    system.name, system.formula
+                );
+                return Err(at.refuse(line, key, message));
+            }
+        }
+        Ok(())
+    }
+
+    /// The stage that is named, or the last one with a trajectory.
+    fn stage(&self, at: &At<'_>, table: &AnalysisTable) -> Result<&StagePlan, InputError> {
+        let advice = "add trajectory = { every = \"20 fs\" } to it";
+        let Some(named) = &table.stage else {
+            return self
+                .stages
+                .iter()
+                .rev()
+                .find(|stage| stage.trajectory_every.is_some())
+                .ok_or_else(|| {
+                    at.refuse(None, "stage", format!("no stage writes a trajectory; {advice}"))
+                });
+        };
+        let refuse = |message| at.refuse(Some(named.line), "stage", message);
+        let stage =
+            self.stages.iter().find(|stage| stage.name == named.value).ok_or_else(|| {
+                let known: Vec<&str> =
+                    self.stages.iter().map(|stage| stage.name.as_str()).collect();
+                refuse(format!(
+                    "there is no stage \"{}\"; stages: {}",
+                    named.value,
+                    known.join(", ")
+                ))
+            })?;
+        if stage.trajectory_every.is_none() {
+            let message = format!("stage \"{}\" writes no trajectory; {advice}", stage.name);
+            return Err(refuse(message));
+        }
+        Ok(stage)
+    }
+
+    /// Half the smallest width of any cell bounds g(r): beyond it shells are cut.
+    fn r_max(&self, at: &At<'_>, table: &AnalysisTable) -> Result<f64, InputError> {
+        let widths = self
+            .structures
+            .iter()
+            .map(|s| s.cell.perpendicular_widths().into_iter().fold(f64::INFINITY, f64::min));
+        let half = 0.5 * widths.fold(f64::INFINITY, f64::min);
+        match table.r_max {
+            None => Ok(R_MAX.min((half * 100.0).floor() / 100.0)),
+            Some(r_max) if r_max.value > half => {
+                let message = format!(
+                    "{} Å is more than half the width of the smallest cell ({half:.3} Å); use a \
+                     larger `repeat` or a smaller r_max",
+                    r_max.value
+                );
+                Err(at.refuse(Some(r_max.line), "r_max", message))
+            }
+            Some(r_max) => Ok(r_max.value),
+        }
+    }
+
+    fn diffusion_to_fit(
+        &self,
+        at: &At<'_>,
+        species: &str,
+        line: usize,
+        before: &[AnalysisPlan],
+    ) -> Result<String, InputError> {
+        let temperatures = self.run.sweep.as_ref().map_or(0, Vec::len);
+        if temperatures < FEWEST_TEMPERATURES {
+            let message = format!(
+                "an Arrhenius fit needs a [sweep] of at least {FEWEST_TEMPERATURES} temperatures, \
+                 found {temperatures}"
+            );
+            return Err(at.refuse(None, "kind", message));
+        }
+        let fitted = before.iter().find_map(|plan| match plan {
+            AnalysisPlan::Diffusion { name, dynamics, .. } if dynamics.species == species => {
+                Some(name.clone())
+            }
+            _ => None,
+        });
+        fitted.ok_or_else(|| {
+            let message = format!(
+                "it needs an [[analysis]] of kind \"diffusion\" with species = \"{species}\" \
+                 before it"
+            );
+            at.refuse(Some(line), "species", message)
+        })
+    }
+}
+
+fn stem(table: &AnalysisTable) -> String {
+    match &table.species {
+        Some(species) => format!("{}-{}", table.kind.name(), species.value),
+        None => table.kind.name().to_owned(),
+    }
+}
+
+fn skip(at: &At<'_>, table: &AnalysisTable, stage: &StagePlan) -> Result<f64, InputError> {
+    let Some(skip) = table.skip else { return Ok(0.0) };
+    let duration = stage.steps as f64 * stage.timestep_fs;
+    if skip.value >= duration {
+        let message = format!(
+            "{} fs is not shorter than stage \"{}\" ({duration} fs)",
+            skip.value, stage.name
+        );
+        return Err(at.refuse(Some(skip.line), "skip", message));
+    }
+    Ok(skip.value)
+}
+
+/// The table a complaint is about.
+struct At<'a> {
+    run: &'a RunFile,
+    number: usize,
+    line: usize,
+}
+
+impl At<'_> {
+    fn refuse(&self, line: Option<usize>, key: &str, message: impl Into<String>) -> InputError {
+        InputError::Value {
+            place: self.run.place(line.unwrap_or(self.line)),
+            key: key.to_owned(),
+            table: format!("in [[analysis]] {}", self.number + 1),
+            message: message.into(),
+        }
+    }
+}

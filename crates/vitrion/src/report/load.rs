@@ -1,0 +1,290 @@
+//! The results folder in memory. What is missing or unreadable becomes a note, not a crash.
+
+use super::ReportError;
+use crate::results::{Manifest, RunEntry, StageEntry, SystemEntry};
+use std::path::{Component, Path, PathBuf};
+use vitrion_core::Structure;
+use vitrion_core::io::{self, ReadOptions};
+use vitrion_core::observables::Observables;
+
+/// Version of the folder layout this report understands.
+const FORMAT: u32 = 1;
+
+/// A results folder.
+#[derive(Debug, Default)]
+pub(super) struct Results {
+    pub(super) manifest: Manifest,
+    /// `plan.toml` and `run.toml`, where present.
+    pub(super) plan: Option<String>,
+    pub(super) run_file: Option<String>,
+    pub(super) systems: Vec<System>,
+    /// What could not be read, in plain words.
+    pub(super) notes: Vec<String>,
+}
+
+/// One system with its runs and the analyses over them.
+#[derive(Debug, Default)]
+pub(super) struct System {
+    pub(super) entry: SystemEntry,
+    pub(super) runs: Vec<Run>,
+    pub(super) analyses: Vec<Observables>,
+    /// The atoms to draw and where they are from.
+    pub(super) picture: Option<(String, Structure)>,
+}
+
+/// One run with its analyses.
+#[derive(Debug, Default)]
+pub(super) struct Run {
+    pub(super) entry: RunEntry,
+    pub(super) stages: Vec<Stage>,
+    pub(super) analyses: Vec<Observables>,
+}
+
+/// One stage with its thermo table.
+#[derive(Debug, Default)]
+pub(super) struct Stage {
+    pub(super) entry: StageEntry,
+    pub(super) thermo: Option<Thermo>,
+}
+
+/// `thermo.csv`: named columns of equal length.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Thermo {
+    columns: Vec<(String, Vec<f64>)>,
+}
+
+impl Thermo {
+    /// A column by name.
+    pub(super) fn column(&self, name: &str) -> Option<&[f64]> {
+        self.columns.iter().find(|(known, _)| known == name).map(|(_, values)| values.as_slice())
+    }
+}
+
+impl System {
+    /// The cross-run analysis of a kind.
+    pub(super) fn analysis(&self, kind: &str) -> Option<&Observables> {
+        self.analyses.iter().find(|observables| observables.kind == kind)
+    }
+}
+
+impl Run {
+    /// Temperature of the sweep [K], or without a sweep the mean of the last finished stage.
+    pub(super) fn temperature_k(&self) -> Option<f64> {
+        let measured = || {
+            let last = self.stages.iter().rfind(|stage| stage.entry.finished)?;
+            (last.entry.mean_temperature_k > 0.0).then_some(last.entry.mean_temperature_k)
+        };
+        self.entry.temperature_k.or_else(measured)
+    }
+
+    /// The analysis of a kind.
+    pub(super) fn analysis(&self, kind: &str) -> Option<&Observables> {
+        self.analyses.iter().find(|observables| observables.kind == kind)
+    }
+}
+
+impl Results {
+    /// All analyses, runs first, with the place they belong to.
+    pub(super) fn analyses(&self) -> impl Iterator<Item = (&str, &Observables)> {
+        self.systems.iter().flat_map(|system| {
+            let runs = system.runs.iter().flat_map(|run| {
+                run.analyses.iter().map(move |observables| (run.entry.id.as_str(), observables))
+            });
+            runs.chain(system.analyses.iter().map(|o| (system.entry.name.as_str(), o)))
+        })
+    }
+
+    /// Temperatures of all sweeps [K], ascending, without repeats.
+    pub(super) fn temperatures(&self) -> Vec<f64> {
+        let mut all: Vec<f64> = self
+            .systems
+            .iter()
+            .flat_map(|system| &system.runs)
+            .filter_map(|run| run.entry.temperature_k)
+            .collect();
+        all.sort_by(f64::total_cmp);
+        all.dedup_by(|a, b| (*a - *b).abs() < 1e-6);
+        all
+    }
+}
+
+/// Reads a results folder.
+///
+/// # Errors
+/// A folder without a readable manifest, or with one of another layout version.
+pub(super) fn results(folder: &Path) -> Result<Results, ReportError> {
+    let path = folder.join("manifest.json");
+    let text = std::fs::read_to_string(&path).map_err(|source| {
+        if source.kind() == std::io::ErrorKind::NotFound {
+            ReportError::NoManifest { folder: folder.to_owned() }
+        } else {
+            ReportError::Os { path: path.clone(), doing: "read", source }
+        }
+    })?;
+    let manifest: Manifest = serde_json::from_str(&text)
+        .map_err(|source| ReportError::Manifest { path: path.clone(), source })?;
+    if manifest.format != FORMAT {
+        return Err(ReportError::Format { path, found: manifest.format, expected: FORMAT });
+    }
+    let mut results = Results::default();
+    let mut notes = Vec::new();
+    results.plan = text_file(folder, "plan.toml", &mut notes);
+    results.run_file = text_file(folder, "run.toml", &mut notes);
+    for entry in &manifest.systems {
+        results.systems.push(system(folder, entry, &mut notes));
+    }
+    if manifest.systems.is_empty() {
+        notes.push("The manifest lists no system.".to_owned());
+    }
+    results.manifest = manifest;
+    results.notes = notes;
+    Ok(results)
+}
+
+fn system(folder: &Path, entry: &SystemEntry, notes: &mut Vec<String>) -> System {
+    let runs: Vec<Run> = entry
+        .runs
+        .iter()
+        .map(|run| Run {
+            entry: run.clone(),
+            stages: run.stages.iter().map(|stage| load_stage(folder, stage, notes)).collect(),
+            analyses: analyses(folder, &run.analyses, notes),
+        })
+        .collect();
+    System {
+        entry: entry.clone(),
+        picture: picture(folder, entry, notes),
+        runs,
+        analyses: analyses(folder, &entry.analyses, notes),
+    }
+}
+
+fn load_stage(folder: &Path, entry: &StageEntry, notes: &mut Vec<String>) -> Stage {
+    let relative = format!("{}/thermo.csv", entry.folder);
+    let begun = inside(folder, &relative).is_some_and(|path| path.exists());
+    if !begun && !entry.finished {
+        return Stage { entry: entry.clone(), thermo: None }; // not begun: nothing is missing
+    }
+    let thermo = text_file(folder, &relative, notes).and_then(|text| match parse_thermo(&text) {
+        Ok(thermo) => Some(thermo),
+        Err(message) => {
+            notes.push(format!("{relative}: {message}"));
+            None
+        }
+    });
+    Stage { entry: entry.clone(), thermo }
+}
+
+fn analyses(folder: &Path, files: &[String], notes: &mut Vec<String>) -> Vec<Observables> {
+    let mut out = Vec::new();
+    for relative in files {
+        let Some(text) = text_file(folder, relative, notes) else { continue };
+        match serde_json::from_str(&text) {
+            Ok(observables) => out.push(observables),
+            Err(error) => notes.push(format!("{relative}: not an analysis result: {error}")),
+        }
+    }
+    out
+}
+
+/// The last finished frame of the hottest run, or else its first structure.
+fn picture(
+    folder: &Path,
+    entry: &SystemEntry,
+    notes: &mut Vec<String>,
+) -> Option<(String, Structure)> {
+    let hottest = entry
+        .runs
+        .iter()
+        .max_by(|a, b| a.temperature_k.unwrap_or(0.0).total_cmp(&b.temperature_k.unwrap_or(0.0)))?;
+    let last = hottest.stages.iter().rev().map(|stage| format!("{}/final.extxyz", stage.folder));
+    let first = format!("runs/{}/initial.extxyz", hottest.id);
+    let mut refusals = Vec::new();
+    for relative in last.chain([first]) {
+        let Some(path) = inside(folder, &relative) else {
+            refusals.push(format!("{relative:?} points outside the results folder"));
+            continue;
+        };
+        match io::read_last(&path, &ReadOptions::default()) {
+            Ok(frame) => return Some((relative, frame.structure)),
+            Err(error) => {
+                // the page is the same wherever the folder lies
+                refusals.push(error.to_string().replace(&format!("{}/", folder.display()), ""));
+            }
+        }
+    }
+    notes.push(format!("No atom picture of {}: {}", entry.name, refusals.join("; ")));
+    None
+}
+
+/// The text of a file inside the folder; a note when it cannot be had.
+fn text_file(folder: &Path, relative: &str, notes: &mut Vec<String>) -> Option<String> {
+    let Some(path) = inside(folder, relative) else {
+        notes.push(format!("{relative:?} points outside the results folder and was not read."));
+        return None;
+    };
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Some(text),
+        Err(error) => {
+            notes.push(format!("{relative} could not be read: {error}"));
+            None
+        }
+    }
+}
+
+fn inside(folder: &Path, relative: &str) -> Option<PathBuf> {
+    let relative = Path::new(relative);
+    let plain = relative.components().all(|part| matches!(part, Component::Normal(_)));
+    (plain && relative.components().next().is_some()).then(|| folder.join(relative))
+}
+
+fn parse_thermo(text: &str) -> Result<Thermo, String> {
+    let mut lines = text.lines().enumerate().filter(|(_, line)| !line.starts_with('#'));
+    let (_, header) = lines.next().ok_or("the file is empty")?;
+    let mut columns: Vec<(String, Vec<f64>)> =
+        header.split(',').map(|name| (name.trim().to_owned(), Vec::new())).collect();
+    for (index, line) in lines.filter(|(_, line)| !line.trim().is_empty()) {
+        let cells: Vec<&str> = line.split(',').collect();
+        if cells.len() != columns.len() {
+            return Err(format!(
+                "line {}: expected {} columns, found {}",
+                index + 1,
+                columns.len(),
+                cells.len()
+            ));
+        }
+        for ((name, values), cell) in columns.iter_mut().zip(cells) {
+            let value = cell.trim().parse().map_err(|_| {
+                format!("line {}: expected a number for {name}, found {cell:?}", index + 1)
+            })?;
+            values.push(value);
+        }
+    }
+    Ok(Thermo { columns })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thermo_table_keeps_its_columns_and_names_bad_lines() {
+        let thermo = parse_thermo("step,time_ps\n0,0.0\n10,0.01\n").expect("well formed");
+        assert_eq!(thermo.column("time_ps"), Some(&[0.0, 0.01][..]));
+        assert_eq!(
+            parse_thermo("step,time_ps\n0\n"),
+            Err("line 2: expected 2 columns, found 1".to_owned())
+        );
+        let error = parse_thermo("step\nx\n").expect_err("x is no number");
+        assert!(error.contains("line 2: expected a number for step, found \"x\""), "{error}");
+    }
+
+    #[test]
+    fn files_outside_the_folder_are_never_opened() {
+        let folder = Path::new("results");
+        assert_eq!(inside(folder, "../secret"), None);
+        assert_eq!(inside(folder, "/etc/hostname"), None);
+        assert_eq!(inside(folder, ""), None);
+        assert_eq!(inside(folder, "a/b.json"), Some(folder.join("a/b.json")));
+    }
+}

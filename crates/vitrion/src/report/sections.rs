@@ -1,0 +1,586 @@
+//! The sections of the page.
+
+use super::atoms::{self, Scene};
+use super::cautions;
+use super::chart::Figure;
+use super::figures;
+use super::html::{counted, definitions, details, escape, note, table};
+use super::load::{Results, Run, System};
+use super::number::{self, shown};
+use super::verdict;
+use std::fmt::Write as _;
+use vitrion_core::Estimate;
+use vitrion_core::observables::Observables;
+
+/// The page body and the data its scripts need.
+pub(super) struct Body {
+    pub(super) html: String,
+    pub(super) figures: Vec<Figure>,
+    pub(super) scenes: Vec<Scene>,
+}
+
+const SECTIONS: [(&str, &str); 9] = [
+    ("verdict", "Verdict"),
+    ("results", "Results"),
+    ("structure", "Structure"),
+    ("transport", "Transport"),
+    ("thermo", "Thermodynamics"),
+    ("potential", "Potential"),
+    ("provenance", "Provenance"),
+    ("formulas", "Formulas"),
+    ("data", "Data"),
+];
+
+/// All sections in order.
+pub(super) fn body(results: &Results) -> Body {
+    let scenes = scenes(results);
+    let structure = figures::structure(results);
+    let msd = figures::displacement(results);
+    let mut arrhenius = figures::conductivity(results);
+    if let Some(figure) = &mut arrhenius {
+        figure.caption = figures::literature_caption();
+    }
+    let thermo = figures::thermo(results);
+    let mut html = header(results);
+    html.push_str("<main id=\"main\">");
+    let contents = [
+        verdict_section(results),
+        results_section(results),
+        structure_section(&scenes, &structure),
+        transport_section(msd.as_ref(), arrhenius.as_ref()),
+        thermo_section(&thermo),
+        potential_section(results),
+        provenance_section(results),
+        formulas_section(results),
+        String::new(),
+    ];
+    let figures: Vec<Figure> =
+        arrhenius.into_iter().chain(msd).chain(structure).chain(thermo).collect();
+    for ((id, title), content) in SECTIONS.iter().zip(contents) {
+        let content = if *id == "data" { data_section(&figures) } else { content };
+        let _ = write!(
+            html,
+            "<section id=\"{id}\" aria-labelledby=\"h-{id}\"><h2 id=\"h-{id}\">{title}</h2>\
+             {content}</section>"
+        );
+    }
+    let _ = write!(
+        html,
+        "</main><footer>Made by vitrion {} from the results folder alone; this file needs no \
+         network.</footer>",
+        escape(&results.manifest.vitrion_version)
+    );
+    Body { html, figures, scenes }
+}
+
+fn header(results: &Results) -> String {
+    let manifest = &results.manifest;
+    let systems: Vec<String> = results
+        .systems
+        .iter()
+        .map(|system| format!("{} ({} atoms)", system.entry.name, system.entry.atoms))
+        .collect();
+    let runs = results.systems.iter().map(|system| system.runs.len()).sum();
+    let mut out = String::from("<a class=\"skip\" href=\"#main\">Skip to the results</a><header>");
+    let _ = write!(
+        out,
+        "<p class=\"brand\">vitrion <span>report</span></p><h1>{}</h1>\
+         <p class=\"lead\">{} · {} · {}</p>",
+        escape(&manifest.name),
+        escape(&systems.join(", ")),
+        counted(runs, "run"),
+        escape(&manifest.finished)
+    );
+    out.push_str("<nav aria-label=\"Sections\"><ul>");
+    for (id, title) in SECTIONS {
+        let _ = write!(out, "<li><a href=\"#{id}\">{title}</a></li>");
+    }
+    out.push_str(
+        "</ul><button type=\"button\" id=\"theme\" class=\"js-only\">Theme</button></nav></header>",
+    );
+    out
+}
+
+fn verdict_section(results: &Results) -> String {
+    let mut out = String::new();
+    if results.manifest.status != "finished" {
+        let _ = write!(
+            out,
+            "<p class=\"note alarm\">This run is not complete: {}. Numbers below are what exists so \
+             far.</p>",
+            escape(&results.manifest.status)
+        );
+    }
+    out.push_str("<div class=\"cards\">");
+    for system in &results.systems {
+        out.push_str(&verdict_card(system));
+    }
+    out.push_str("</div>");
+    let comparisons = verdict::comparisons(results);
+    if !comparisons.is_empty() {
+        out.push_str("<h3>Comparison</h3><ul class=\"compare\">");
+        for sentence in &comparisons {
+            let _ = write!(out, "<li>{}</li>", escape(sentence));
+        }
+        out.push_str(
+            "</ul><p class=\"quiet\">Two 95 % intervals that do not overlap are a stricter test than \
+             95 % for the difference; intervals cover statistics only, not the error of the \
+             potential.</p>",
+        );
+    }
+    let folded = cautions::of_results(results);
+    let runs = results.systems.iter().flat_map(|system| &system.runs);
+    let runs: Vec<&str> = runs.map(|run| run.entry.id.as_str()).collect();
+    let _ = write!(out, "<h3>Cautions</h3>{}", cautions::html(&folded, &runs));
+    if !results.notes.is_empty() {
+        out.push_str("<h3>Missing pieces</h3>");
+        for text in &results.notes {
+            out.push_str(&note(text));
+        }
+    }
+    out
+}
+
+fn verdict_card(system: &System) -> String {
+    let mut out = format!(
+        "<article class=\"card\"><h3>{}</h3><p class=\"quiet\">{} · {} g/cm³</p>",
+        escape(&system.entry.name),
+        formula(&system.entry.formula),
+        number::significant(system.entry.density_g_per_cm3, 4)
+    );
+    let arrhenius = system.analysis("arrhenius");
+    match arrhenius.and_then(figures::room_conductivity) {
+        Some(room) => {
+            let _ = write!(
+                out,
+                "<p class=\"figure\"><span class=\"number\">{}</span> <span class=\"unit\">{}</span></p>\
+                 <p class=\"quiet\">{}; {}</p>",
+                escape(&shown(room).text),
+                escape(&room.unit),
+                escape(&room.label),
+                escape(&shown(room).detail)
+            );
+        }
+        None => out.push_str(&note("No conductivity at 300 K: no Arrhenius analysis.")),
+    }
+    let mut rows = Vec::new();
+    if let Some(energy) = arrhenius.and_then(|a| a.estimate("activation_energy_ev")) {
+        rows.push(("Activation energy".to_owned(), with_unit(energy)));
+    }
+    for run in &system.runs {
+        let Some(d) = run.analysis("diffusion").and_then(|o| o.estimate("diffusion_cm2_per_s"))
+        else {
+            continue;
+        };
+        rows.push((format!("D at {}", temperature(run)), with_unit(d)));
+    }
+    out.push_str("<dl class=\"pairs\">");
+    for (term, value) in rows {
+        let _ = write!(out, "<dt>{}</dt><dd>{value}</dd>", escape(&term));
+    }
+    out.push_str("</dl></article>");
+    out
+}
+
+fn results_section(results: &Results) -> String {
+    let columns: [(&str, &str); 3] = [
+        ("mean_squared_displacement", "exponent"),
+        ("diffusion", "diffusion_cm2_per_s"),
+        ("diffusion", "conductivity_ms_per_cm"),
+    ];
+    let find = |run: &Run, kind: &str, name: &str| -> Option<Estimate> {
+        let fits = |e: &&Estimate| e.name == name || name == "exponent" && e.name.contains(name);
+        run.analyses
+            .iter()
+            .filter(|o| o.kind == kind)
+            .find_map(|o| o.estimates.iter().find(fits))
+            .cloned()
+    };
+    let head: Vec<String> = [
+        "Run",
+        "T set [K]",
+        "T mean [K]",
+        "P mean [GPa]",
+        "MSD exponent",
+        "D [cm²/s]",
+        "σ [mS/cm]",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    let mut rows = Vec::new();
+    for run in results.systems.iter().flat_map(|system| &system.runs) {
+        let mut row = vec![
+            escape(&run.entry.id),
+            run.entry.temperature_k.map_or("—".to_owned(), |t| format!("{t:.0}")),
+        ];
+        let production = run.stages.iter().rfind(|stage| stage.entry.finished);
+        match production {
+            Some(stage) => row.extend([
+                number::significant(stage.entry.mean_temperature_k, 4),
+                number::significant(stage.entry.mean_pressure_gpa, 3),
+            ]),
+            None => row.extend(["—".to_owned(), "—".to_owned()]),
+        }
+        row.extend(columns.map(|(kind, name)| {
+            find(run, kind, name).map_or("—".to_owned(), |estimate| value_cell(&estimate))
+        }));
+        rows.push(row);
+    }
+    let mut out = table("results-table", "One row per run", &head, &rows);
+    out.push_str("<p class=\"quiet\">1.23(4) means 1.23 ± 0.04, one standard error; brackets hold an interval; &lt; marks an upper bound.");
+    if verdict::has_bounds(results) {
+        out.push_str(
+            " Upper bounds say that nothing faster was seen, not that this value was measured.",
+        );
+    }
+    out.push_str("</p>");
+    let all: Vec<Vec<String>> = results
+        .analyses()
+        .flat_map(|(place, observables)| {
+            observables.estimates.iter().map(move |estimate| {
+                vec![
+                    escape(place),
+                    escape(&estimate.label),
+                    value_cell(estimate),
+                    escape(&estimate.unit),
+                    escape(&shown(estimate).detail),
+                ]
+            })
+        })
+        .collect();
+    let head = ["Where", "Quantity", "Value", "Unit", "How well known"].map(str::to_owned).to_vec();
+    let every = table("estimates-table", "Every number of every analysis", &head, &all);
+    out.push_str(&details(&format!("Every number ({})", all.len()), &every));
+    out
+}
+
+fn scenes(results: &Results) -> Vec<Scene> {
+    results
+        .systems
+        .iter()
+        .enumerate()
+        .filter_map(|(index, system)| {
+            let (source, structure) = system.picture.as_ref()?;
+            let title = format!("{}: {}", system.entry.name, source);
+            Some(atoms::scene(&format!("atoms-{index}"), &title, structure))
+        })
+        .collect()
+}
+
+fn structure_section(scenes: &[Scene], charts: &[Figure]) -> String {
+    let mut out = String::from("<div class=\"scenes\">");
+    for scene in scenes {
+        let _ = write!(
+            out,
+            "<figure class=\"scene card\" data-scene=\"{}\"><div class=\"stage\">{}</div>{}\
+             <figcaption>{}</figcaption></figure>",
+            escape(&scene.id),
+            scene.svg(),
+            scene.legend(),
+            escape(&scene.title)
+        );
+    }
+    out.push_str("</div>");
+    if scenes.is_empty() {
+        out.push_str(&note("No structure file could be drawn."));
+    }
+    if charts.is_empty() {
+        out.push_str(&note("No radial distribution was computed."));
+    }
+    out.push_str(&selector(charts.first(), "Pair"));
+    out.push_str(&grid(charts));
+    out
+}
+
+fn transport_section(msd: Option<&Figure>, arrhenius: Option<&Figure>) -> String {
+    let mut out = String::new();
+    match arrhenius {
+        Some(figure) => out.push_str(&chart(figure)),
+        None => out.push_str(&note("No conductivity was computed.")),
+    }
+    match msd {
+        Some(figure) => {
+            out.push_str(&selector(Some(figure), "Species"));
+            out.push_str(&chart(figure));
+        }
+        None => out.push_str(&note("No mean squared displacement was computed.")),
+    }
+    out
+}
+
+fn thermo_section(charts: &[Figure]) -> String {
+    if charts.is_empty() {
+        return note("No thermo table could be read.");
+    }
+    let mut out = selector(charts.first(), "Run and stage");
+    out.push_str(&grid(charts));
+    out.push_str(
+        "<p class=\"quiet\">Long tables are thinned for this page, keeping the extremes; the full \
+         ones are the thermo.csv files of the results folder. Energies are relative to the first \
+         row.</p>",
+    );
+    out
+}
+
+fn potential_section(results: &Results) -> String {
+    let card = &results.manifest.potential;
+    let mut out = definitions(&[
+        ("Name", escape(&card.name)),
+        ("Kind", escape(&card.kind)),
+        ("Species", escape(&card.species.join(", "))),
+        ("Cutoff", format!("{} Å", number::significant(card.cutoff_a, 3))),
+        ("Precision", escape(&card.precision)),
+        ("BLAKE3", hash(&card.blake3)),
+    ]);
+    if !card.provenance.is_empty() {
+        let _ = write!(out, "<h3>Where it comes from</h3><p>{}</p>", escape(&card.provenance));
+    }
+    for (title, statements, absent) in [
+        ("Measured errors", &card.errors, "No measured error is known for this potential."),
+        ("Limitations", &card.limitations, "No limitation is stated for this potential."),
+    ] {
+        let _ = write!(out, "<h3>{title}</h3>");
+        if statements.is_empty() {
+            out.push_str(&note(absent));
+            continue;
+        }
+        out.push_str("<ul>");
+        for statement in statements {
+            let _ = write!(out, "<li>{}</li>", escape(statement));
+        }
+        out.push_str("</ul>");
+    }
+    out
+}
+
+fn provenance_section(results: &Results) -> String {
+    let m = &results.manifest;
+    let mut out = definitions(&[
+        ("Status", escape(&m.status)),
+        ("Version", escape(&m.vitrion_version)),
+        ("Commit", hash(&m.commit)),
+        ("Machine", format!("{}, {}", escape(&m.machine), counted(m.threads, "thread"))),
+        ("Started", escape(&m.started)),
+        ("Finished", escape(&m.finished)),
+        ("Wall time", number::duration(m.wall_s)),
+        ("Seed", m.seed.to_string()),
+        ("run.toml BLAKE3", hash(&m.run_file_blake3)),
+        ("plan.toml BLAKE3", hash(&m.plan_blake3)),
+    ]);
+    let head = ["System", "Source", "Formula", "Atoms", "Density [g/cm³]", "Cell [Å]", "BLAKE3"];
+    let rows: Vec<Vec<String>> = results
+        .systems
+        .iter()
+        .map(|system| {
+            let e = &system.entry;
+            let lengths = e.cell_a.map(vitrion_core::math::norm);
+            vec![
+                escape(&e.name),
+                escape(&e.source),
+                formula(&e.formula),
+                e.atoms.to_string(),
+                number::significant(e.density_g_per_cm3, 4),
+                lengths.map(|length| format!("{length:.2}")).join(" × "),
+                hash(&e.blake3),
+            ]
+        })
+        .collect();
+    out.push_str(&table("systems-table", "Systems", &head.map(str::to_owned), &rows));
+    let head = [
+        "Run",
+        "Stage",
+        "Kind",
+        "Step [fs]",
+        "Steps",
+        "Time [ps]",
+        "T mean [K]",
+        "P mean [GPa]",
+        "Drift [meV/atom/ps]",
+        "Wall",
+        "µs/atom/step",
+    ];
+    let mut rows = Vec::new();
+    for run in results.systems.iter().flat_map(|system| &system.runs) {
+        for stage in &run.stages {
+            let e = &stage.entry;
+            let mut row = vec![
+                escape(&run.entry.id),
+                escape(&e.name),
+                escape(&e.kind),
+                number::significant(e.timestep_fs, 3),
+                e.steps.to_string(),
+                number::significant(e.timestep_fs * e.steps as f64 * 1e-3, 4),
+            ];
+            if e.finished {
+                row.extend([
+                    number::significant(e.mean_temperature_k, 4),
+                    number::significant(e.mean_pressure_gpa, 3),
+                    number::plain_or_power(e.conserved_drift_mev_per_atom_ps, 2),
+                    number::duration(e.wall_s),
+                    number::significant(e.us_per_atom_step, 3),
+                ]);
+            } else {
+                row.push("not finished".to_owned());
+                row.extend(["—"; 4].map(str::to_owned));
+            }
+            rows.push(row);
+        }
+    }
+    out.push_str(&table("stages-table", "Stages", &head.map(str::to_owned), &rows));
+    for (name, text) in [
+        ("plan.toml, every default visible", &results.plan),
+        ("run.toml, as given", &results.run_file),
+    ] {
+        match text {
+            Some(text) => {
+                out.push_str(&details(
+                    name,
+                    &format!("<pre tabindex=\"0\">{}</pre>", escape(text)),
+                ));
+            }
+            None => out.push_str(&note(&format!("{name}: not in the results folder."))),
+        }
+    }
+    let mut parameters: Vec<Vec<String>> = Vec::new();
+    for (place, observables) in results.analyses() {
+        for (name, value) in &observables.parameters {
+            parameters.push([place, &observables.title, name, value].map(escape).to_vec());
+        }
+    }
+    let head = ["Where", "Analysis", "Parameter", "Value"].map(str::to_owned);
+    let parameters_table = table("parameters-table", "Analysis parameters", &head, &parameters);
+    out.push_str(&details("Every parameter of every analysis", &parameters_table));
+    out
+}
+
+fn formulas_section(results: &Results) -> String {
+    let mut seen: Vec<&Observables> = Vec::new();
+    for (_, observables) in results.analyses() {
+        let told =
+            |o: &&Observables| o.kind == observables.kind && o.formula == observables.formula;
+        if !seen.iter().any(told) {
+            seen.push(observables);
+        }
+    }
+    if seen.is_empty() {
+        return note("No analysis, no formula.");
+    }
+    seen.iter().fold(String::new(), |mut out, observables| {
+        let _ = write!(
+            out,
+            "<h3>{}</h3><pre class=\"formula\" tabindex=\"0\">{}</pre>",
+            escape(&observables.title),
+            escape(&observables.formula)
+        );
+        out
+    })
+}
+
+fn data_section(figures: &[Figure]) -> String {
+    let mut out = String::from(
+        "<p>Every figure's numbers as comma-separated values, as drawn on this page. Full series \
+         and trajectories are in the results folder.</p>\
+         <noscript><p class=\"note\">Downloads and interactive charts need JavaScript; the tables \
+         and still charts of this page do not.</p></noscript><p class=\"downloads js-only\">",
+    );
+    for figure in figures {
+        let _ = write!(
+            out,
+            "<button type=\"button\" data-csv=\"{}\">{}</button> ",
+            escape(&figure.id),
+            escape(&figure.title)
+        );
+    }
+    out.push_str("<button type=\"button\" data-table=\"results-table\">Results table</button> ");
+    out.push_str(
+        "<button type=\"button\" data-table=\"estimates-table\">Every number</button></p>",
+    );
+    out
+}
+
+fn selector(figure: Option<&Figure>, label: &str) -> String {
+    let Some(figure) = figure.filter(|figure| figure.facets.len() > 1) else {
+        return String::new();
+    };
+    let mut out = format!(
+        "<p class=\"selector js-only\"><label>{} <select data-group=\"{}\">",
+        escape(label),
+        escape(&figure.group)
+    );
+    for facet in &figure.facets {
+        let _ = write!(out, "<option>{}</option>", escape(facet));
+    }
+    out.push_str("</select></label></p>");
+    let shown = escape(&figure.facets[0]);
+    let _ = write!(out, "<noscript><p class=\"quiet\">Shown: {shown}.</p></noscript>");
+    out
+}
+
+fn grid(charts: &[Figure]) -> String {
+    let inner: String = charts.iter().map(chart).collect();
+    format!("<div class=\"grid-2\">{inner}</div>")
+}
+
+fn chart(figure: &Figure) -> String {
+    let caption = if figure.caption.is_empty() {
+        String::new()
+    } else {
+        format!("<figcaption>{}</figcaption>", figure.caption)
+    };
+    format!(
+        "<figure class=\"chart card\"><h3>{}</h3><div class=\"plot\" data-figure=\"{}\">{}</div>\
+         {caption}</figure>",
+        escape(&figure.title),
+        escape(&figure.id),
+        figure.svg()
+    )
+}
+
+fn value_cell(estimate: &Estimate) -> String {
+    let shown = shown(estimate);
+    format!("<span title=\"{}\">{}</span>", escape(&shown.detail), escape(&shown.text))
+}
+
+fn with_unit(estimate: &Estimate) -> String {
+    format!("{} {}", value_cell(estimate), escape(&estimate.unit))
+}
+
+fn temperature(run: &Run) -> String {
+    run.entry.temperature_k.map_or_else(|| run.entry.id.clone(), |t| format!("{t:.0} K"))
+}
+
+/// A chemical formula with its numbers as subscripts.
+fn formula(text: &str) -> String {
+    let digits = |c: char| c.is_ascii_digit();
+    let mut out = String::new();
+    for part in text.split_inclusive(|c: char| !c.is_ascii_digit()) {
+        // each part: digits that belong to the element before it, then one other character
+        let (count, rest) = part.split_at(part.find(|c| !digits(c)).unwrap_or(part.len()));
+        if !count.is_empty() {
+            let _ = write!(out, "<sub>{count}</sub>");
+        }
+        out.push_str(&escape(rest));
+    }
+    out
+}
+
+/// A hash, shortened for the eye, whole in the tooltip; a dash when there is none.
+fn hash(text: &str) -> String {
+    if text.is_empty() {
+        return "—".to_owned();
+    }
+    let short: String = text.chars().take(16).collect();
+    let dots = if text.chars().count() > 16 { "…" } else { "" };
+    format!("<code title=\"{}\">{}{dots}</code>", escape(text), escape(&short))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formulas_get_subscripts_and_stay_text() {
+        assert_eq!(formula("Li96P32S128"), "Li<sub>96</sub>P<sub>32</sub>S<sub>128</sub>");
+        assert_eq!(formula("<b>2"), "&lt;b&gt;<sub>2</sub>");
+    }
+}

@@ -1,0 +1,205 @@
+//! The run file as written: typed, every unit read, nothing resolved yet.
+//!
+//! Unknown keys are refused everywhere, with the nearest known key; every complaint names file,
+//! line, table and key. What the values mean together is checked by [`crate::plan`]. All keys are
+//! listed in the book, `reference/run-file.md`.
+
+mod analysis;
+mod potential;
+mod reader;
+mod stage;
+mod system;
+
+pub use analysis::{AnalysisKind, AnalysisTable};
+pub use potential::{LennardJonesSpecies, PotentialTable, Precision};
+pub use reader::Located;
+pub use stage::{Duration, Ensemble, StageTable, Target};
+pub use system::SystemTable;
+
+use crate::error::{InputError, Place};
+use reader::{Document, Table};
+use std::path::{Path, PathBuf};
+use vitrion_core::units::Kind;
+
+/// The format this version reads.
+pub const FORMAT: u64 = 1;
+
+/// A run file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunFile {
+    /// Where it was read from; paths in it are relative to its folder.
+    pub path: PathBuf,
+    /// As given, byte for byte.
+    pub text: String,
+    /// Name of the run.
+    pub name: String,
+    /// Seed of all random numbers.
+    pub seed: u64,
+    /// `[potential]`
+    pub potential: Located<PotentialTable>,
+    /// `[system]` or `[[system]]`, at least one.
+    pub systems: Vec<Located<SystemTable>>,
+    /// Temperatures of `[sweep]` [K].
+    pub sweep: Option<Vec<Located<f64>>>,
+    /// `[[stage]]`, at least one.
+    pub stages: Vec<Located<StageTable>>,
+    /// `[[analysis]]`
+    pub analyses: Vec<Located<AnalysisTable>>,
+}
+
+impl RunFile {
+    /// Reads a run file.
+    ///
+    /// # Errors
+    /// [`InputError`] names the file, line, table and key.
+    pub fn read(path: &Path) -> Result<Self, InputError> {
+        let text = std::fs::read_to_string(path).map_err(InputError::os(path, "read"))?;
+        Self::parse(path, &text)
+    }
+
+    /// Reads the text of a run file; `path` is for messages and for relative paths in it.
+    ///
+    /// # Errors
+    /// As [`RunFile::read`].
+    pub fn parse(path: &Path, text: &str) -> Result<Self, InputError> {
+        let document = Document { path, text };
+        let parsed = document.parse()?;
+        let root = Table::root(document, &parsed);
+        // the version first: a later format may have other keys
+        let format = root.require("format", "format = 1", root.count("format")?)?;
+        if format.value != FORMAT {
+            let message =
+                format!("this version of vitrion reads format {FORMAT}, found {}", format.value);
+            return Err(root.refuse("format", message));
+        }
+        root.only(&[
+            "format",
+            "name",
+            "seed",
+            "potential",
+            "system",
+            "sweep",
+            "stage",
+            "analysis",
+        ])?;
+        let name = root.require("name", "name = \"glass-600K\"", root.string("name")?)?;
+        refuse_unsafe_name(&root, &name)?;
+        let seed = root.require("seed", "seed = 20240611", root.count("seed")?)?;
+        let potential = root.require(
+            "potential",
+            "[potential] with model = \"builtin:li-p-s\"",
+            root.table("potential", "in [potential]")?,
+        )?;
+        let potential =
+            Located { line: potential.line(), value: PotentialTable::read(&potential)? };
+        let systems = located(&root.tables("system")?, SystemTable::read)?;
+        if systems.is_empty() {
+            let example = "[system] with structure = \"crystal.cif\"";
+            root.require("system", example, None::<()>)?;
+        }
+        let stages = located(&root.tables("stage")?, StageTable::read)?;
+        if stages.is_empty() {
+            root.require("stage", "[[stage]] with name = \"melt\", kind = \"nvt\"", None::<()>)?;
+        }
+        Ok(RunFile {
+            path: path.to_owned(),
+            text: text.to_owned(),
+            name: name.value,
+            seed: seed.value,
+            potential,
+            systems,
+            sweep: read_sweep(&root)?,
+            stages,
+            analyses: located(&root.tables("analysis")?, AnalysisTable::read)?,
+        })
+    }
+
+    /// A line of this file.
+    pub fn place(&self, line: usize) -> Place {
+        Place { path: self.path.clone(), line }
+    }
+
+    /// How messages call a system table.
+    pub(crate) fn system_title(&self, number: usize) -> String {
+        if self.systems.len() == 1 {
+            return "in [system]".to_owned();
+        }
+        let name = self.systems[number].value.name.as_ref();
+        let name = name.map_or(String::new(), |name| format!(" (\"{}\")", name.value));
+        format!("in [[system]] {}{name}", number + 1)
+    }
+
+    /// A path written in this file, relative to its folder.
+    pub fn resolve(&self, written: &str) -> PathBuf {
+        self.path.parent().unwrap_or(Path::new("")).join(written)
+    }
+}
+
+fn located<T>(
+    tables: &[Table<'_>],
+    read: impl Fn(&Table<'_>) -> Result<T, InputError>,
+) -> Result<Vec<Located<T>>, InputError> {
+    tables.iter().map(|table| Ok(Located { line: table.line(), value: read(table)? })).collect()
+}
+
+fn read_sweep(root: &Table<'_>) -> Result<Option<Vec<Located<f64>>>, InputError> {
+    let Some(table) = root.table("sweep", "in [sweep]")? else { return Ok(None) };
+    table.only(&["temperature"])?;
+    let example = "temperature = [\"700 K\", \"800 K\", \"900 K\"]";
+    let temperatures = table.require(
+        "temperature",
+        example,
+        table.quantities("temperature", Kind::Temperature)?,
+    )?;
+    if temperatures.is_empty() {
+        return Err(table.refuse("temperature", "the list is empty"));
+    }
+    for (i, t) in temperatures.iter().enumerate() {
+        positive(&table, "temperature", Kind::Temperature, *t)?;
+        if temperatures[..i].iter().any(|earlier| (earlier.value - t.value).abs() < 1e-9) {
+            let message = format!("{} K is listed twice", t.value);
+            return Err(table.refuse_at(t.line, "temperature", message));
+        }
+    }
+    Ok(Some(temperatures))
+}
+
+/// Names become folders.
+fn refuse_unsafe_name(table: &Table<'_>, name: &Located<String>) -> Result<(), InputError> {
+    let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let text = &name.value;
+    if text.is_empty() || text.starts_with('.') || !text.chars().all(safe) {
+        let message = format!(
+            "\"{text}\" cannot name a folder: use letters, digits, '-', '_' and '.', not first"
+        );
+        return Err(table.refuse_at(name.line, "name", message));
+    }
+    Ok(())
+}
+
+fn positive(
+    table: &Table<'_>,
+    key: &str,
+    kind: Kind,
+    quantity: Located<f64>,
+) -> Result<Located<f64>, InputError> {
+    if quantity.value > 0.0 {
+        Ok(quantity)
+    } else {
+        let message =
+            format!("it must be above zero, found {} {}", quantity.value, kind.internal_unit());
+        Err(table.refuse_at(quantity.line, key, message))
+    }
+}
+
+/// A positive quantity, if the key is there.
+fn positive_quantity(
+    table: &Table<'_>,
+    key: &str,
+    kind: Kind,
+) -> Result<Option<Located<f64>>, InputError> {
+    table.quantity(key, kind)?.map(|quantity| positive(table, key, kind, quantity)).transpose()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+//! Commands on good input.
+
+use super::{stderr, stdout, vitrion, workplace};
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+
+fn json(folder: &Path, arguments: &[&str]) -> Value {
+    let output = vitrion(folder, arguments);
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
+    serde_json::from_str(&stdout(&output)).expect("JSON on stdout")
+}
+
+#[test]
+fn a_run_leaves_every_promised_file_and_a_second_call_changes_nothing() {
+    let folder = workplace("good/argon.toml");
+    let summary = json(folder.path(), &["run", "run.toml", "--json", "--quiet"]);
+    assert_eq!(summary["manifest"]["status"], "finished");
+    let results = folder.path().join("argon");
+    for file in [
+        "run.toml",
+        "plan.toml",
+        "manifest.json",
+        "report.html",
+        "runs/argon-60K/initial.extxyz",
+        "runs/argon-60K/stages/00-heat/done.json",
+        "runs/argon-80K/stages/01-production/thermo.csv",
+        "runs/argon-80K/stages/01-production/trajectory.extxyz.zst",
+        "runs/argon-80K/stages/01-production/final.extxyz",
+        "runs/argon-80K/analysis/radial_distribution.json",
+        "runs/argon-100K/analysis/mean_squared_displacement-Ar.json",
+        "runs/argon-100K/analysis/diffusion-Ar.json",
+        "analysis/argon/arrhenius-Ar.json",
+    ] {
+        assert!(results.join(file).exists(), "{file}");
+    }
+    assert!(!folder.path().join("argon/manifest.json.part").exists());
+    let done = results.join("runs/argon-60K/stages/00-heat/done.json");
+    let before = fs::read(&done).expect("readable");
+    let diffusion = results.join("runs/argon-80K/analysis/diffusion-Ar.json");
+    let diffusion_before = fs::read(&diffusion).expect("readable");
+    json(folder.path(), &["run", "run.toml", "--json", "--quiet"]);
+    assert_eq!(fs::read(&done).expect("readable"), before, "a finished stage is not run again");
+    assert_eq!(fs::read(&diffusion).expect("readable"), diffusion_before);
+    let info = json(folder.path(), &["info", "argon", "--json"]);
+    assert_eq!(info["systems"][0]["runs"].as_array().map(Vec::len), Some(3));
+}
+
+#[test]
+fn check_prints_the_plan_and_runs_nothing() {
+    let folder = workplace("good/argon.toml");
+    let checked = json(folder.path(), &["check", "run.toml", "--json"]);
+    let plan = &checked["plan"];
+    assert_eq!(plan["stage"][1]["thermostat_period_fs"], 100.0, "defaults are visible");
+    assert_eq!(plan["run"][2]["id"], "argon-100K");
+    assert_eq!(plan["system"][0]["atoms"], 108);
+    assert!(checked["estimate"]["wall_s"].as_f64().is_some_and(|s| s > 0.0));
+    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 2, "nothing is written");
+}
+
+#[test]
+fn structures_survive_a_conversion_and_back() {
+    let folder = workplace("good/argon.toml");
+    let there = json(folder.path(), &["convert", "argon.extxyz", "a.extxyz.zst", "--json"]);
+    assert_eq!((&there["frames_written"], &there["atoms"]), (&1.into(), &4.into()));
+    json(folder.path(), &["convert", "a.extxyz.zst", "b.extxyz", "--json"]);
+    json(folder.path(), &["convert", "b.extxyz", "b.extxyz.gz", "--json"]);
+    let info = |file: &str| {
+        let mut info = json(folder.path(), &["info", file, "--json"]);
+        info["format"].take();
+        info
+    };
+    assert_eq!(info("argon.extxyz"), info("b.extxyz.gz"));
+}
+
+#[test]
+fn a_converted_model_predicts_what_the_embedded_one_does() {
+    let folder = workplace("good/argon.toml");
+    fs::write(
+        folder.path().join("li2s.extxyz"),
+        "3\nLattice=\"4 0 0 0 5 0 1 0 6\" Properties=species:S:1:pos:R:3 pbc=\"T T T\"\n\
+         Li 0 0 0\nLi 2 1.8 1\nS 0.5 2.1 3\n",
+    )
+    .expect("writable");
+    json(folder.path(), &["convert", "builtin:li-p-s", "m.dp", "--json"]);
+    let predict = |model: &str| {
+        json(folder.path(), &["predict", model, "li2s.extxyz", "--json"])["frames"][0].take()
+    };
+    let (first, second) = (predict("builtin:li-p-s"), predict("m.dp"));
+    let energy = first["energy"].as_f64().expect("a number");
+    assert!((energy - second["energy"].as_f64().expect("a number")).abs() < 1e-6 * energy.abs());
+    let sum: f64 = first["atom_energies"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|e| e.as_f64().expect("a number"))
+        .sum();
+    assert!((sum - energy).abs() < 1e-9 * energy.abs());
+    // a model agrees with its own labels
+    let arguments = ["predict", "m.dp", "li2s.extxyz", "--out", "labelled.extxyz", "--json"];
+    json(folder.path(), &arguments);
+    let table = json(folder.path(), &["eval", "m.dp", "labelled.extxyz", "--json"]);
+    for key in ["rmse_energy_mev_per_atom", "rmse_force_mev_per_A", "rmse_virial_mev_per_atom"] {
+        assert!(table["total"][key].as_f64().is_some_and(|e| e < 1e-4), "{key}: {table}");
+    }
+}
+
+#[test]
+fn analyze_finds_in_a_trajectory_what_the_run_found() {
+    let folder = workplace("good/argon.toml");
+    json(folder.path(), &["run", "run.toml", "--json", "--quiet"]);
+    let trajectory = "argon/runs/argon-100K/stages/01-production/trajectory.extxyz.zst";
+    let arguments = ["analyze", trajectory, "--species", "Ar", "--temperature", "100 K", "--json"];
+    let found = json(folder.path(), &arguments);
+    let text =
+        fs::read_to_string(folder.path().join("argon/runs/argon-100K/analysis/diffusion-Ar.json"))
+            .expect("written by the run");
+    let of_run: Value = serde_json::from_str(&text).expect("JSON");
+    let kinds: Vec<&str> =
+        found.as_array().expect("a list").iter().filter_map(|one| one["kind"].as_str()).collect();
+    assert_eq!(kinds, ["radial_distribution", "mean_squared_displacement", "diffusion"]);
+    assert_eq!(found[2]["estimates"], of_run["estimates"]);
+}
