@@ -3,8 +3,9 @@
 //! `MSD(τ) = a + 6 D τ` is fitted by generalised least squares with the covariance of the lags
 //! `C_ij = Var_i n_i / (n_i n_j) = Var_i / n_j` for `τ_i ≤ τ_j`, `n = N T/τ` (McCluskey et al.,
 //! J. Chem. Theory Comput. 21, 79 (2025), in closed form); the intercept `a` is free because
-//! vibrations and ballistic motion add a constant. The error of `D` is the larger of the fit's and
-//! of `sd(D_i)/√N` over single atoms, whose mean is the same linear estimate.
+//! vibrations and ballistic motion add a constant. The error of `D` is the largest of the fit's, of
+//! `sd(D_i)/√N` over single atoms, and of `sd(D_b)/√B` over blocks of consecutive time origins; the
+//! means of both are the same linear estimate. Only the last sees ions that move together.
 //!
 //! The window runs from `max(1 ps, T/20)` to `T/3`. Where `6 D T < (2 Å)²`, or `D` is below two of
 //! its errors, the motion cannot be told from rattling: an upper bound is given instead.
@@ -14,13 +15,24 @@ use super::msd::{independent, moments};
 use crate::error::AnalysisError;
 use vitrion_core::math;
 use vitrion_core::observables::{Estimate, Observables, Uncertainty};
-use vitrion_core::stats::{LineFit, generalised_line_fit, normal_quantile};
+use vitrion_core::stats::{LineFit, generalised_line_fit, normal_quantile, student_t_quantile};
 use vitrion_core::units;
 
 /// Net squared displacement below which motion counts as rattling [Å²]: (2 Å)².
 const RATTLING: f64 = 4.0;
 /// Points of the fit: more adds nothing, neighbouring lags being nearly equal.
 const FIT_POINTS: usize = 15;
+/// Blocks of time origins.
+const BLOCKS: usize = 8;
+/// Above this exponent over the window the motion is closer to free flight than to diffusion.
+const FLIGHT: f64 = 1.5;
+
+/// The errors of `D` by kind [Å²/fs].
+struct Errors {
+    fit: f64,
+    atoms: f64,
+    blocks: f64,
+}
 
 /// What the conductivity needs.
 #[derive(Debug, Clone, PartialEq)]
@@ -98,20 +110,24 @@ pub fn diffusion(
     })?;
     let d = fit.slope / 6.0;
     let fit_error = fit.variance_slope.sqrt() / 6.0;
-    let spread_error = spread_over_atoms(data, &lags, &fit.slope_weights);
-    let error = fit_error.max(spread_error);
+    let errors = Errors {
+        fit: fit_error,
+        atoms: spread_over_atoms(data, &lags, &fit.slope_weights),
+        blocks: spread_over_blocks(data, &lags, &fit.slope_weights),
+    };
+    let error = errors.fit.max(errors.atoms).max(errors.blocks);
     let rattling = 6.0 * d * total < RATTLING || d < 2.0 * error;
+    let flying = exponent(&times, &msd) > FLIGHT;
     let bound = (d.max(0.0) + normal_quantile(0.95) * error).max(0.0);
     let number_density = data.mobile_atoms() as f64 / data.mean_volume();
     let summary = Diffusion {
-        value: if rattling { bound } else { d },
+        value: if rattling && !flying { bound } else { d },
         error,
-        diffusive: !rattling,
+        diffusive: !rattling && !flying,
         number_density,
     };
     let n_eff = independent(data, lags[n - 1]);
-    let observables =
-        describe(data, settings, &summary, (&times, &msd), (fit_error, spread_error, n_eff));
+    let observables = describe(data, settings, &summary, (&times, &msd), (&errors, n_eff), flying);
     Ok((observables, summary))
 }
 
@@ -154,12 +170,52 @@ fn spread_over_atoms(data: &Displacements, lags: &[usize], weights: &[f64]) -> f
     (spread / (count * (count - 1.0))).sqrt()
 }
 
+/// `sd(D_b)/√B` (times 1.2 for the few blocks) with `D_b` the same estimate from a block of consecutive time origins; zero where
+/// origins are fewer than blocks.
+fn spread_over_blocks(data: &Displacements, lags: &[usize], weights: &[f64]) -> f64 {
+    let shortest = lags.iter().map(|lag| data.frames() - lag).min().unwrap_or(0);
+    if shortest < BLOCKS {
+        return 0.0;
+    }
+    let atoms = data.mobile_atoms() as f64;
+    let mut of_block = [0.0; BLOCKS];
+    for (lag, weight) in lags.iter().zip(weights) {
+        let origins = data.frames() - lag;
+        for (block, d) in of_block.iter_mut().enumerate() {
+            let range = block * origins / BLOCKS..(block + 1) * origins / BLOCKS;
+            let count = range.len() as f64 * atoms;
+            let sum: f64 = range
+                .map(|origin| {
+                    let ends = data.mobile[origin].iter().zip(&data.mobile[origin + lag]);
+                    ends.map(|(a, b)| math::norm2(math::sub(*b, *a))).sum::<f64>()
+                })
+                .sum();
+            *d += weight * sum / (6.0 * count);
+        }
+    }
+    let mean = of_block.iter().sum::<f64>() / BLOCKS as f64;
+    let spread: f64 = of_block.iter().map(|d| (d - mean).powi(2)).sum();
+    // a scatter of eight values is itself uncertain: widened so that ±1.96 errors hold 95 %
+    let widening = student_t_quantile(0.975, (BLOCKS - 1) as f64) / normal_quantile(0.975);
+    widening * (spread / (BLOCKS * (BLOCKS - 1)) as f64).sqrt()
+}
+
+/// Exponent of the MSD between the ends of the window; 0 where nothing moves.
+fn exponent(times: &[f64], msd: &[f64]) -> f64 {
+    let (first, last) = (0, times.len() - 1);
+    if last == first || msd[first] <= 0.0 || msd[last] <= 0.0 {
+        return 0.0;
+    }
+    (msd[last] / msd[first]).ln() / (times[last] / times[first]).ln()
+}
+
 fn describe(
     data: &Displacements,
     settings: &DiffusionSettings,
     found: &Diffusion,
     (times, msd): (&[f64], &[f64]),
-    (fit_error, spread_error, n_eff): (f64, f64, f64),
+    (errors, n_eff): (&Errors, f64),
+    flying: bool,
 ) -> Observables {
     let species = &data.settings.species;
     let mut result = Observables::new(
@@ -177,8 +233,12 @@ fn describe(
             "fit window",
             format!("{:.3} to {:.3} ps", times[0] * 1e-3, times[times.len() - 1] * 1e-3),
         ),
-        ("error of the fit", format!("{:.2e} cm²/s", fit_error * to_cm2)),
-        ("error from the spread over atoms", format!("{:.2e} cm²/s", spread_error * to_cm2)),
+        ("error of the fit", format!("{:.2e} cm²/s", errors.fit * to_cm2)),
+        ("error from the spread over atoms", format!("{:.2e} cm²/s", errors.atoms * to_cm2)),
+        (
+            "error from the spread over blocks of time origins",
+            format!("{:.2e} cm²/s", errors.blocks * to_cm2),
+        ),
         ("number density", format!("{:.5} 1/Å³", found.number_density)),
         ("finite-size correction", "none".into()),
     ];
@@ -188,6 +248,8 @@ fn describe(
     let uncertainty = |scale: f64| {
         if found.diffusive {
             Uncertainty::StandardError { value: found.error * scale, n_eff }
+        } else if flying {
+            Uncertainty::NotEstimated { why: "the motion is faster than diffusion".into() }
         } else {
             Uncertainty::UpperBound { level: 0.95 }
         }
@@ -208,8 +270,7 @@ fn describe(
         uncertainty: uncertainty(per_d),
         unit: "mS/cm".into(),
     });
-    let (first, last) = (0, times.len() - 1);
-    let exponent = (msd[last] / msd[first]).ln() / (times[last] / times[first]).ln();
+    let exponent = exponent(times, msd);
     result.estimates.push(Estimate {
         name: "exponent".into(),
         label: "exponent of the MSD over the fit window (1 when diffusive)".into(),
@@ -217,7 +278,16 @@ fn describe(
         uncertainty: Uncertainty::NotEstimated { why: "read off the ends of the window".into() },
         unit: String::new(),
     });
-    if !found.diffusive {
+    if flying {
+        result.caution(
+            "not_diffusive",
+            format!(
+                "the MSD grows as τ^{exponent:.2} over the fit window, faster than diffusion: its \
+                 slope is not a diffusion coefficient"
+            ),
+            "check which species make the framework and whether positions are wrapped; run longer",
+        );
+    } else if !found.diffusive {
         result.caution(
             "not_diffusive",
             format!(

@@ -163,3 +163,120 @@ fn trouble_is_named() {
     let error = diffusion(&data, &ion).expect_err("two frames");
     assert!(error.to_string().contains("needs at least 30 frames, found 2"), "{error}");
 }
+
+/// Walkers with diffusion coefficient `d` [Å²/fs] that rattle by `rattle` [Å] per axis about their
+/// path; `shared` of the variance of every step is common to all. Over resting S.
+fn rattling_walk(seed: u64, d: f64, rattle: f64, shared: f64) -> Displacements {
+    const FRAMES: usize = 600;
+    let cell = Cell::orthorhombic([40.0; 3]).expect("a box");
+    let mut random = rng::at(seed, Stream::Testing, 60, 0);
+    let sigma = (2.0 * d * INTERVAL).sqrt();
+    let (own, common) = (sigma * (1.0 - shared).sqrt(), sigma * shared.sqrt());
+    let mut at = vec![[0.0; 3]; 24];
+    let sulphur = [[5.0; 3], [1.0, 9.0, 4.0]];
+    let mut data = Displacements::new(settings(false));
+    for k in 0..FRAMES {
+        let together: Vector3 = std::array::from_fn(|_| common * random.normal());
+        let mut seen = Vec::new();
+        for r in &mut at {
+            for x in 0..3 {
+                r[x] += together[x] + own * random.normal();
+            }
+            seen.push(math::add(*r, std::array::from_fn(|_| rattle * random.normal())));
+        }
+        data.add(&frame(&cell, &seen, &sulphur, k as f64 * INTERVAL)).expect("regular");
+    }
+    data
+}
+
+#[test]
+fn rattling_and_common_motion_leave_the_interval_honest() {
+    let truth = 2e-4;
+    let runs = 60;
+    // independent ions: 57 ± 1.7 of 60; with 30 % of every step in common there are in effect three
+    // ions, whose error is itself known badly
+    for (rattle, shared, least) in [(0.35, 0.0, 50), (0.0, 0.3, 48)] {
+        let (mut inside, mut sum) = (0, 0.0);
+        for seed in 0..runs {
+            let ion = DiffusionSettings { charge: 1.0, temperature: 900.0 };
+            let data = rattling_walk(seed, truth, rattle, shared);
+            let (_, found) = diffusion(&data, &ion).expect("enough frames");
+            assert!(found.diffusive, "seed {seed}");
+            inside += usize::from((found.value - truth).abs() < 1.96 * found.error);
+            sum += found.value / runs as f64;
+        }
+        let what = format!("rattle {rattle} Å, shared {shared}");
+        assert!(inside >= least, "{what}: {inside} of {runs}");
+        assert!((sum / truth - 1.0).abs() < 0.06, "{what}: mean {sum:e}");
+    }
+}
+
+#[test]
+fn free_flight_is_not_called_diffusion() {
+    let cell = Cell::orthorhombic([400.0; 3]).expect("a box");
+    let mut random = rng::at(4, Stream::Testing, 61, 0);
+    let velocity: Vec<Vector3> =
+        (0..12).map(|_| std::array::from_fn(|_| 0.05 * random.normal())).collect();
+    let mut data = Displacements::new(settings(false));
+    for k in 0..120 {
+        let at: Vec<Vector3> = velocity.iter().map(|v| math::scale(*v, f64::from(k))).collect();
+        data.add(&frame(&cell, &at, &[[5.0; 3]], f64::from(k) * INTERVAL)).expect("regular");
+    }
+    let ion = DiffusionSettings { charge: 1.0, temperature: 900.0 };
+    let (observables, found) = diffusion(&data, &ion).expect("enough frames");
+    assert!(!found.diffusive);
+    assert!(observables.cautions.iter().any(|c| c.code == "not_diffusive"));
+    let estimate = observables.estimate("diffusion_cm2_per_s").expect("always stated");
+    assert!(matches!(estimate.uncertainty, Uncertainty::NotEstimated { .. }), "{estimate:?}");
+}
+
+/// Li walkers of `tests/data/msd.json` (made by scripts/references/msd.py, versions inside) over
+/// resting S.
+fn reference() -> (serde_json::Value, Displacements) {
+    let text = include_str!("../data/msd.json");
+    let data: serde_json::Value = serde_json::from_str(text).expect("valid JSON");
+    let paths: Vec<Vec<Vector3>> = serde_json::from_value(data["paths"].clone()).expect("paths");
+    let interval = data["interval"].as_f64().expect("a time");
+    let cell = Cell::orthorhombic([60.0; 3]).expect("a box");
+    let mut displacements = Displacements::new(settings(false));
+    for (k, row) in paths.iter().enumerate() {
+        let frame = frame(&cell, row, &[[5.0; 3]], k as f64 * interval);
+        displacements.add(&frame).expect("regular");
+    }
+    (data, displacements)
+}
+
+#[test]
+fn mean_squared_displacements_are_those_of_numpy() {
+    let (data, displacements) = reference();
+    let msd = mean_squared_displacement(&displacements).expect("enough frames");
+    let lags: Vec<usize> = serde_json::from_value(data["lags"].clone()).expect("lags");
+    let expected: Vec<Vector3> =
+        serde_json::from_value(data["components"].clone()).expect("components");
+    let times = &msd.curve("msd_Li").expect("kept").x;
+    let mut compared = 0;
+    for (lag, expected) in lags.iter().zip(&expected) {
+        let time = *lag as f64 * data["interval"].as_f64().expect("a time") * 1e-3;
+        let Some(at) = times.iter().position(|t| (t - time).abs() < 1e-9) else { continue };
+        for (k, axis) in ["x", "y", "z"].iter().enumerate() {
+            let found = msd.curve(&format!("msd_Li_{axis}")).expect("kept").y[at];
+            assert!((found / expected[k] - 1.0).abs() < 1e-10, "lag {lag}, {axis}: {found}");
+        }
+        compared += 1;
+    }
+    assert!(compared >= 5, "{compared} lags in common");
+}
+
+/// kinisi samples the posterior of the same linear model from a shorter first lag: both must agree
+/// within their errors, and with the truth.
+#[test]
+fn the_diffusion_coefficient_agrees_with_kinisi() {
+    let (data, displacements) = reference();
+    let number = |name: &str| data["kinisi"][name].as_f64().expect("a number");
+    let ion = DiffusionSettings { charge: 1.0, temperature: 900.0 };
+    let (_, found) = diffusion(&displacements, &ion).expect("enough frames");
+    let both = found.error.hypot(number("standard_deviation"));
+    assert!((found.value - number("mean")).abs() < 2.0 * both, "{found:?}");
+    let truth = data["true_diffusion"].as_f64().expect("a number");
+    assert!((found.value - truth).abs() < 4.0 * found.error, "{found:?}");
+}
