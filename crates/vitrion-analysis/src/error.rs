@@ -16,6 +16,22 @@ pub enum AnalysisError {
     /// An atom that became another element.
     #[error("frame {frame}: the species of atom {atom} is not that of the first frame")]
     SpeciesChanged { frame: usize, atom: usize },
+    /// An element that the analysis was not set up for.
+    #[error("frame {frame}: {source}")]
+    Species {
+        frame: usize,
+        #[source]
+        source: vitrion_core::species::SpeciesError,
+    },
+    /// NaN or infinity.
+    #[error("frame {frame}: the position of atom {atom} is {position:?}; it must be finite")]
+    NotFinite { frame: usize, atom: usize, position: vitrion_core::Vector3 },
+    /// No volume, no density.
+    #[error(
+        "frame {frame} is not periodic in all three directions: g(r) needs a density, and a \
+         density needs a cell that repeats"
+    )]
+    NotPeriodic { frame: usize },
     /// No time in the frames.
     #[error(
         "frame {frame} has no time; give the interval between frames (--frame-interval \"20 fs\")"
@@ -37,4 +53,15 @@ pub enum AnalysisError {
     /// A parameter that makes no sense.
     #[error("{name} is {found}; expected {expected}")]
     Parameter { name: &'static str, found: String, expected: String },
+}
+
+/// Refuses positions that are NaN or infinite, with the place.
+pub(crate) fn check_finite(
+    frame: usize,
+    positions: &[vitrion_core::Vector3],
+) -> Result<(), AnalysisError> {
+    match positions.iter().position(|r| !r.iter().all(|x| x.is_finite())) {
+        Some(atom) => Err(AnalysisError::NotFinite { frame, atom, position: positions[atom] }),
+        None => Ok(()),
+    }
 }

@@ -6,9 +6,10 @@
 //! `i`, from cumulative counts (paper, eqs. 1 and 2). Images are explicit: `r_max` may exceed half
 //! the cell.
 //!
-//! Errors are those of the mean over up to 32 blocks of consecutive frames.
+//! Errors are those of the mean over up to 32 blocks of consecutive frames; that of a peak position
+//! is the delete-one-block jackknife.
 
-use crate::error::AnalysisError;
+use crate::error::{AnalysisError, check_finite};
 use std::sync::Arc;
 use vitrion_core::math;
 use vitrion_core::neighbors::VerletList;
@@ -17,6 +18,8 @@ use vitrion_core::{Frame, SpeciesId, SpeciesTable};
 
 /// Blocks are merged in pairs when there are more than this.
 const BLOCKS: usize = 32;
+/// Fewer blocks than this give no error.
+const FEW_BLOCKS: usize = 4;
 
 /// Streaming accumulator of all partial g(r).
 pub struct RadialDistribution {
@@ -72,13 +75,28 @@ impl RadialDistribution {
         })
     }
 
-    /// Adds a frame.
+    /// Adds a frame; species are matched by symbol.
     ///
     /// # Errors
-    /// A frame with other atoms than the first.
+    /// A frame with other atoms than the first, with a species outside the table, without full
+    /// periodicity, or with positions that are not finite.
     pub fn add(&mut self, frame: &Frame) -> Result<(), AnalysisError> {
         let structure = &frame.structure;
-        let counts = structure.counts();
+        let number = self.frames;
+        check_finite(number, &structure.positions)?;
+        if structure.cell.periodicity() != [true; 3] {
+            return Err(AnalysisError::NotPeriodic { frame: number });
+        }
+        let map = structure
+            .table
+            .map_onto(&self.table)
+            .map_err(|source| AnalysisError::Species { frame: number, source })?;
+        let species: Vec<usize> =
+            structure.species.iter().map(|id| usize::from(map[id.index()])).collect();
+        let mut counts = vec![0; self.table.len()];
+        for id in &species {
+            counts[*id] += 1;
+        }
         if self.frames == 0 {
             self.counts = counts;
         } else if counts != self.counts {
@@ -92,10 +110,10 @@ impl RadialDistribution {
         let volume = structure.cell.volume();
         let list = self.list.update(&structure.cell, &structure.positions);
         for i in 0..structure.len() {
-            let a = structure.species[i].index();
+            let a = species[i];
             for p in list.row(i) {
                 let bin = (math::norm(list.vector[p]) / self.dr) as usize;
-                let b = structure.species[list.index[p] as usize].index();
+                let b = species[list.index[p] as usize];
                 let per_centre = 1.0 / self.counts[a] as f64;
                 let at = (a * n + b) * bins + bin.min(bins - 1);
                 self.open[at] += per_centre * volume / self.counts[b] as f64;
@@ -154,15 +172,16 @@ impl RadialDistribution {
             result.parameters.push((name.into(), value));
         }
         let n = self.table.len();
+        let total = self.mean_of_all_frames();
         for a in 0..n {
             for b in 0..n {
                 if self.counts[a] == 0 || self.counts[b] == 0 {
                     continue;
                 }
-                self.pair(a, b, &mut result);
+                self.pair(a, b, &total, &mut result);
             }
         }
-        if self.blocks.len() < 4 {
+        if self.blocks.len() < FEW_BLOCKS {
             result.caution(
                 "few_blocks",
                 format!(
@@ -175,73 +194,64 @@ impl RadialDistribution {
         Ok(result)
     }
 
+    /// Mean over every frame; the last ones may not fill a block.
+    fn mean_of_all_frames(&self) -> Vec<f64> {
+        let mut sum = self.open.clone();
+        for block in &self.blocks {
+            for (sum, mean) in sum.iter_mut().zip(block) {
+                *sum += mean * self.per_block as f64;
+            }
+        }
+        sum.iter().map(|sum| sum / self.frames as f64).collect()
+    }
+
     fn symbol(&self, index: usize) -> &str {
         self.table.symbol(SpeciesId(u8::try_from(index).expect("at most 255 species")))
     }
 
-    fn pair(&self, a: usize, b: usize, result: &mut Observables) {
+    fn pair(&self, a: usize, b: usize, total: &[f64], result: &mut Observables) {
         let (n, bins) = (self.table.len(), self.bins);
         let (symbol_a, symbol_b) = (self.symbol(a), self.symbol(b));
         let shell = |k: usize| {
             let (r1, r2) = (k as f64 * self.dr, (k + 1) as f64 * self.dr);
             4.0 / 3.0 * std::f64::consts::PI * (r2.powi(3) - r1.powi(3))
         };
-        let row = |block: &Vec<f64>| -> Vec<f64> {
-            block[(a * n + b) * bins..(a * n + b + 1) * bins].to_vec()
+        let g_of = |sums: &[f64]| -> Vec<f64> {
+            let row = &sums[(a * n + b) * bins..(a * n + b + 1) * bins];
+            row.iter().enumerate().map(|(k, x)| x / shell(k)).collect()
         };
-        let blocks: Vec<Vec<f64>> = self.blocks.iter().map(row).collect();
-        let mean_error = |value: &dyn Fn(&Vec<f64>, usize) -> f64| -> (Vec<f64>, Vec<f64>) {
-            let count = blocks.len() as f64;
-            let mut means = Vec::with_capacity(bins);
-            let mut errors = Vec::new();
-            for k in 0..bins {
-                let values: Vec<f64> = blocks.iter().map(|block| value(block, k)).collect();
-                let mean = values.iter().sum::<f64>() / count;
-                means.push(mean);
-                if blocks.len() >= 4 {
-                    let spread: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
-                    errors.push((spread / (count * (count - 1.0))).sqrt());
-                }
-            }
-            (means, errors)
+        let running_of = |sums: &[f64]| -> Vec<f64> {
+            let start = (n * n + a * n + b) * bins;
+            let add = |sum: &mut f64, x: &f64| {
+                *sum += x;
+                Some(*sum)
+            };
+            sums[start..start + bins].iter().scan(0.0, add).collect()
         };
-        let centres: Vec<f64> = (0..bins).map(|k| (k as f64 + 0.5) * self.dr).collect();
-        let edges: Vec<f64> = (0..bins).map(|k| (k + 1) as f64 * self.dr).collect();
         let axis = |label: &str, unit: &str| Axis { label: label.into(), unit: unit.into() };
-        let (g, g_error) = mean_error(&|block, k| block[k] / shell(k));
-        let offset = n * n * bins;
-        let cumulative: Vec<Vec<f64>> = self
-            .blocks
-            .iter()
-            .map(|block| {
-                let row = &block[offset + (a * n + b) * bins..offset + (a * n + b + 1) * bins];
-                row.iter()
-                    .scan(0.0, |sum, x| {
-                        *sum += x;
-                        Some(*sum)
-                    })
-                    .collect()
-            })
-            .collect();
-        let coordination = |k: usize| -> (f64, f64) {
-            let count = cumulative.len() as f64;
-            let mean = cumulative.iter().map(|c| c[k]).sum::<f64>() / count;
-            let spread: f64 = cumulative.iter().map(|c| (c[k] - mean).powi(2)).sum();
-            (mean, (spread / (count * (count - 1.0).max(1.0))).sqrt())
-        };
-        let running: Vec<f64> = (0..bins).map(|k| coordination(k).0).collect();
+        let running = running_of(total);
         if a <= b {
+            let g = g_of(total);
+            let blocks: Vec<Vec<f64>> = self.blocks.iter().map(|block| g_of(block)).collect();
             if let Some((peak, minimum)) = first_peak(&g) {
-                self.peak_estimates(a, b, &g, peak, minimum, coordination(minimum), result);
+                let within: Vec<f64> =
+                    self.blocks.iter().map(|block| running_of(block)[minimum]).collect();
+                let position = (self.position(&g, peak), self.jackknife(&blocks));
+                let number = (running[minimum], standard_error(&within));
+                self.peak_estimates((a, b), minimum, position, number, result);
             }
+            let error_at = |k: usize| {
+                let values: Vec<f64> = blocks.iter().map(|block| block[k]).collect();
+                standard_error(&values)
+            };
             result.curves.push(Curve {
                 name: format!("g_{symbol_a}_{symbol_b}"),
                 label: format!("{symbol_a}–{symbol_b}"),
                 x_axis: axis("r", "Å"),
                 y_axis: axis("g(r)", ""),
-                x: centres,
+                x: (0..bins).map(|k| (k as f64 + 0.5) * self.dr).collect(),
                 y: g,
-                y_error: g_error,
+                y_error: (0..bins).map_while(error_at).collect(),
             });
         }
         result.curves.push(Curve {
@@ -249,37 +259,56 @@ impl RadialDistribution {
             label: format!("{symbol_b} around {symbol_a}"),
             x_axis: axis("r", "Å"),
             y_axis: axis("running coordination", ""),
-            x: edges,
+            x: (0..bins).map(|k| (k + 1) as f64 * self.dr).collect(),
             y: running,
             y_error: Vec::new(),
         });
     }
 
-    #[allow(clippy::too_many_arguments)]
-    fn peak_estimates(
-        &self,
-        a: usize,
-        b: usize,
-        g: &[f64],
-        peak: usize,
-        minimum: usize,
-        (number, error): (f64, f64),
-        result: &mut Observables,
-    ) {
-        let (symbol_a, symbol_b) = (self.symbol(a), self.symbol(b));
-        // parabola through the highest bin and its neighbours
+    /// Maximum [Å] of the parabola through the highest bin and its neighbours.
+    fn position(&self, g: &[f64], peak: usize) -> f64 {
         let (left, top, right) = (g[peak - 1], g[peak], g[peak + 1]);
         let bend = left - 2.0 * top + right;
         let offset = if bend.abs() > 1e-12 { 0.5 * (left - right) / bend } else { 0.0 };
-        let enough = self.blocks.len() >= 4;
+        (peak as f64 + 0.5 + offset) * self.dr
+    }
+
+    /// Standard error [Å] of the first peak's position, leaving out one block at a time; `None`
+    /// below four blocks or where a peak is lost.
+    fn jackknife(&self, blocks: &[Vec<f64>]) -> Option<f64> {
+        if blocks.len() < FEW_BLOCKS {
+            return None;
+        }
+        let n = blocks.len() as f64;
+        let sums: Vec<f64> =
+            (0..self.bins).map(|k| blocks.iter().map(|block| block[k]).sum()).collect();
+        let positions = blocks.iter().map(|left_out| {
+            let rest: Vec<f64> =
+                sums.iter().zip(left_out).map(|(sum, g)| (sum - g) / (n - 1.0)).collect();
+            first_peak(&rest).map(|(peak, _)| self.position(&rest, peak))
+        });
+        let positions: Vec<f64> = positions.collect::<Option<_>>()?;
+        standard_error(&positions).map(|error| error * (n - 1.0))
+    }
+
+    fn peak_estimates(
+        &self,
+        (a, b): (usize, usize),
+        minimum: usize,
+        position: (f64, Option<f64>),
+        number: (f64, Option<f64>),
+        result: &mut Observables,
+    ) {
+        let (symbol_a, symbol_b) = (self.symbol(a), self.symbol(b));
+        let uncertainty = |error: Option<f64>| match error {
+            Some(value) => Uncertainty::StandardError { value, n_eff: self.blocks.len() as f64 },
+            None => Uncertainty::NotEstimated { why: "fewer than 4 blocks of frames".into() },
+        };
         result.estimates.push(Estimate {
             name: format!("first_peak_{symbol_a}_{symbol_b}_a"),
             label: format!("first peak of g({symbol_a}–{symbol_b})"),
-            value: (peak as f64 + 0.5 + offset) * self.dr,
-            uncertainty: Uncertainty::StandardError {
-                value: 0.5 * self.dr,
-                n_eff: self.blocks.len() as f64,
-            },
+            value: position.0,
+            uncertainty: uncertainty(position.1),
             unit: "Å".into(),
         });
         result.estimates.push(Estimate {
@@ -288,15 +317,22 @@ impl RadialDistribution {
                 "{symbol_b} around {symbol_a} within the first minimum, {:.2} Å",
                 (minimum + 1) as f64 * self.dr
             ),
-            value: number,
-            uncertainty: if enough {
-                Uncertainty::StandardError { value: error, n_eff: self.blocks.len() as f64 }
-            } else {
-                Uncertainty::NotEstimated { why: "fewer than 4 blocks of frames".into() }
-            },
+            value: number.0,
+            uncertainty: uncertainty(number.1),
             unit: String::new(),
         });
     }
+}
+
+/// Standard error of the mean of block values; `None` below four blocks.
+fn standard_error(values: &[f64]) -> Option<f64> {
+    if values.len() < FEW_BLOCKS {
+        return None;
+    }
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let spread: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
+    Some((spread / (count * (count - 1.0))).sqrt())
 }
 
 /// Bins of the first maximum above 1 and of the lowest value between it and 1.7 times its distance,

@@ -1,6 +1,6 @@
 //! Unwrapped positions of the mobile species, with the drift of the framework removed.
 
-use crate::error::AnalysisError;
+use crate::error::{AnalysisError, check_finite};
 use vitrion_core::Frame;
 use vitrion_core::math::{self, Vector3};
 
@@ -92,10 +92,12 @@ impl Displacements {
     /// Adds a frame.
     ///
     /// # Errors
-    /// Other atoms than in the first frame, no or unequal times, wrapped positions.
+    /// Other atoms than in the first frame, positions that are not finite, no or unequal times,
+    /// wrapped positions.
     pub fn add(&mut self, frame: &Frame) -> Result<(), AnalysisError> {
         let index = self.seen;
         let structure = &frame.structure;
+        check_finite(index, &structure.positions)?;
         if index == 0 {
             self.start(frame)?;
         } else {
