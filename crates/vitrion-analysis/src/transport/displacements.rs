@@ -179,7 +179,7 @@ impl Displacements {
             if index == 1 {
                 self.interval = step;
             }
-            if !(step > 0.0) || (step - self.interval).abs() > 1e-6 * self.interval {
+            if step.is_nan() || step <= 0.0 || (step - self.interval).abs() > 1e-6 * self.interval {
                 return Err(AnalysisError::UnequalTimes {
                     frame: index,
                     expected: self.interval,

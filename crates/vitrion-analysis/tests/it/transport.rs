@@ -71,7 +71,7 @@ fn a_free_flight_is_quadratic_and_drift_is_removed() {
     let cell = Cell::orthorhombic([30.0; 3]).expect("a box");
     let mut data = Displacements::new(settings(false));
     for k in 0..40 {
-        let t = k as f64;
+        let t = f64::from(k);
         // everything drifts by 0.3 Å per frame; Li also flies at 0.1 Å per frame along z
         let drift = [0.3 * t, 0.0, 0.0];
         let lithium = [math::add(drift, [0.0, 0.0, 0.1 * t])];
@@ -98,7 +98,7 @@ fn vibrations_give_an_upper_bound_and_say_so() {
         let lithium: Vec<Vector3> = (0..16)
             .map(|i| std::array::from_fn(|_| f64::from(i) + 0.3 * random.normal()))
             .collect();
-        data.add(&frame(&cell, &lithium, &[[1.0; 3]], k as f64 * INTERVAL)).expect("regular");
+        data.add(&frame(&cell, &lithium, &[[1.0; 3]], f64::from(k) * INTERVAL)).expect("regular");
     }
     let ion = DiffusionSettings { charge: 1.0, temperature: 300.0 };
     let (observables, found) = diffusion(&data, &ion).expect("enough frames");
@@ -115,7 +115,7 @@ fn wrapped_positions_are_noticed_and_can_be_joined() {
     let mut joined = Displacements::new(settings(true));
     let mut error = None;
     for k in 0..40 {
-        let t = k as f64;
+        let t = f64::from(k);
         let (inside, _) = cell.wrap([0.9 * t, -0.4 * t, 0.2 * t]);
         let f = frame(&cell, &[inside], &[[4.0; 3]], t * INTERVAL);
         joined.add(&f).expect("joined");
@@ -134,12 +134,13 @@ fn wrapped_positions_are_noticed_and_can_be_joined() {
 fn atoms_frozen_in_a_breathing_cell_do_not_diffuse() {
     let mut data = Displacements::new(settings(true));
     for k in 0..300 {
-        let scale = 1.0 + 0.02 * (0.7 * k as f64).sin();
+        let scale = 1.0 + 0.02 * (0.7 * f64::from(k)).sin();
         let cell = Cell::orthorhombic([10.0 * scale; 3]).expect("a box");
         // resting in fractional coordinates, written wrapped, one of them near the border
         let at = |s: Vector3| cell.to_cartesian(s);
         let lithium = [at([0.02, 0.5, 0.5]), at([0.98, 0.1, 0.9])];
-        data.add(&frame(&cell, &lithium, &[at([0.5; 3])], k as f64 * INTERVAL)).expect("regular");
+        data.add(&frame(&cell, &lithium, &[at([0.5; 3])], f64::from(k) * INTERVAL))
+            .expect("regular");
     }
     let msd = mean_squared_displacement(&data).expect("enough");
     let last = *msd.curve("msd_Li").expect("kept").y.last().expect("lags");
