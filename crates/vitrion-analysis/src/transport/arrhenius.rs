@@ -103,12 +103,11 @@ pub fn arrhenius(
             "run these temperatures longer",
         );
     }
-    match line(&used, settings.level) {
-        Some(fit) => fitted(&used, &fit, settings, &sigma, &mut result),
-        None => {
-            let why = format!("{} usable temperatures, 3 different ones are needed", used.len());
-            result.caution("no_fit", why, "add temperatures to the sweep, or run longer");
-        }
+    if let Some(fit) = line(&used, settings.level) {
+        fitted(&used, &fit, settings, &sigma, &mut result);
+    } else {
+        let why = format!("{} usable temperatures, 3 different ones are needed", used.len());
+        result.caution("no_fit", why, "add temperatures to the sweep, or run longer");
     }
     Ok(result)
 }
