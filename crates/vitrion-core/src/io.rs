@@ -36,21 +36,21 @@ pub enum IoError {
         source: std::io::Error,
     },
     /// A line that is not what the format asks for.
-    #[error("{}:{line}: expected {expected}, found {found:?}{}", path.display(), hint_text(hint))]
+    #[error("{}:{line}: expected {expected}, found {found:?}{}", path.display(), hint_text(hint.as_deref()))]
     Parse { path: PathBuf, line: usize, expected: String, found: String, hint: Option<String> },
     /// The file ends in the middle of something.
     #[error(
         "{}: the file ends after line {line}, in the middle of {what}{}",
-        path.display(), hint_text(hint)
+        path.display(), hint_text(hint.as_deref())
     )]
     Truncated { path: PathBuf, line: usize, what: String, hint: Option<String> },
     /// A file that is well formed line by line but makes no sense, or that cannot be used.
-    #[error("{}: {message}{}", path.display(), hint_text(hint))]
+    #[error("{}: {message}{}", path.display(), hint_text(hint.as_deref()))]
     Invalid { path: PathBuf, message: String, hint: Option<String> },
 }
 
-fn hint_text(hint: &Option<String>) -> String {
-    hint.as_ref().map_or_else(String::new, |hint| format!("; hint: {hint}"))
+fn hint_text(hint: Option<&str>) -> String {
+    hint.map_or_else(String::new, |hint| format!("; hint: {hint}"))
 }
 
 impl IoError {

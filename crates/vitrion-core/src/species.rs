@@ -27,7 +27,7 @@ pub struct SpeciesTable {
 #[non_exhaustive]
 pub enum SpeciesError {
     /// Not in the periodic table.
-    #[error("{symbol:?} is not a chemical element{}", suggestion(hint))]
+    #[error("{symbol:?} is not a chemical element{}", suggestion(hint.as_deref()))]
     NotAnElement { symbol: String, hint: Option<String> },
     /// The same symbol twice.
     #[error("species {symbol} is listed twice")]
@@ -43,8 +43,8 @@ pub enum SpeciesError {
     BadMass { symbol: String, mass: f64 },
 }
 
-fn suggestion(hint: &Option<String>) -> String {
-    hint.as_ref().map_or_else(String::new, |hint| format!("; did you mean {hint}?"))
+fn suggestion(hint: Option<&str>) -> String {
+    hint.map_or_else(String::new, |hint| format!("; did you mean {hint}?"))
 }
 
 impl SpeciesTable {

@@ -258,7 +258,7 @@ impl<'a> Stage<'a> {
         system.cell = cell;
         system.positions = checkpoint.positions;
         let mut list = VerletList::new(potential.cutoff(), settings.skin);
-        list.restore(Reference { cell: list_cell, positions: checkpoint.list_positions });
+        list.restore(&Reference { cell: list_cell, positions: checkpoint.list_positions });
         evaluate(&mut *potential, &species, &mut list, &mut system).map_err(MdError::Start)?;
         let mut statistics = checkpoint.statistics;
         let change = (system.evaluation.energy - checkpoint.potential_energy).abs();

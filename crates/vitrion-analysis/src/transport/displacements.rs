@@ -179,7 +179,8 @@ impl Displacements {
             if index == 1 {
                 self.interval = step;
             }
-            if step.is_nan() || step <= 0.0 || (step - self.interval).abs() > 1e-6 * self.interval {
+            let regular = step > 0.0 && (step - self.interval).abs() <= 1e-6 * self.interval;
+            if !regular {
                 return Err(AnalysisError::UnequalTimes {
                     frame: index,
                     expected: self.interval,

@@ -156,7 +156,7 @@ fn read_frame(lines: &mut Lines) -> Result<Option<Frame>, IoError> {
         let line = lines.required(&what)?.to_owned();
         read_atom(&line, &header, lines, &mut table, &mut species, &mut columns)?;
     }
-    finish(header, &table, species, columns, lines).map(Some)
+    finish(&header, &table, species, columns, lines).map(Some)
 }
 
 fn read_atom(
@@ -239,7 +239,7 @@ fn element<'a>(word: &'a str, column: Column, lines: &Lines) -> Result<&'a str, 
 }
 
 fn finish(
-    header: Header,
+    header: &Header,
     table: &[String],
     species: Vec<u8>,
     columns: Columns,

@@ -207,15 +207,12 @@ fn no_frames(path: &Path) -> IoError {
 /// # Errors
 /// A format that is unknown or not written, a file that exists, a folder that cannot be written.
 pub fn create(path: &Path, options: &CreateOptions) -> Result<Box<dyn FrameSink>, IoError> {
-    let format = match options.format.or_else(|| Format::of_name(path)) {
-        Some(format) => format,
-        None => {
-            return Err(IoError::invalid(
-                path,
-                "the format cannot be told from the name",
-                Some(&known()),
-            ));
-        }
+    let Some(format) = options.format.or_else(|| Format::of_name(path)) else {
+        return Err(IoError::invalid(
+            path,
+            "the format cannot be told from the name",
+            Some(&known()),
+        ));
     };
     if format == Format::DeepmdNpy {
         return Ok(Box::new(deepmd_npy::Writer::create(path, options.overwrite)?));
@@ -252,7 +249,8 @@ impl FrameSink for TextSink {
         }
         match self.format {
             Format::ExtXyz => {
-                extxyz::write_frame(&mut self.output, frame).map_err(IoError::os(&path, "write"))?
+                extxyz::write_frame(&mut self.output, frame)
+                    .map_err(IoError::os(&path, "write"))?;
             }
             Format::LammpsDump => lammps_dump::write_frame(&mut self.output, frame, &path)?,
             Format::LammpsData => lammps_data::write(&mut self.output, frame, &path)?,

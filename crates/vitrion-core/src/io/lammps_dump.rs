@@ -14,6 +14,7 @@ use crate::elements;
 use crate::frame::{Frame, Labels};
 use crate::math::{self, Matrix3, Vector3};
 use crate::structure::Structure;
+use std::fmt::Write as _;
 use std::io::Write;
 use std::path::Path;
 
@@ -337,7 +338,6 @@ pub fn write_frame(out: &mut dyn Write, frame: &Frame, path: &Path) -> Result<()
     let structure = &frame.structure;
     let [[lx, ..], [xy, ly, _], [xz, yz, lz]] = turned.cell;
     let mut text = String::new();
-    use std::fmt::Write as _;
     let mut write = || -> std::fmt::Result {
         writeln!(text, "ITEM: TIMESTEP\n{}", frame.step.unwrap_or(0))?;
         writeln!(text, "ITEM: UNITS\nmetal")?;

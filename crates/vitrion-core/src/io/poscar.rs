@@ -112,7 +112,7 @@ pub fn read(path: &Path) -> Result<Frame, IoError> {
     let head = head(&mut lines)?;
     let mut mode = lines.required("Direct or Cartesian")?.trim().to_owned();
     if mode.starts_with(['S', 's']) {
-        mode = lines.required("Direct or Cartesian")?.trim().to_owned();
+        lines.required("Direct or Cartesian")?.trim().clone_into(&mut mode);
     }
     let direct = match mode.chars().next() {
         Some('D' | 'd') => true,

@@ -69,7 +69,7 @@ impl VerletList {
     }
 
     /// Rebuilds the candidates from a stored reference, for a bit-exact restart.
-    pub fn restore(&mut self, reference: Reference) {
+    pub fn restore(&mut self, reference: &Reference) {
         self.build(&reference.cell, &reference.positions);
     }
 
@@ -155,7 +155,8 @@ impl VerletList {
             }
         }
         // a comparison that is false for NaN: such positions must be rebuilt, not trusted
-        !(first.sqrt() + second.sqrt() <= allowed) || self.skin == 0.0
+        let covered = self.skin > 0.0 && first.sqrt() + second.sqrt() <= allowed;
+        !covered
     }
 }
 
@@ -234,7 +235,7 @@ mod tests {
         first.update(&cell, &positions);
         let moved: Vec<_> = positions.iter().map(|r| [r[0] + 0.1, r[1], r[2] - 0.1]).collect();
         let mut second = VerletList::new(3.0, 1.0);
-        second.restore(first.reference().expect("built").clone());
+        second.restore(first.reference().expect("built"));
         assert_eq!(first.update(&cell, &moved), second.update(&cell, &moved));
         assert_eq!(first.builds(), 1);
     }

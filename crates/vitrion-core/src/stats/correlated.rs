@@ -59,7 +59,7 @@ mod tests {
             })
             .collect();
         let result = correlated_mean(&series).expect("enough samples");
-        let exact = n as f64 / ((1.0 + a) / (1.0 - a));
+        let exact = f64::from(n) / ((1.0 + a) / (1.0 - a));
         assert!((result.n_eff / exact - 1.0).abs() < 0.1, "{} vs {exact}", result.n_eff);
         assert!(result.mean.abs() < 5.0 * result.standard_error);
     }

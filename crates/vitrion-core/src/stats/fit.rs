@@ -84,7 +84,8 @@ fn cholesky(c: &[f64], n: usize) -> Option<Vec<f64>> {
             let sum: f64 = (0..j).map(|k| l[i * n + k] * l[j * n + k]).sum();
             let rest = c[i * n + j] - sum;
             if i == j {
-                if !(rest > 1e-12 * c[i * n + i]) || !rest.is_finite() {
+                let positive = rest.is_finite() && rest > 1e-12 * c[i * n + i];
+                if !positive {
                     return None;
                 }
                 l[i * n + i] = rest.sqrt();

@@ -22,6 +22,7 @@ pub struct LennardJones {
     cutoff: f64,
     /// `[i][j]`, symmetric.
     pairs: Vec<LennardJonesPair>,
+    shifted: bool,
     /// Energy subtracted from each pair [eV]; zero without shift.
     shift: Vec<f64>,
     gradient: Vec<Vector3>,
@@ -70,10 +71,32 @@ impl LennardJones {
                 });
             }
         }
+        let mut lj = LennardJones {
+            species,
+            cutoff,
+            pairs,
+            shifted,
+            shift: Vec::new(),
+            gradient: Vec::new(),
+        };
+        lj.set_shift();
+        Ok(lj)
+    }
+
+    /// The same potential with explicit parameters between two species (by index) instead of mixed
+    /// ones.
+    pub fn with_pair(mut self, i: usize, j: usize, pair: LennardJonesPair) -> Self {
+        let n = self.species.len();
+        self.pairs[i * n + j] = pair;
+        self.pairs[j * n + i] = pair;
+        self.set_shift();
+        self
+    }
+
+    fn set_shift(&mut self) {
         let at_cutoff =
-            |p: &LennardJonesPair| if shifted { energy_slope(p, cutoff).0 } else { 0.0 };
-        let shift = pairs.iter().map(at_cutoff).collect();
-        Ok(LennardJones { species, cutoff, pairs, shift, gradient: Vec::new() })
+            |p: &LennardJonesPair| if self.shifted { energy_slope(p, self.cutoff).0 } else { 0.0 };
+        self.shift = self.pairs.iter().map(at_cutoff).collect();
     }
 }
 

@@ -138,7 +138,7 @@ impl Real for f32 {
     }
     #[inline(always)]
     fn tanh(self) -> f32 {
-        tanh!(self, f32, u32, 23, 12_582_912.0, 7, 10.0, 0.693_359_375, -2.121_944_4e-4)
+        tanh!(self, f32, u32, 23, 12_582_912.0, 7, 10.0, 355.0 / 512.0, -2.121_944_4e-4)
     }
     #[inline(always)]
     fn floor_index(self) -> usize {

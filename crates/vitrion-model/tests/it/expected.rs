@@ -29,7 +29,10 @@ pub(crate) fn shared() -> Option<PathBuf> {
     if folder.is_dir() {
         return Some(folder);
     }
-    println!("SKIPPED: shared data absent");
+    #[allow(clippy::print_stdout)] // the line by which skipped checks are counted
+    {
+        println!("SKIPPED: shared data absent");
+    }
     None
 }
 

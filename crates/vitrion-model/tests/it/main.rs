@@ -1,5 +1,6 @@
 //! Deep Potentials against DeePMD-kit, and the fast evaluator against the reference.
 
+mod classical;
 mod evaluators;
 mod expected;
 mod exports;

@@ -131,23 +131,20 @@ fn tokens(lines: &mut Lines) -> Result<Vec<(Token, usize)>, IoError> {
         let mut rest = line.trim_start();
         while !rest.is_empty() && !rest.starts_with('#') {
             let quote = rest.chars().next().filter(|c| *c == '\'' || *c == '"');
-            let end = match quote {
-                Some(quote) => {
-                    // a quote closes only before white space
-                    let close = rest[1..].char_indices().find(|(at, c)| {
-                        *c == quote && rest[at + 2..].chars().next().is_none_or(char::is_whitespace)
-                    });
-                    let Some((at, _)) = close else {
-                        return Err(lines.error(format!("a closing {quote}"), rest));
-                    };
-                    result.push((Token::Text(rest[1..=at].to_owned()), number));
-                    at + 2
-                }
-                None => {
-                    let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
-                    result.push((Token::Word(rest[..end].to_owned()), number));
-                    end
-                }
+            let end = if let Some(quote) = quote {
+                // a quote closes only before white space
+                let close = rest[1..].char_indices().find(|(at, c)| {
+                    *c == quote && rest[at + 2..].chars().next().is_none_or(char::is_whitespace)
+                });
+                let Some((at, _)) = close else {
+                    return Err(lines.error(format!("a closing {quote}"), rest));
+                };
+                result.push((Token::Text(rest[1..=at].to_owned()), number));
+                at + 2
+            } else {
+                let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
+                result.push((Token::Word(rest[..end].to_owned()), number));
+                end
             };
             rest = rest[end..].trim_start();
         }

@@ -1,3 +1,5 @@
+#![allow(clippy::float_cmp)] // exactness is what these tests ask for
+
 use super::*;
 use crate::io::{self, CreateOptions, ReadOptions};
 use crate::testing::systems;

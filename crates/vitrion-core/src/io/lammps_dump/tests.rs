@@ -1,3 +1,5 @@
+#![allow(clippy::float_cmp)] // exactness is what these tests ask for
+
 use crate::frame::{Frame, Labels};
 use crate::io::{self, CreateOptions, ReadOptions};
 use crate::math;

@@ -197,7 +197,7 @@ pub(super) fn statistics(
             };
             let first = row(slot);
             for s in slot..slot + count {
-                if row(s) != first {
+                if row(s).map(f64::to_bits) != first.map(f64::to_bits) {
                     return Err(at.error("equal statistics in all slots of a neighbour species"));
                 }
             }
