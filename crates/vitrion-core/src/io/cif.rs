@@ -1,6 +1,6 @@
 //! Crystallographic information files, read only: cell, symmetry operations, ordered sites.
 //!
-//! Sites are expanded by the operations in the file; copies closer than 0.01 Å are one atom
+//! Sites are expanded by the operations in the file; copies closer than 0.1 Å are one atom
 //! (special positions). Partial occupancies are refused: which atoms to keep is a choice of the
 //! user. A file that names only its space group, without operations, is refused as well.
 
@@ -16,8 +16,11 @@ use crate::structure::Structure;
 use parser::{Block, Operation, number};
 use std::path::Path;
 
-/// Copies of a site closer than this are one atom [Å].
-const SAME: f64 = 0.01;
+/// Copies of a site closer than this are one atom [Å]; a coordinate such as 0.333 leaves them
+/// several hundredths of an Å apart.
+const SAME: f64 = 0.1;
+/// Atoms closer than this cannot both be there [Å].
+const TOO_CLOSE: f64 = 0.5;
 
 /// Reads the structure of a file.
 ///
@@ -79,8 +82,9 @@ fn operations(block: &Block, path: &Path) -> Result<Vec<Operation>, IoError> {
             .collect();
     }
     let names = ["_space_group_name_h-m_alt", "_symmetry_space_group_name_h-m"];
-    let name = names.iter().find_map(|key| block.value(key)).unwrap_or("P 1");
-    if name.replace(' ', "").eq_ignore_ascii_case("P1") {
+    let numbers = ["_space_group_it_number", "_symmetry_int_tables_number"];
+    let name = names.iter().chain(&numbers).find_map(|key| block.value(key)).unwrap_or("P 1");
+    if name.replace(' ', "").eq_ignore_ascii_case("P1") || name == "1" {
         return Ok(vec![Operation::identity()]);
     }
     Err(IoError::invalid(
@@ -108,6 +112,7 @@ fn expand(
     let occupancies = column("_atom_site_occupancy");
     let mut symbols: Vec<String> = Vec::new();
     let mut positions: Vec<Vector3> = Vec::new();
+    let mut sites: Vec<&str> = Vec::new();
     for site in 0..xs.len() {
         let label = labels.map_or(names[site].as_str(), |l| l[site].as_str());
         let symbol = symbol_of(&names[site]).ok_or_else(|| {
@@ -149,6 +154,24 @@ fn expand(
                 copies.push(r);
             }
         }
+        for (index, r) in copies.iter().enumerate() {
+            let others =
+                sites.iter().zip(&positions).chain(std::iter::repeat(&label).zip(&copies[..index]));
+            for (other, q) in others {
+                let distance = math::norm(cell.minimum_image(math::sub(*q, *r)));
+                if distance < TOO_CLOSE {
+                    return Err(IoError::invalid(
+                        path,
+                        format!(
+                            "sites {other} and {label} are {distance:.3} Å apart after applying \
+                             the symmetry"
+                        ),
+                        Some("disordered sites, or coordinates with too few digits"),
+                    ));
+                }
+            }
+        }
+        sites.extend(std::iter::repeat_n(label, copies.len()));
         symbols.extend(std::iter::repeat_n(symbol.to_owned(), copies.len()));
         positions.extend(copies);
     }

@@ -276,8 +276,22 @@ fn finish(
         let unit = units::ACCELERATION_PER_FORCE.sqrt();
         momenta.iter().zip(&masses).map(|(p, m)| math::scale(*p, unit / m)).collect()
     });
-    let virial =
-        header.virial.or_else(|| header.stress.map(|stress| math::matrix_scale(&stress, -volume)));
+    let from_stress = header.stress.map(|stress| math::matrix_scale(&stress, -volume));
+    if let (Some(virial), Some(other)) = (&header.virial, &from_stress)
+        && !agree(virial, other)
+    {
+        return Err(comment_error(
+            format!(
+                "virial and stress disagree: virial xx is {} eV, -V*stress xx is {} eV",
+                virial[0][0], other[0][0]
+            ),
+            Some(
+                "one has another sign or unit: virial [eV] is positive outwards, stress [eV/A^3] \
+                 positive in tension",
+            ),
+        ));
+    }
+    let virial = header.virial.or(from_stress);
     Ok(Frame {
         structure,
         step: header.step,
@@ -291,6 +305,13 @@ fn finish(
             atom_energies: if columns.energies.is_empty() { None } else { Some(columns.energies) },
         },
     })
+}
+
+/// True if two virials are equal to a thousandth: files round them, but a sign or a unit is more.
+fn agree(a: &Matrix3, b: &Matrix3) -> bool {
+    let size = |m: &Matrix3| math::norm(m.map(math::norm));
+    let difference = math::matrix_add(a, &math::matrix_scale(b, -1.0));
+    size(&difference) <= 1e-3 * size(a).max(1.0)
 }
 
 /// Nine numbers row by row.

@@ -107,7 +107,7 @@ impl Format {
         })
     }
 
-    /// The format of an existing file or folder, by name, then by its first line.
+    /// The format of an existing file or folder, by name, then by its first lines.
     ///
     /// # Errors
     /// Nothing tells the format.
@@ -127,10 +127,42 @@ impl Format {
             return Ok(format);
         }
         let mut lines = super::lines::Lines::open(path)?;
-        if lines.next()?.is_some_and(|first| first.starts_with("ITEM:")) {
-            return Ok(Format::LammpsDump);
+        let mut head = Vec::new();
+        while head.len() < 30
+            && let Some(line) = lines.next()?
+        {
+            head.push(line.to_owned());
         }
-        Err(IoError::invalid(path, "the format cannot be told from the name", Some(&known())))
+        if let Some(format) = Format::of_content(&head) {
+            return Ok(format);
+        }
+        Err(IoError::invalid(path, "neither name nor content tell the format", Some(&known())))
+    }
+
+    /// The format of a file that begins with these lines.
+    fn of_content(head: &[String]) -> Option<Format> {
+        let numbers = |line: usize| {
+            let words = head.get(line).map_or("", |text| text.as_str()).split_whitespace();
+            words.map_while(|word| word.parse::<f64>().ok()).count()
+        };
+        let any = |condition: fn(&str) -> bool| head.iter().any(|line| condition(line.trim_end()));
+        if any(|line| line.starts_with("ITEM:")) {
+            Some(Format::LammpsDump)
+        } else if head
+            .get(1)
+            .is_some_and(|second| second.contains("Properties=") || second.contains("Lattice="))
+        {
+            Some(Format::ExtXyz)
+        } else if any(|line| line.ends_with(" xhi")) {
+            Some(Format::LammpsData)
+        } else if any(|line| line.starts_with("data_")) {
+            Some(Format::Cif)
+        } else if numbers(1) > 0 && (2..5).all(|line| numbers(line) == 3) {
+            let sequence = any(|line| line.starts_with("Direct configuration"));
+            Some(if sequence { Format::Xdatcar } else { Format::Poscar })
+        } else {
+            None
+        }
     }
 }
 
@@ -278,5 +310,27 @@ impl FrameSink for TextSink {
             return Err(IoError::invalid(self.output.path(), "no frame was written", None));
         }
         self.output.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_without_a_telling_name_are_known_by_their_first_lines() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (text, format) in [
+            ("ITEM: TIMESTEP\n0\n", Format::LammpsDump),
+            ("1\nLattice=\"5 0 0 0 5 0 0 0 5\"\nLi 0 0 0\n", Format::ExtXyz),
+            ("title\n\n1 atoms\n\n0 5.0 xlo xhi\n", Format::LammpsData),
+            ("# a comment\ndata_x\n_cell_length_a 5\n", Format::Cif),
+            ("title\n1.0\n5 0 0\n0 5 0\n0 0 5\nLi\n1\nDirect\n0 0 0\n", Format::Poscar),
+            ("t\n1\n5 0 0\n0 5 0\n0 0 5\nLi\n1\nDirect configuration= 1\n", Format::Xdatcar),
+        ] {
+            let path = folder.path().join("unnamed");
+            std::fs::write(&path, text).expect("write");
+            assert_eq!(Format::detect(&path).expect("known"), format);
+        }
     }
 }

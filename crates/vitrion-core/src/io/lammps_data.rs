@@ -26,6 +26,8 @@ struct Data {
     tilt: [f64; 3],
     /// Element of a type from the comment of its mass, or what the mass suggests.
     elements: BTreeMap<usize, Result<String, f64>>,
+    /// [amu]
+    masses: BTreeMap<usize, f64>,
     /// id → type, position, image
     rows: BTreeMap<u64, (usize, Vector3, [f64; 3])>,
     velocities: BTreeMap<u64, Vector3>,
@@ -146,6 +148,7 @@ fn masses(data: &mut Data, lines: &mut Lines) -> Result<(), IoError> {
         };
         let number = number.parse().map_err(|_| lines.error("a type number", number))?;
         let mass = lines.finite(Some(mass), "a mass")?;
+        data.masses.insert(number, mass);
         let symbol = comment.split_whitespace().next().unwrap_or("");
         let named = elements::by_symbol(symbol).is_some();
         let element = if named { Ok(symbol.to_owned()) } else { Err(mass) };
@@ -258,6 +261,20 @@ fn build(data: &Data, path: &Path, options: &ReadOptions) -> Result<Frame, IoErr
     let [Some(x), Some(y), Some(z)] = data.bounds else {
         return Err(missing("complete box (xlo xhi, ylo yhi, zlo zhi)"));
     };
+    if data.types.is_none() {
+        return Err(missing("header line \"N atom types\""));
+    }
+    for (axis, [low, high]) in [("x", x), ("y", y), ("z", z)] {
+        if low > high {
+            let message = format!("{axis}lo is {low} and {axis}hi is {high}");
+            return Err(IoError::invalid(path, message, Some("lo must be below hi")));
+        }
+    }
+    for (number, mass) in &data.masses {
+        if data.rows.values().any(|(used, ..)| used == number) {
+            check_mass(*number, &symbol(*number, data, path, options)?, *mass, path)?;
+        }
+    }
     let [xy, xz, yz] = data.tilt;
     let matrix = [[x[1] - x[0], 0.0, 0.0], [xy, y[1] - y[0], 0.0], [xz, yz, z[1] - z[0]]];
     let cell =
@@ -283,6 +300,19 @@ fn build(data: &Data, path: &Path, options: &ReadOptions) -> Result<Frame, IoErr
         Some(data.rows.keys().map(of).collect::<Result<_, _>>()?)
     };
     Ok(Frame { velocities, ..structure.into() })
+}
+
+/// Refuses a type whose mass is that of another element: two elements were swapped.
+fn check_mass(number: usize, symbol: &str, mass: f64, path: &Path) -> Result<(), IoError> {
+    let own = elements::by_symbol(symbol).map_or(mass, |element| element.mass);
+    match elements::by_mass(mass) {
+        Some(other) if other.symbol != symbol && (own - mass).abs() > 1.0 => Err(IoError::invalid(
+            path,
+            format!("type {number} is {symbol}, but its mass {mass} is that of {}", other.symbol),
+            Some("check the order of the elements in --type-map or behind the masses"),
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn symbol(

@@ -171,6 +171,12 @@ fn read_box(header: &str, lines: &mut Lines) -> Result<Box3, IoError> {
     let x = [rows[0][0] - low(&[xy, xz, xy + xz]), rows[0][1] - high(&[xy, xz, xy + xz])];
     let y = [rows[1][0] - low(&[yz]), rows[1][1] - high(&[yz])];
     let z = [rows[2][0], rows[2][1]];
+    for (axis, [low, high]) in [("x", x), ("y", y), ("z", z)] {
+        if low > high {
+            let expected = format!("{axis}lo below {axis}hi");
+            return Err(lines.error(expected, &format!("{axis}lo {low}, {axis}hi {high}")));
+        }
+    }
     Ok(Box3 {
         matrix: [[x[1] - x[0], 0.0, 0.0], [xy, y[1] - y[0], 0.0], [xz, yz, z[1] - z[0]]],
         origin: [x[0], y[0], z[0]],
@@ -180,7 +186,7 @@ fn read_box(header: &str, lines: &mut Lines) -> Result<Box3, IoError> {
 
 /// Where the columns are.
 struct Columns {
-    id: Option<usize>,
+    id: usize,
     element: Option<usize>,
     number: Option<usize>,
     position: [usize; 3],
@@ -208,8 +214,15 @@ impl Columns {
         else {
             return Err(lines.error("columns x y z, xs ys zs, xu yu zu or xsu ysu zsu", header));
         };
+        let Some(id) = at("id") else {
+            return Err(lines.error_with_hint(
+                "a column id",
+                header,
+                Some("LAMMPS writes atoms in any order, which may change from frame to frame"),
+            ));
+        };
         Ok(Columns {
-            id: at("id"),
+            id,
             element: at("element"),
             number: at("type"),
             position,
@@ -253,6 +266,7 @@ fn read_atoms(
     let matrix =
         Cell::new(cell.matrix, cell.periodic).map_err(|e| trouble(lines, e.to_string()))?;
     let mut atoms = Vec::with_capacity(count);
+    let (mut only_carbon, mut several_types, mut first_type) = (true, false, String::new());
     for index in 0..count {
         let line = lines.required(&format!("a frame of {count} atoms: {index} were read"))?;
         let line = line.to_owned();
@@ -268,15 +282,18 @@ fn read_atoms(
             Ok(v)
         };
         let symbol = symbol_of(&columns, &words, map, lines)?;
+        only_carbon &= map.is_none() && symbol == "C";
+        if let Some(k) = columns.number {
+            several_types |= index > 0 && words[k] != first_type;
+            words[k].clone_into(&mut first_type);
+        }
         let mut r = vector(columns.position)?;
         r = if columns.scaled { matrix.to_cartesian(r) } else { math::sub(r, cell.origin) };
         if let (Some(at), false) = (columns.image, columns.unwrapped) {
             r = math::add(r, matrix.to_cartesian(vector(at)?));
         }
-        let id = match columns.id {
-            None => index as u64,
-            Some(k) => words[k].parse().map_err(|_| lines.error("an atom id", words[k]))?,
-        };
+        let word = words[columns.id];
+        let id = word.parse().map_err(|_| lines.error("an atom id", word))?;
         let optional = |at: Option<[usize; 3]>, factor: f64| match at {
             None => Ok([0.0; 3]),
             Some(at) => vector(at).map(|v| math::scale(v, factor)),
@@ -288,6 +305,14 @@ fn read_atoms(
             velocity: optional(columns.velocity, factors.velocity)?,
             force: optional(columns.force, factors.force)?,
         });
+    }
+    if only_carbon && several_types {
+        // what LAMMPS writes where the input script has no "dump_modify ID element ..."
+        return Err(lines.error_with_hint(
+            "the element of each type",
+            "several types that are all C",
+            Some(MAP_HINT),
+        ));
     }
     atoms.sort_by_key(|atom| atom.id);
     if let Some(pair) = atoms.windows(2).find(|pair| pair[0].id == pair[1].id) {

@@ -135,19 +135,29 @@ pub fn read(path: &Path) -> Result<Frame, IoError> {
             std::array::from_fn(|k| r[k] * head.scale[k])
         });
     }
-    let velocities = velocities(&mut lines, &cell, atoms)?;
+    let velocities = velocities(&mut lines, atoms)?;
     Ok(Frame { velocities, ..structure(&head, positions, path)?.into() })
 }
 
 /// The optional velocities after a blank line or a line that names their kind.
-fn velocities(
-    lines: &mut Lines,
-    cell: &Cell,
-    atoms: usize,
-) -> Result<Option<Vec<Vector3>>, IoError> {
+fn velocities(lines: &mut Lines, atoms: usize) -> Result<Option<Vec<Vector3>>, IoError> {
     let Some(kind) = lines.next()? else { return Ok(None) };
-    let direct = kind.trim().starts_with(['D', 'd']);
-    if kind.trim().starts_with(['L', 'l']) {
+    let kind = kind.trim().to_owned();
+    if kind.starts_with(['D', 'd']) {
+        return Err(lines.error_with_hint(
+            "Cartesian velocities",
+            &kind,
+            Some("fractions per time step cannot be used: the file does not state the time step"),
+        ));
+    }
+    if !(kind.is_empty() || kind.starts_with(['C', 'c', 'K', 'k', 'L', 'l'])) {
+        return Err(lines.error_with_hint(
+            "a blank line after the positions",
+            &kind,
+            Some("the numbers of atoms add up to fewer than there are lines"),
+        ));
+    }
+    if kind.starts_with(['L', 'l']) {
         // lattice velocities of a variable-cell run: not positions' velocities
         return Ok(None);
     }
@@ -166,7 +176,7 @@ fn velocities(
             }
         };
         let v = vector(&line, lines)?;
-        result.push(if direct { cell.to_cartesian(v) } else { v });
+        result.push(v);
     }
     Ok(Some(result))
 }
