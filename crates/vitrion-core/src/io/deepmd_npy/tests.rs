@@ -22,7 +22,7 @@ fn labelled(seed: u64) -> Frame {
 fn system(frames: &[Frame]) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("system");
-    let mut sink = Writer::create(&path, false).expect("a new folder");
+    let mut sink = Writer::create(&path, &CreateOptions::default(), false).expect("a new folder");
     for frame in frames {
         sink.write(frame).expect("same atoms");
     }
@@ -49,8 +49,10 @@ fn labelled_frames_survive_the_round_trip_exactly() {
     let (_folder, path) = system(&frames);
     let back = io::read_all(&path, &ReadOptions::default()).expect("readable");
     assert_eq!(back, frames);
-    let error =
-        io::create(&path, &CreateOptions { format: Some(io::Format::DeepmdNpy), overwrite: false });
+    let error = io::create(
+        &path,
+        &CreateOptions { format: Some(io::Format::DeepmdNpy), ..CreateOptions::default() },
+    );
     assert!(error.err().expect("exists").to_string().contains("not overwritten"));
 }
 
@@ -79,6 +81,45 @@ fn the_mixed_layout_drops_atoms_that_are_not_there() {
     assert_eq!(frames[0].structure.formula(), "LiS2");
     assert_eq!(frames[1].structure.formula(), "Li3S");
     assert_eq!(frames[1].labels.forces.as_ref().map(Vec::len), Some(4));
+}
+
+#[test]
+fn frames_of_any_atoms_survive_the_mixed_layout_and_single_precision_is_close() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let cell = Cell::orthorhombic([9.0; 3]).expect("a box");
+    let other = systems::random_structure(1, &["P", "Li"], 3, cell, 1.0);
+    let mut other = Frame::from(other);
+    other.labels = Labels {
+        energy: Some(-1.5),
+        forces: Some(vec![[0.25; 3]; 3]),
+        virial: Some([[1.0; 3]; 3]),
+        atom_energies: Some(vec![-0.5; 3]),
+    };
+    let frames = [labelled(1), other];
+    for single_precision in [false, true] {
+        let path = folder.path().join(format!("mixed-{single_precision}"));
+        let format = Some(io::Format::DeepmdMixed);
+        let options = CreateOptions { format, single_precision, ..CreateOptions::default() };
+        let mut sink = io::create(&path, &options).expect("a new folder");
+        for frame in &frames {
+            sink.write(frame).expect("any atoms");
+        }
+        sink.finish().expect("written");
+        let back = io::read_all(&path, &ReadOptions::default()).expect("readable");
+        for (a, b) in back.iter().zip(&frames) {
+            let symbols = |f: &Frame| -> Vec<String> {
+                (0..f.structure.len()).map(|i| f.structure.symbol(i).to_owned()).collect()
+            };
+            assert_eq!(symbols(a), symbols(b));
+            let tolerance = if single_precision { 1e-6 } else { 0.0 };
+            for (x, y) in a.structure.positions.iter().zip(&b.structure.positions) {
+                for k in 0..3 {
+                    assert!((x[k] - y[k]).abs() <= tolerance * y[k].abs().max(1.0));
+                }
+            }
+            assert_eq!(a.labels.atom_energies.as_ref().map(Vec::len), Some(b.structure.len()));
+        }
+    }
 }
 
 #[test]
@@ -130,7 +171,8 @@ fn malformed_systems_are_refused_with_the_place() {
 #[test]
 fn frames_of_other_atoms_do_not_fit_into_one_system() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let mut sink = Writer::create(&folder.path().join("new"), false).expect("a new folder");
+    let mut sink = Writer::create(&folder.path().join("new"), &CreateOptions::default(), false)
+        .expect("a new folder");
     sink.write(&labelled(0)).expect("the first");
     let cell = Cell::orthorhombic([9.0; 3]).expect("a box");
     let other = systems::random_structure(1, &["P"], 3, cell, 1.0);
