@@ -149,7 +149,11 @@ impl Format {
         if let Some(format) = Format::of_content(&head) {
             return Ok(format);
         }
-        Err(IoError::invalid(path, "neither name nor content tell the format", Some(&known())))
+        Err(IoError::invalid(
+            path,
+            "the format cannot be told from the name or the content",
+            Some(&known()),
+        ))
     }
 
     /// The format of a file that begins with these lines.
