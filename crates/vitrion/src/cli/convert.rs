@@ -9,6 +9,7 @@ use vitrion::inputs;
 use vitrion_core::io::{self, CreateOptions, Format};
 
 /// Convert structures, trajectories, data sets and models
+#[allow(clippy::struct_excessive_bools)] // flags of the command line
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     /// What to read; a model ends in .safetensors, .dp, .yaml, .json or .pb, or is builtin:li-p-s
