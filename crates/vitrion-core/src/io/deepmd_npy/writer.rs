@@ -1,11 +1,10 @@
 //! Frames of one composition into a system folder.
 
 use super::super::IoError;
+use super::array;
 use crate::frame::Frame;
 use crate::species::SpeciesId;
 use crate::trajectory::FrameSink;
-use std::fs::File;
-use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 /// Collects frames and writes `type.raw`, `type_map.raw` and `set.000` (f64) when finished.
@@ -19,7 +18,7 @@ impl Writer {
     /// Starts a system folder.
     ///
     /// # Errors
-    /// The folder exists and must not be overwritten.
+    /// The folder exists and must not be overwritten, or it is not a system that could be replaced.
     pub fn create(path: &Path, overwrite: bool) -> Result<Self, IoError> {
         if path.exists() && !overwrite {
             return Err(IoError::invalid(
@@ -27,6 +26,16 @@ impl Writer {
                 "the folder exists and is not overwritten",
                 Some("choose another name, or allow it with --overwrite"),
             ));
+        }
+        if path.exists() && !path.join("type.raw").is_file() {
+            return Err(IoError::invalid(
+                path,
+                "this is not a deepmd/npy system (it has no type.raw), so it is not replaced",
+                Some("choose another name"),
+            ));
+        }
+        if path.file_name().is_none() {
+            return Err(IoError::invalid(path, "the name of a folder is needed", None));
         }
         Ok(Writer { path: path.to_owned(), overwrite, frames: Vec::new() })
     }
@@ -125,41 +134,30 @@ impl FrameSink for Writer {
         }
         let (frames, atoms) = (self.frames.len() as u64, structure.len() as u64);
         let coord = self.frames.iter().flat_map(|f| f.structure.positions.as_flattened());
-        array(&set.join("coord.npy"), &[frames, 3 * atoms], coord.copied())?;
+        array::write(&set.join("coord.npy"), &[frames, 3 * atoms], coord.copied())?;
         let cells = self.frames.iter().flat_map(|f| f.structure.cell.matrix().as_flattened());
-        array(&set.join("box.npy"), &[frames, 9], cells.copied())?;
+        array::write(&set.join("box.npy"), &[frames, 9], cells.copied())?;
         if let Some(energy) = energy {
-            array(&set.join("energy.npy"), &[frames], energy.into_iter())?;
+            array::write(&set.join("energy.npy"), &[frames], energy.into_iter())?;
         }
         if let Some(forces) = forces {
             let flat = forces.iter().flat_map(|f| f.as_flattened()).copied();
-            array(&set.join("force.npy"), &[frames, 3 * atoms], flat)?;
+            array::write(&set.join("force.npy"), &[frames, 3 * atoms], flat)?;
         }
         if let Some(virial) = virial {
             let flat = virial.iter().flat_map(|w| w.as_flattened()).copied();
-            array(&set.join("virial.npy"), &[frames, 9], flat)?;
+            array::write(&set.join("virial.npy"), &[frames, 9], flat)?;
         }
         if let Some(atom_energy) = atom_energy {
-            array(&set.join("atom_ener.npy"), &[frames, atoms], atom_energy.into_iter().flatten())?;
+            array::write(
+                &set.join("atom_ener.npy"),
+                &[frames, atoms],
+                atom_energy.into_iter().flatten(),
+            )?;
         }
         if self.overwrite && self.path.exists() {
             std::fs::remove_dir_all(&self.path).map_err(IoError::os(&self.path, "replace"))?;
         }
         std::fs::rename(&part, &self.path).map_err(IoError::os(&self.path, "rename"))
     }
-}
-
-fn array(path: &Path, shape: &[u64], data: impl Iterator<Item = f64>) -> Result<(), IoError> {
-    use npyz::WriterBuilder;
-    let file = File::create(path).map_err(IoError::os(path, "create"))?;
-    let written = npyz::WriteOptions::new()
-        .default_dtype()
-        .shape(shape)
-        .writer(BufWriter::new(file))
-        .begin_nd()
-        .and_then(|mut writer| {
-            writer.extend(data)?;
-            writer.finish()
-        });
-    written.map_err(IoError::os(path, "write"))
 }
