@@ -47,8 +47,8 @@ pub(super) fn numbers(
     let frames = file.frames(row, frames)?;
     let damaged = IoError::os(path, "read");
     let data: Vec<f64> = match file.kind.as_str() {
-        "f8" => file.npy.into_vec::<f64>().map_err(damaged)?,
-        "f4" => file.npy.into_vec::<f32>().map_err(damaged)?.into_iter().map(f64::from).collect(),
+        "f8" => file.data.into_vec::<f64>().map_err(damaged)?,
+        "f4" => file.data.into_vec::<f32>().map_err(damaged)?.into_iter().map(f64::from).collect(),
         _ => return Err(file.wrong_kind("f4 or f8 numbers", "numpy.float64")),
     };
     if let Some(at) = data.iter().position(|x| !x.is_finite()) {
@@ -68,9 +68,9 @@ pub(super) fn integers(path: &Path, row: Row, frames: usize) -> Result<Vec<i64>,
     file.frames(row, Some(frames))?;
     let damaged = IoError::os(path, "read");
     match file.kind.as_str() {
-        "i8" => file.npy.into_vec::<i64>().map_err(damaged),
+        "i8" => file.data.into_vec::<i64>().map_err(damaged),
         "i4" => {
-            Ok(file.npy.into_vec::<i32>().map_err(damaged)?.into_iter().map(i64::from).collect())
+            Ok(file.data.into_vec::<i32>().map_err(damaged)?.into_iter().map(i64::from).collect())
         }
         _ => Err(file.wrong_kind("i4 or i8 integers", "numpy.int32")),
     }
@@ -102,7 +102,7 @@ pub(super) fn write(
 /// A file whose header is understood and whose length fits it.
 struct Npy<'a> {
     path: &'a Path,
-    npy: npyz::NpyFile<&'a [u8]>,
+    data: npyz::NpyFile<&'a [u8]>,
     shape: Vec<u64>,
     /// Element type without byte order, as "f8".
     kind: String,
@@ -134,7 +134,7 @@ impl<'a> Npy<'a> {
                 Some("was the file cut off while it was written or copied?"),
             ));
         }
-        Ok(Npy { path, npy: npyz::NpyFile::with_header(header, rest), shape, kind })
+        Ok(Npy { path, data: npyz::NpyFile::with_header(header, rest), shape, kind })
     }
 
     /// Number of rows, if the shape is that of `frames` rows. One number per frame may be flat.
