@@ -16,6 +16,8 @@ pub enum Format {
     Xdatcar,
     Cif,
     DeepmdNpy,
+    /// Frames of different atoms in one system, DeePMD-kit's mixed layout.
+    DeepmdMixed,
 }
 
 /// Unit system of LAMMPS files, which do not say it themselves.
@@ -46,11 +48,13 @@ pub struct CreateOptions {
     pub format: Option<Format>,
     /// Replace an existing file.
     pub overwrite: bool,
+    /// Store arrays as f32 (deepmd formats only; text formats are always exact).
+    pub single_precision: bool,
 }
 
 impl Format {
     /// All formats.
-    pub const ALL: [Format; 7] = [
+    pub const ALL: [Format; 8] = [
         Format::ExtXyz,
         Format::LammpsData,
         Format::LammpsDump,
@@ -58,6 +62,7 @@ impl Format {
         Format::Xdatcar,
         Format::Cif,
         Format::DeepmdNpy,
+        Format::DeepmdMixed,
     ];
 
     /// The name used on the command line.
@@ -70,6 +75,7 @@ impl Format {
             Format::Xdatcar => "xdatcar",
             Format::Cif => "cif",
             Format::DeepmdNpy => "deepmd-npy",
+            Format::DeepmdMixed => "deepmd-mixed",
         }
     }
 
@@ -85,7 +91,14 @@ impl Format {
 
     /// True if it holds several frames.
     pub fn is_trajectory(self) -> bool {
-        matches!(self, Format::ExtXyz | Format::LammpsDump | Format::Xdatcar | Format::DeepmdNpy)
+        matches!(
+            self,
+            Format::ExtXyz
+                | Format::LammpsDump
+                | Format::Xdatcar
+                | Format::DeepmdNpy
+                | Format::DeepmdMixed
+        )
     }
 
     /// The format that a name stands for, if it is clear.
@@ -136,7 +149,7 @@ impl Format {
 
 fn known() -> String {
     let names: Vec<&str> = Format::ALL.iter().map(|f| f.name()).collect();
-    format!("name it with --format, one of {}", names.join(", "))
+    format!("name it (--format when reading, --to when writing), one of {}", names.join(", "))
 }
 
 /// Streams the frames of a file; memory of one frame.
@@ -162,7 +175,9 @@ pub fn open(
         Format::ExtXyz => Box::new(extxyz::Reader::open(path)?),
         Format::LammpsDump => Box::new(lammps_dump::Reader::open(path, options)?),
         Format::Xdatcar => Box::new(xdatcar::Reader::open(path)?),
-        Format::DeepmdNpy => Box::new(deepmd_npy::Reader::open(path, options)?),
+        Format::DeepmdNpy | Format::DeepmdMixed => {
+            Box::new(deepmd_npy::Reader::open(path, options)?)
+        }
         Format::LammpsData => Box::new(std::iter::once(lammps_data::read(path, options))),
         Format::Poscar => Box::new(std::iter::once(poscar::read(path))),
         Format::Cif => Box::new(std::iter::once(cif::read(path))),
@@ -214,8 +229,20 @@ pub fn create(path: &Path, options: &CreateOptions) -> Result<Box<dyn FrameSink>
             Some(&known()),
         ));
     };
-    if format == Format::DeepmdNpy {
-        return Ok(Box::new(deepmd_npy::Writer::create(path, options.overwrite)?));
+    if matches!(format, Format::DeepmdNpy | Format::DeepmdMixed) {
+        let mixed = format == Format::DeepmdMixed;
+        let writer = deepmd_npy::Writer::create(path, options, mixed)?;
+        return Ok(Box::new(writer));
+    }
+    if options.single_precision {
+        return Err(IoError::invalid(
+            path,
+            format!(
+                "{} files hold exact numbers; single precision is for deepmd arrays",
+                format.name()
+            ),
+            None,
+        ));
     }
     if !format.writes() {
         return Err(IoError::invalid(
@@ -267,7 +294,9 @@ impl FrameSink for TextSink {
                     self.first = Some(frame.clone());
                 }
             }
-            Format::Cif | Format::DeepmdNpy => unreachable!("create sends these elsewhere"),
+            Format::Cif | Format::DeepmdNpy | Format::DeepmdMixed => {
+                unreachable!("create sends these elsewhere")
+            }
         }
         self.frames += 1;
         Ok(())

@@ -9,6 +9,7 @@ use vitrion::inputs;
 use vitrion_core::io::{self, CreateOptions, Format};
 
 /// Convert structures, trajectories, data sets and models
+#[allow(clippy::struct_excessive_bools)] // flags of the command line
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     /// What to read; a model ends in .safetensors, .dp, .yaml, .json or .pb, or is builtin:li-p-s
@@ -22,6 +23,9 @@ pub(super) struct Arguments {
     /// Format of the output, if its name does not tell
     #[arg(long, value_name = "FORMAT", value_parser = format)]
     to: Option<Format>,
+    /// Store arrays as f32 (deepmd formats)
+    #[arg(long)]
+    single_precision: bool,
     /// Keep only every N-th frame, the first included
     #[arg(long, value_name = "N", default_value_t = 1)]
     every: usize,
@@ -109,7 +113,11 @@ fn convert_model(arguments: &Arguments) -> Result<Converted<'_>, InputError> {
 
 fn convert_frames(arguments: &Arguments) -> Result<Converted<'_>, InputError> {
     let source = io::open(&arguments.input, &arguments.read.options())?;
-    let options = CreateOptions { format: arguments.to, overwrite: arguments.overwrite };
+    let options = CreateOptions {
+        format: arguments.to,
+        overwrite: arguments.overwrite,
+        single_precision: arguments.single_precision,
+    };
     let mut sink = io::create(&arguments.output, &options)?;
     let (mut frames_read, mut frames_written) = (0, 0);
     let mut last = None;

@@ -189,10 +189,11 @@ fn results_section(results: &Results) -> String {
         ("diffusion", "conductivity_ms_per_cm"),
     ];
     let find = |run: &Run, kind: &str, name: &str| -> Option<Estimate> {
-        let fits = |e: &&Estimate| e.name == name || name == "exponent" && e.name.contains(name);
+        let any_kind = name == "exponent";
+        let fits = |e: &&Estimate| e.name == name || any_kind && e.name.contains(name);
         run.analyses
             .iter()
-            .filter(|o| o.kind == kind)
+            .filter(|o| any_kind || o.kind == kind)
             .find_map(|o| o.estimates.iter().find(fits))
             .cloned()
     };

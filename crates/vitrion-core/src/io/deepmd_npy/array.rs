@@ -1,8 +1,6 @@
-//! One `.npy` file: a table whose rows are frames.
+//! Reading one `.npy` file: a table whose rows are frames.
 
 use super::super::IoError;
-use std::fs::File;
-use std::io::BufWriter;
 use std::path::Path;
 
 /// What a row holds: how its columns are counted and named in messages.
@@ -74,29 +72,6 @@ pub(super) fn integers(path: &Path, row: Row, frames: usize) -> Result<Vec<i64>,
         }
         _ => Err(file.wrong_kind("i4 or i8 integers", "numpy.int32")),
     }
-}
-
-/// Writes an f64 array.
-///
-/// # Errors
-/// The disk is full, or the shape asks for another count of numbers.
-pub(super) fn write(
-    path: &Path,
-    shape: &[u64],
-    data: impl Iterator<Item = f64>,
-) -> Result<(), IoError> {
-    use npyz::WriterBuilder;
-    let file = File::create(path).map_err(IoError::os(path, "create"))?;
-    let written = npyz::WriteOptions::new()
-        .default_dtype()
-        .shape(shape)
-        .writer(BufWriter::new(file))
-        .begin_nd()
-        .and_then(|mut writer| {
-            writer.extend(data)?;
-            writer.finish()
-        });
-    written.map_err(IoError::os(path, "write"))
 }
 
 /// A file whose header is understood and whose length fits it.

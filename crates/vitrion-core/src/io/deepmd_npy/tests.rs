@@ -1,7 +1,7 @@
 #![allow(clippy::float_cmp)] // exactness is what these tests ask for
 
 use super::*;
-use crate::io::{self, ReadOptions};
+use crate::io::{self, CreateOptions, ReadOptions};
 use crate::testing::systems;
 use crate::trajectory::FrameSink;
 
@@ -22,7 +22,7 @@ fn labelled(seed: u64) -> Frame {
 fn system(frames: &[Frame]) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("system");
-    let mut sink = Writer::create(&path, false).expect("a new folder");
+    let mut sink = Writer::create(&path, &CreateOptions::default(), false).expect("a new folder");
     for frame in frames {
         sink.write(frame).expect("same atoms");
     }
@@ -77,6 +77,45 @@ fn the_mixed_layout_drops_atoms_that_are_not_there() {
     assert_eq!(frames[0].structure.formula(), "LiS2");
     assert_eq!(frames[1].structure.formula(), "Li3S");
     assert_eq!(frames[1].labels.forces.as_ref().map(Vec::len), Some(4));
+}
+
+#[test]
+fn frames_of_any_atoms_survive_the_mixed_layout_and_single_precision_is_close() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let cell = Cell::orthorhombic([9.0; 3]).expect("a box");
+    let other = systems::random_structure(1, &["P", "Li"], 3, cell, 1.0);
+    let mut other = Frame::from(other);
+    other.labels = Labels {
+        energy: Some(-1.5),
+        forces: Some(vec![[0.25; 3]; 3]),
+        virial: Some([[1.0; 3]; 3]),
+        atom_energies: Some(vec![-0.5; 3]),
+    };
+    let frames = [labelled(1), other];
+    for single_precision in [false, true] {
+        let path = folder.path().join(format!("mixed-{single_precision}"));
+        let format = Some(io::Format::DeepmdMixed);
+        let options = CreateOptions { format, single_precision, ..CreateOptions::default() };
+        let mut sink = io::create(&path, &options).expect("a new folder");
+        for frame in &frames {
+            sink.write(frame).expect("any atoms");
+        }
+        sink.finish().expect("written");
+        let back = io::read_all(&path, &ReadOptions::default()).expect("readable");
+        for (a, b) in back.iter().zip(&frames) {
+            let symbols = |f: &Frame| -> Vec<String> {
+                (0..f.structure.len()).map(|i| f.structure.symbol(i).to_owned()).collect()
+            };
+            assert_eq!(symbols(a), symbols(b));
+            let tolerance = if single_precision { 1e-6 } else { 0.0 };
+            for (x, y) in a.structure.positions.iter().zip(&b.structure.positions) {
+                for k in 0..3 {
+                    assert!((x[k] - y[k]).abs() <= tolerance * y[k].abs().max(1.0));
+                }
+            }
+            assert_eq!(a.labels.atom_energies.as_ref().map(Vec::len), Some(b.structure.len()));
+        }
+    }
 }
 
 #[test]
@@ -251,10 +290,12 @@ fn malformed_arrays_are_refused_with_file_frame_and_atom() {
 fn only_a_system_is_replaced_and_only_on_request() {
     let (folder, path) = system(&[labelled(0), labelled(1)]);
     let replace = |path: &Path, overwrite| {
-        Writer::create(path, overwrite).map(|mut sink| {
-            sink.write(&labelled(2)).expect("the first");
-            Box::new(sink).finish()
-        })
+        Writer::create(path, &CreateOptions { overwrite, ..CreateOptions::default() }, false).map(
+            |mut sink| {
+                sink.write(&labelled(2)).expect("the first");
+                Box::new(sink).finish()
+            },
+        )
     };
     let error = replace(&path, false).expect_err("exists").to_string();
     assert!(error.contains("the folder exists and is not overwritten"), "{error}");
@@ -267,7 +308,8 @@ fn only_a_system_is_replaced_and_only_on_request() {
 #[test]
 fn a_label_that_some_frames_lack_is_refused_and_nothing_is_left() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let mut sink = Writer::create(&folder.path().join("new"), false).expect("a new folder");
+    let mut sink = Writer::create(&folder.path().join("new"), &CreateOptions::default(), false)
+        .expect("a new folder");
     let mut bare = labelled(1);
     bare.labels.forces = None;
     sink.write(&labelled(0)).expect("the first");
@@ -280,7 +322,8 @@ fn a_label_that_some_frames_lack_is_refused_and_nothing_is_left() {
 #[test]
 fn frames_of_other_atoms_do_not_fit_into_one_system() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let mut sink = Writer::create(&folder.path().join("new"), false).expect("a new folder");
+    let mut sink = Writer::create(&folder.path().join("new"), &CreateOptions::default(), false)
+        .expect("a new folder");
     sink.write(&labelled(0)).expect("the first");
     let cell = Cell::orthorhombic([9.0; 3]).expect("a box");
     let other = systems::random_structure(1, &["P"], 3, cell, 1.0);

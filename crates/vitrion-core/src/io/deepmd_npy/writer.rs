@@ -1,16 +1,25 @@
-//! Frames of one composition into a system folder.
+//! Frames into a system folder, standard or mixed.
 
-use super::super::IoError;
-use super::array;
+use super::super::{CreateOptions, IoError};
 use crate::frame::Frame;
-use crate::species::SpeciesId;
+use crate::species::SpeciesTable;
 use crate::trajectory::FrameSink;
+use std::fs::File;
+use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
-/// Collects frames and writes `type.raw`, `type_map.raw` and `set.000` (f64) when finished.
+/// Frames per `set.NNN` folder.
+const SET: usize = 5000;
+
+/// Collects frames and writes `type.raw`, `type_map.raw` and the sets when finished.
+///
+/// The standard layout holds frames of the same atoms in the same order. The mixed layout holds any
+/// frames: `real_atom_types.npy` names the species of each, padded with −1 to the largest.
 pub struct Writer {
     path: PathBuf,
     overwrite: bool,
+    single: bool,
+    mixed: bool,
     frames: Vec<Frame>,
 }
 
@@ -19,8 +28,8 @@ impl Writer {
     ///
     /// # Errors
     /// The folder exists and must not be overwritten, or it is not a system that could be replaced.
-    pub fn create(path: &Path, overwrite: bool) -> Result<Self, IoError> {
-        if path.exists() && !overwrite {
+    pub fn create(path: &Path, options: &CreateOptions, mixed: bool) -> Result<Self, IoError> {
+        if path.exists() && !options.overwrite {
             return Err(IoError::invalid(
                 path,
                 "the folder exists and is not overwritten",
@@ -37,39 +46,117 @@ impl Writer {
         if path.file_name().is_none() {
             return Err(IoError::invalid(path, "the name of a folder is needed", None));
         }
-        Ok(Writer { path: path.to_owned(), overwrite, frames: Vec::new() })
+        Ok(Writer {
+            path: path.to_owned(),
+            overwrite: options.overwrite,
+            single: options.single_precision,
+            mixed,
+            frames: Vec::new(),
+        })
     }
 
     fn species_of(frame: &Frame) -> Vec<&str> {
         (0..frame.structure.len()).map(|i| frame.structure.symbol(i)).collect()
     }
 
-    /// An array of one number per frame and column, if all frames or none have it.
-    fn column<T>(
+    /// Whether all frames have a label; some with and some without is an error.
+    fn labelled(&self, what: &str, has: impl Fn(&Frame) -> bool) -> Result<bool, IoError> {
+        let count = self.frames.iter().filter(|f| has(f)).count();
+        if count == 0 || count == self.frames.len() {
+            return Ok(count > 0);
+        }
+        let missing = self.frames.iter().position(|f| !has(f)).unwrap_or(0);
+        Err(IoError::invalid(
+            &self.path,
+            format!("frame {missing} has no {what}, but others have"),
+            Some("deepmd/npy needs a label in all frames of a system or in none"),
+        ))
+    }
+
+    /// Symbols of all frames in order of first appearance.
+    fn symbols(&self) -> Vec<String> {
+        let mut symbols: Vec<String> = Vec::new();
+        for frame in &self.frames {
+            for symbol in frame.structure.table.symbols() {
+                if !symbols.contains(symbol) {
+                    symbols.push(symbol.clone());
+                }
+            }
+        }
+        symbols
+    }
+
+    /// One set of frames; `atoms` is the number of columns per frame.
+    fn write_set(
         &self,
-        what: &str,
-        of: impl Fn(&Frame) -> Option<T>,
-    ) -> Result<Option<Vec<T>>, IoError> {
-        let values: Vec<T> = self.frames.iter().filter_map(&of).collect();
-        if values.is_empty() {
-            return Ok(None);
+        folder: &Path,
+        frames: &[Frame],
+        atoms: usize,
+        table: &SpeciesTable,
+        [energy, forces, virial, atom_energy]: [bool; 4],
+    ) -> Result<(), IoError> {
+        std::fs::create_dir_all(folder).map_err(IoError::os(folder, "create"))?;
+        let count = frames.len() as u64;
+        let save = |name: &str, columns: Option<usize>, data: Vec<f64>| {
+            let mut shape = vec![count];
+            shape.extend(columns.map(|n| n as u64));
+            array(&folder.join(name), &shape, data, self.single)
+        };
+        // atoms that a frame lacks are zeros
+        let per_atom = |of: &dyn Fn(&Frame) -> Vec<f64>, width: usize| -> Vec<f64> {
+            frames
+                .iter()
+                .flat_map(|frame| {
+                    let mut row = of(frame);
+                    row.resize(width * atoms, 0.0);
+                    row
+                })
+                .collect()
+        };
+        let positions = |f: &Frame| f.structure.positions.as_flattened().to_vec();
+        save("coord.npy", Some(3 * atoms), per_atom(&positions, 3))?;
+        let cells = frames.iter().flat_map(|f| f.structure.cell.matrix().as_flattened().to_vec());
+        save("box.npy", Some(9), cells.collect())?;
+        if energy {
+            save("energy.npy", None, frames.iter().filter_map(|f| f.labels.energy).collect())?;
         }
-        if values.len() < self.frames.len() {
-            let missing = self.frames.iter().position(|f| of(f).is_none()).unwrap_or(0);
-            return Err(IoError::invalid(
-                &self.path,
-                format!("frame {missing} has no {what}, but others have"),
-                Some("deepmd/npy needs a label in all frames of a system or in none"),
-            ));
+        if forces {
+            let of = |f: &Frame| {
+                f.labels.forces.as_ref().map_or_else(Vec::new, |v| v.as_flattened().to_vec())
+            };
+            save("force.npy", Some(3 * atoms), per_atom(&of, 3))?;
         }
-        Ok(Some(values))
+        if virial {
+            let rows = frames.iter().filter_map(|f| f.labels.virial);
+            save("virial.npy", Some(9), rows.flat_map(|w| w.as_flattened().to_vec()).collect())?;
+        }
+        if atom_energy {
+            let of = |f: &Frame| f.labels.atom_energies.clone().unwrap_or_default();
+            save("atom_ener.npy", Some(atoms), per_atom(&of, 1))?;
+        }
+        if self.mixed {
+            let types: Vec<i32> = frames
+                .iter()
+                .flat_map(|frame| {
+                    let mut row: Vec<i32> = Self::species_of(frame)
+                        .iter()
+                        .map(|s| i32::from(table.id(s).expect("all symbols are in the table").0))
+                        .collect();
+                    row.resize(atoms, -1);
+                    row
+                })
+                .collect();
+            let path = folder.join("real_atom_types.npy");
+            numbers(&path, &[count, atoms as u64], types)?;
+        }
+        Ok(())
     }
 }
 
 impl FrameSink for Writer {
     fn write(&mut self, frame: &Frame) -> Result<(), IoError> {
         if let Some(first) = self.frames.first() {
-            if Self::species_of(first) != Self::species_of(frame) {
+            if !self.mixed && Self::species_of(first) != Self::species_of(frame) {
                 return Err(IoError::invalid(
                     &self.path,
                     format!(
@@ -80,7 +167,7 @@ impl FrameSink for Writer {
                         frame.structure.len(),
                         first.structure.formula()
                     ),
-                    Some("convert each composition into a folder of its own"),
+                    Some("use --to deepmd-mixed, or convert each composition into its own folder"),
                 ));
             }
             if first.structure.cell.periodicity() != frame.structure.cell.periodicity() {
@@ -108,56 +195,72 @@ impl FrameSink for Writer {
         let Some(first) = self.frames.first() else {
             return Err(IoError::invalid(&self.path, "no frame was written", None));
         };
-        let energy = self.column("energy", |f| f.labels.energy)?;
-        let forces = self.column("forces", |f| f.labels.forces.clone())?;
-        let virial = self.column("virial", |f| f.labels.virial)?;
-        let atom_energy = self.column("atom energies", |f| f.labels.atom_energies.clone())?;
+        let labels = [
+            self.labelled("energy", |f| f.labels.energy.is_some())?,
+            self.labelled("forces", |f| f.labels.forces.is_some())?,
+            self.labelled("virial", |f| f.labels.virial.is_some())?,
+            self.labelled("atom energies", |f| f.labels.atom_energies.is_some())?,
+        ];
+        let symbols = self.symbols();
+        let table = SpeciesTable::new(&symbols)
+            .map_err(|error| IoError::invalid(&self.path, error.to_string(), None))?;
+        let atoms = self.frames.iter().map(|f| f.structure.len()).max().unwrap_or(0);
         let mut name = self.path.file_name().unwrap_or_default().to_owned();
         name.push(".part");
         let part = self.path.with_file_name(name);
-        let set = part.join("set.000");
         if part.exists() {
             std::fs::remove_dir_all(&part).map_err(IoError::os(&part, "remove"))?;
         }
-        std::fs::create_dir_all(&set).map_err(IoError::os(&set, "create"))?;
+        std::fs::create_dir_all(&part).map_err(IoError::os(&part, "create"))?;
         let text = |name: &str, content: String| {
             let path = part.join(name);
             std::fs::write(&path, content).map_err(IoError::os(&path, "write"))
         };
-        let structure = &first.structure;
         let lines = |items: Vec<String>| items.into_iter().map(|s| s + "\n").collect::<String>();
-        text("type_map.raw", lines(structure.table.symbols().to_vec()))?;
-        let types = structure.species.iter().map(|SpeciesId(id)| id.to_string());
-        text("type.raw", lines(types.collect()))?;
-        if structure.cell.periodicity() == [false; 3] {
+        let types: Vec<String> = if self.mixed {
+            vec!["0".to_owned(); atoms]
+        } else {
+            let of = |s: &&str| table.id(s).expect("all symbols are in the table").0.to_string();
+            Self::species_of(first).iter().map(of).collect()
+        };
+        text("type_map.raw", lines(symbols))?;
+        text("type.raw", lines(types))?;
+        if first.structure.cell.periodicity() == [false; 3] {
             text("nopbc", String::new())?;
         }
-        let (frames, atoms) = (self.frames.len() as u64, structure.len() as u64);
-        let coord = self.frames.iter().flat_map(|f| f.structure.positions.as_flattened());
-        array::write(&set.join("coord.npy"), &[frames, 3 * atoms], coord.copied())?;
-        let cells = self.frames.iter().flat_map(|f| f.structure.cell.matrix().as_flattened());
-        array::write(&set.join("box.npy"), &[frames, 9], cells.copied())?;
-        if let Some(energy) = energy {
-            array::write(&set.join("energy.npy"), &[frames], energy.into_iter())?;
-        }
-        if let Some(forces) = forces {
-            let flat = forces.iter().flat_map(|f| f.as_flattened()).copied();
-            array::write(&set.join("force.npy"), &[frames, 3 * atoms], flat)?;
-        }
-        if let Some(virial) = virial {
-            let flat = virial.iter().flat_map(|w| w.as_flattened()).copied();
-            array::write(&set.join("virial.npy"), &[frames, 9], flat)?;
-        }
-        if let Some(atom_energy) = atom_energy {
-            array::write(
-                &set.join("atom_ener.npy"),
-                &[frames, atoms],
-                atom_energy.into_iter().flatten(),
-            )?;
+        for (k, frames) in self.frames.chunks(SET).enumerate() {
+            self.write_set(&part.join(format!("set.{k:03}")), frames, atoms, &table, labels)?;
         }
         if self.overwrite && self.path.exists() {
             std::fs::remove_dir_all(&self.path).map_err(IoError::os(&self.path, "replace"))?;
         }
         std::fs::rename(&part, &self.path).map_err(IoError::os(&self.path, "rename"))
     }
+}
+
+fn array(path: &Path, shape: &[u64], data: Vec<f64>, single: bool) -> Result<(), IoError> {
+    if single {
+        numbers(path, shape, data.into_iter().map(|x| x as f32).collect())
+    } else {
+        numbers(path, shape, data)
+    }
+}
+
+fn numbers<T: npyz::AutoSerialize>(
+    path: &Path,
+    shape: &[u64],
+    data: Vec<T>,
+) -> Result<(), IoError> {
+    use npyz::WriterBuilder;
+    let file = File::create(path).map_err(IoError::os(path, "create"))?;
+    let written = npyz::WriteOptions::new()
+        .default_dtype()
+        .shape(shape)
+        .writer(BufWriter::new(file))
+        .begin_nd()
+        .and_then(|mut writer| {
+            writer.extend(data)?;
+            writer.finish()
+        });
+    written.map_err(IoError::os(path, "write"))
 }
