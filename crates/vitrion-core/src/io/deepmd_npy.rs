@@ -5,9 +5,11 @@
 //! ```
 //!
 //! Units: Å, eV, eV/Å; `virial` \[eV\] is `W = −∂E/∂ε`, positive = outward pressure, row-major.
-//! Arrays are f32 or f64. Types are matched by the names in `type_map.raw`. In the `mixed` layout
-//! `real_atom_types.npy` gives the types of every frame, −1 marking atoms that are not there.
+//! Arrays are f32 or f64, rows are frames. Types are matched by the names in `type_map.raw`. In the `mixed` layout
+//! `real_atom_types.npy` (integers) gives the types of every frame, −1 marking atoms that are not there.
+//! Without periodicity `box.npy` may be absent or zero; the frames then get a box around the atoms.
 
+mod array;
 mod writer;
 
 pub use writer::Writer;
@@ -18,6 +20,7 @@ use crate::frame::{Frame, Labels};
 use crate::math::Vector3;
 use crate::species::{SpeciesId, SpeciesTable};
 use crate::structure::Structure;
+use array::Row;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,7 +29,7 @@ use std::sync::Arc;
 pub struct Reader {
     table: Arc<SpeciesTable>,
     /// `type.raw`
-    types: Vec<usize>,
+    types: Vec<SpeciesId>,
     periodic: bool,
     sets: VecDeque<PathBuf>,
     set: Option<Set>,
@@ -44,8 +47,8 @@ struct Set {
     force: Option<Vec<f64>>,
     virial: Option<Vec<f64>>,
     atom_energy: Option<Vec<f64>>,
-    /// Types of every frame in the mixed layout.
-    real_types: Option<Vec<f64>>,
+    /// Types of every frame in the mixed layout; `None` is an atom that is not there.
+    real_types: Option<Vec<Option<SpeciesId>>>,
 }
 
 impl Reader {
@@ -54,59 +57,12 @@ impl Reader {
     /// # Errors
     /// Missing or malformed `type.raw` or `type_map.raw`, no sets.
     pub fn open(path: &Path, options: &ReadOptions) -> Result<Self, IoError> {
-        let types_path = path.join("type.raw");
-        let text =
-            std::fs::read_to_string(&types_path).map_err(IoError::os(&types_path, "read"))?;
-        let names_path = path.join("type_map.raw");
-        let names: Vec<String> = if names_path.exists() {
-            let names =
-                std::fs::read_to_string(&names_path).map_err(IoError::os(&names_path, "read"))?;
-            names.split_whitespace().map(str::to_owned).collect()
-        } else if let Some(map) = &options.type_map {
-            map.clone()
-        } else {
-            return Err(IoError::invalid(
-                path,
-                "the system has no type_map.raw, so its types are only numbers",
-                Some("name the elements in order with --type-map, for example --type-map Li,P,S"),
-            ));
-        };
-        let table = SpeciesTable::new(&names)
-            .map_err(|error| IoError::invalid(&names_path, error.to_string(), None))?;
-        let mut types = Vec::new();
-        for (line, word) in text.split_whitespace().enumerate() {
-            let index = word.parse::<usize>().ok().filter(|t| *t < names.len());
-            types.push(index.ok_or_else(|| IoError::Parse {
-                path: types_path.clone(),
-                line: line + 1,
-                expected: format!("a type from 0 to {} ({})", names.len() - 1, names.join(", ")),
-                found: word.to_owned(),
-                hint: None,
-            })?);
-        }
-        if types.is_empty() {
-            return Err(IoError::invalid(&types_path, "no atom types", None));
-        }
-        let mut sets: Vec<PathBuf> = std::fs::read_dir(path)
-            .map_err(IoError::os(path, "read"))?
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|p| {
-                p.is_dir() && p.file_name().is_some_and(|n| n.to_string_lossy().starts_with("set."))
-            })
-            .collect();
-        sets.sort();
-        if sets.is_empty() {
-            return Err(IoError::invalid(
-                path,
-                "the system holds no set.000, set.001, … folder",
-                None,
-            ));
-        }
+        let table = read_table(path, options)?;
         Ok(Reader {
+            types: read_types(&path.join("type.raw"), &table)?,
             table: Arc::new(table),
-            types,
             periodic: !path.join("nopbc").exists(),
-            sets: sets.into(),
+            sets: find_sets(path)?,
             set: None,
             failed: false,
         })
@@ -122,7 +78,7 @@ impl Reader {
                 return set.frame(index, &self.types, &self.table, self.periodic).map(Some);
             }
             let Some(folder) = self.sets.pop_front() else { return Ok(None) };
-            self.set = Some(Set::load(folder, self.types.len(), self.periodic)?);
+            self.set = Some(Set::load(folder, self.types.len(), &self.table, self.periodic)?);
         }
     }
 }
@@ -140,27 +96,102 @@ impl Iterator for Reader {
     }
 }
 
-impl Set {
-    fn load(folder: PathBuf, atoms: usize, periodic: bool) -> Result<Set, IoError> {
-        let coord_path = folder.join("coord.npy");
-        let (shape, coord) = array(&coord_path)?;
-        let frames = shape.first().copied().unwrap_or(0);
-        if shape != [frames, 3 * atoms] {
-            return Err(wrong_shape(&coord_path, &shape, &[frames, 3 * atoms]));
+/// The species named by `type_map.raw`, or else by the user.
+fn read_table(path: &Path, options: &ReadOptions) -> Result<SpeciesTable, IoError> {
+    let names_path = path.join("type_map.raw");
+    let (place, names) = if names_path.exists() {
+        let text =
+            std::fs::read_to_string(&names_path).map_err(IoError::os(&names_path, "read"))?;
+        (names_path.as_path(), text.split_whitespace().map(str::to_owned).collect())
+    } else if let Some(map) = &options.type_map {
+        (path, map.clone())
+    } else {
+        return Err(IoError::invalid(
+            path,
+            "the system has no type_map.raw, so its types are only numbers",
+            Some("name the elements in order with --type-map, for example --type-map Li,P,S"),
+        ));
+    };
+    if names.is_empty() {
+        return Err(IoError::invalid(place, "no element is named", None));
+    }
+    SpeciesTable::new(&names).map_err(|error| IoError::invalid(place, error.to_string(), None))
+}
+
+fn read_types(path: &Path, table: &SpeciesTable) -> Result<Vec<SpeciesId>, IoError> {
+    let text = std::fs::read_to_string(path).map_err(IoError::os(path, "read"))?;
+    let mut types = Vec::new();
+    for (line, content) in text.lines().enumerate() {
+        for word in content.split_whitespace() {
+            let id = word.parse::<i64>().ok().and_then(|number| species(number, table));
+            types.push(id.ok_or_else(|| IoError::Parse {
+                path: path.to_owned(),
+                line: line + 1,
+                expected: known_types(table),
+                found: word.to_owned(),
+                hint: None,
+            })?);
         }
-        let optional = |name: &str, columns: usize| -> Result<Option<Vec<f64>>, IoError> {
+    }
+    if types.is_empty() {
+        return Err(IoError::invalid(path, "no atom types", None));
+    }
+    Ok(types)
+}
+
+fn species(number: i64, table: &SpeciesTable) -> Option<SpeciesId> {
+    let id = SpeciesId(u8::try_from(number).ok()?);
+    (id.index() < table.len()).then_some(id)
+}
+
+fn known_types(table: &SpeciesTable) -> String {
+    format!("a type from 0 to {} ({})", table.len() - 1, table.symbols().join(", "))
+}
+
+/// The folders `set.…` in the order of their numbers.
+fn find_sets(path: &Path) -> Result<VecDeque<PathBuf>, IoError> {
+    let mut sets = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(IoError::os(path, "read"))? {
+        let folder = entry.map_err(IoError::os(path, "read"))?.path();
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let Some(number) = name.strip_prefix("set.").filter(|_| folder.is_dir()) else { continue };
+        let number: u64 = number.parse().map_err(|_| {
+            IoError::invalid(
+                &folder,
+                "sets are numbered: set.000, set.001, …",
+                Some("rename the folder, or move it out of the system"),
+            )
+        })?;
+        sets.push((number, folder));
+    }
+    sets.sort();
+    if sets.is_empty() {
+        return Err(IoError::invalid(
+            path,
+            "the system holds no set.000, set.001, … folder",
+            Some("a system is the folder that holds type.raw and the sets"),
+        ));
+    }
+    Ok(sets.into_iter().map(|(_, folder)| folder).collect())
+}
+
+impl Set {
+    fn load(
+        folder: PathBuf,
+        atoms: usize,
+        table: &SpeciesTable,
+        periodic: bool,
+    ) -> Result<Set, IoError> {
+        let vectors = Row::Atoms { atoms, each: 3 };
+        let (frames, coord) = array::numbers(&folder.join("coord.npy"), vectors, None)?;
+        let optional = |name: &str, row: Row| -> Result<Option<Vec<f64>>, IoError> {
             let path = folder.join(name);
             if !path.exists() {
                 return Ok(None);
             }
-            let (shape, data) = array(&path)?;
-            let flat = columns == 1 && shape == [frames];
-            if !flat && shape != [frames, columns] {
-                return Err(wrong_shape(&path, &shape, &[frames, columns]));
-            }
-            Ok(Some(data))
+            array::numbers(&path, row, Some(frames)).map(|(_, data)| Some(data))
         };
-        let cells = optional("box.npy", 9)?;
+        let cells = optional("box.npy", Row::Frame(9))?;
         if periodic && cells.is_none() {
             return Err(IoError::invalid(
                 &folder,
@@ -173,11 +204,11 @@ impl Set {
             frames,
             coord,
             cells,
-            energy: optional("energy.npy", 1)?,
-            force: optional("force.npy", 3 * atoms)?,
-            virial: optional("virial.npy", 9)?,
-            atom_energy: optional("atom_ener.npy", atoms)?,
-            real_types: optional("real_atom_types.npy", atoms)?,
+            energy: optional("energy.npy", Row::Frame(1))?,
+            force: optional("force.npy", vectors)?,
+            virial: optional("virial.npy", Row::Frame(9))?,
+            atom_energy: optional("atom_ener.npy", Row::Atoms { atoms, each: 1 })?,
+            real_types: real_types(&folder.join("real_atom_types.npy"), atoms, frames, table)?,
             folder,
         })
     }
@@ -185,33 +216,18 @@ impl Set {
     fn frame(
         &self,
         index: usize,
-        types: &[usize],
+        types: &[SpeciesId],
         table: &Arc<SpeciesTable>,
         periodic: bool,
     ) -> Result<Frame, IoError> {
         let atoms = types.len();
-        let trouble = |message: String| {
-            IoError::invalid(&self.folder, format!("frame {index}: {message}"), None)
+        let (kept, species): (Vec<usize>, Vec<SpeciesId>) = match &self.real_types {
+            None => types.iter().copied().enumerate().unzip(),
+            Some(real) => {
+                let row = &real[index * atoms..(index + 1) * atoms];
+                row.iter().enumerate().filter_map(|(atom, id)| Some((atom, (*id)?))).unzip()
+            }
         };
-        let mut kept = Vec::with_capacity(atoms);
-        let mut species = Vec::with_capacity(atoms);
-        for (atom, type_index) in types.iter().enumerate() {
-            let id = match &self.real_types {
-                None => *type_index as f64,
-                Some(real) => real[index * atoms + atom],
-            };
-            if id < 0.0 {
-                continue;
-            }
-            if id.fract() != 0.0 || id >= table.len() as f64 {
-                return Err(trouble(format!(
-                    "atom {atom} has type {id}, expected 0 to {}",
-                    table.len() - 1
-                )));
-            }
-            kept.push(atom);
-            species.push(SpeciesId(id as u8));
-        }
         let vectors = |data: &[f64]| -> Vec<Vector3> {
             let row = &data[index * 3 * atoms..(index + 1) * 3 * atoms];
             kept.iter().map(|atom| std::array::from_fn(|k| row[3 * atom + k])).collect()
@@ -220,11 +236,15 @@ impl Set {
             std::array::from_fn(|a| std::array::from_fn(|b| data[index * 9 + 3 * a + b]))
         };
         let positions = vectors(&self.coord);
-        let cell = match (&self.cells, periodic) {
-            (Some(cells), true) => Cell::periodic(matrix(cells)),
+        let cell = match &self.cells {
+            Some(cells) if periodic => Cell::periodic(matrix(cells)),
+            Some(cells) if matrix(cells) != [[0.0; 3]; 3] => Cell::new(matrix(cells), [false; 3]),
             _ => surrounding(&positions),
         }
-        .map_err(|error| trouble(error.to_string()))?;
+        .map_err(|error| {
+            let place = self.folder.join("box.npy");
+            IoError::invalid(&place, format!("frame {index}: {error}"), None)
+        })?;
         Ok(Frame {
             structure: Structure { cell, species, positions, table: table.clone() },
             step: None,
@@ -254,52 +274,39 @@ fn surrounding(positions: &[Vector3]) -> Result<Cell, crate::cell::CellError> {
     Cell::new([[span(0), 0.0, 0.0], [0.0, span(1), 0.0], [0.0, 0.0, span(2)]], [false; 3])
 }
 
-fn wrong_shape(path: &Path, found: &[usize], expected: &[usize]) -> IoError {
-    IoError::invalid(
-        path,
-        format!("the array has shape {found:?}, expected {expected:?}"),
-        Some("rows are frames; columns follow from the number of atoms in type.raw"),
-    )
-}
-
-/// Shape and values of an array of numbers, as f64.
-fn array(path: &Path) -> Result<(Vec<usize>, Vec<f64>), IoError> {
-    let bytes = std::fs::read(path).map_err(IoError::os(path, "read"))?;
-    let damaged = |error: std::io::Error| {
-        IoError::invalid(path, format!("not a readable .npy array: {error}"), None)
-    };
-    let npy = npyz::NpyFile::new(&bytes[..]).map_err(damaged)?;
-    let shape: Vec<usize> = npy.shape().iter().map(|n| *n as usize).collect();
-    if npy.order() != npyz::Order::C {
-        return Err(IoError::invalid(
-            path,
-            "the array is stored column by column (Fortran order)",
-            Some("save it with numpy.ascontiguousarray"),
-        ));
+/// `real_atom_types.npy` of the mixed layout, if it is there.
+fn real_types(
+    path: &Path,
+    atoms: usize,
+    frames: usize,
+    table: &SpeciesTable,
+) -> Result<Option<Vec<Option<SpeciesId>>>, IoError> {
+    if !path.exists() {
+        return Ok(None);
     }
-    let kind = npy.dtype().descr();
-    let data: Vec<f64> = match kind.trim_matches(|c| "'<>|=".contains(c)) {
-        "f8" => npy.into_vec::<f64>().map_err(damaged)?,
-        "f4" => npy.into_vec::<f32>().map_err(damaged)?.into_iter().map(f64::from).collect(),
-        "i4" => npy.into_vec::<i32>().map_err(damaged)?.into_iter().map(f64::from).collect(),
-        "i8" => npy.into_vec::<i64>().map_err(damaged)?.into_iter().map(|x| x as f64).collect(),
-        other => {
+    let row = Row::Atoms { atoms, each: 1 };
+    let numbers = array::integers(path, row, frames)?;
+    let mut types = Vec::with_capacity(numbers.len());
+    for (index, number) in numbers.into_iter().enumerate() {
+        let id = species(number, table);
+        if id.is_none() && number != -1 {
+            let expected = known_types(table);
             return Err(IoError::invalid(
                 path,
-                format!("the array holds {other}, expected f4 or f8 (i4 or i8 for types)"),
-                None,
+                format!("{}: expected {expected} or -1, found {number}", row.place(index)),
+                Some("-1 marks a virtual atom, which pads the frame and is dropped"),
             ));
         }
-    };
-    if let Some(at) = data.iter().position(|x| !x.is_finite()) {
-        let columns = (data.len() / shape[0].max(1)).max(1);
+        types.push(id);
+    }
+    if let Some(frame) = types.chunks(atoms).position(|row| row.iter().all(Option::is_none)) {
         return Err(IoError::invalid(
             path,
-            format!("frame {}, column {}: {} is not finite", at / columns, at % columns, data[at]),
+            format!("frame {frame} holds only virtual atoms"),
             None,
         ));
     }
-    Ok((shape, data))
+    Ok(Some(types))
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ impl Writer {
     /// Starts a system folder.
     ///
     /// # Errors
-    /// The folder exists and must not be overwritten.
+    /// The folder exists and must not be overwritten, or it is not a system that could be replaced.
     pub fn create(path: &Path, options: &CreateOptions, mixed: bool) -> Result<Self, IoError> {
         if path.exists() && !options.overwrite {
             return Err(IoError::invalid(
@@ -35,6 +35,16 @@ impl Writer {
                 "the folder exists and is not overwritten",
                 Some("choose another name, or allow it with --overwrite"),
             ));
+        }
+        if path.exists() && !path.join("type.raw").is_file() {
+            return Err(IoError::invalid(
+                path,
+                "this is not a deepmd/npy system (it has no type.raw), so it is not replaced",
+                Some("choose another name"),
+            ));
+        }
+        if path.file_name().is_none() {
+            return Err(IoError::invalid(path, "the name of a folder is needed", None));
         }
         Ok(Writer {
             path: path.to_owned(),
