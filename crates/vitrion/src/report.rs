@@ -170,13 +170,4 @@ mod tests {
         assert!(page.contains("could not be read"), "no note");
         assert!(page.contains("No mean squared displacement was computed"), "no note for the MSD");
     }
-
-    #[test]
-    #[ignore = "writes a page to look at"]
-    fn a_page_to_look_at() {
-        let folder = std::env::temp_dir().join("vitrion-report-fixture");
-        std::fs::create_dir_all(&folder).expect("a folder");
-        fixture::write(&folder);
-        write_report(&folder).expect("a report");
-    }
 }

@@ -150,7 +150,11 @@ fn embedded(name: &str, text: &'static str) -> Structure {
 }
 
 fn unknown_builtin(what: &str, name: &str, known: &[&str]) -> String {
-    let hint =
-        nearest(name, known).map_or(String::new(), |near| format!(", did you mean \"{near}\"?"));
+    // the shared prefix would make everything look alike
+    let bare = |full: &str| full.strip_prefix(BUILTIN).unwrap_or(full).to_owned();
+    let names: Vec<String> = known.iter().map(|full| bare(full)).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let hint = nearest(&bare(name), &names)
+        .map_or(String::new(), |near| format!(", did you mean \"{BUILTIN}{near}\"?"));
     format!("there is no {what} \"{name}\"{hint}; known: {}", known.join(", "))
 }
