@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Provenance, measured errors and limits of a potential.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Card {
     /// For example "li-p-s".
     pub name: String,

@@ -26,6 +26,10 @@ pub(super) struct Arguments {
     /// Store arrays as f32 (deepmd formats)
     #[arg(long)]
     single_precision: bool,
+    /// Replace the card of a model by this JSON file (name, description, software, provenance,
+    /// errors, limitations, notes)
+    #[arg(long, value_name = "FILE")]
+    card: Option<PathBuf>,
     /// Keep only every N-th frame, the first included
     #[arg(long, value_name = "N", default_value_t = 1)]
     every: usize,
@@ -98,7 +102,12 @@ pub(super) fn is_model(path: &Path) -> bool {
 
 fn convert_model(arguments: &Arguments) -> Result<Converted<'_>, InputError> {
     let name = arguments.input.to_string_lossy();
-    let (model, _) = inputs::model(&name, &arguments.input).map_err(InputError::Usage)?;
+    let (mut model, _) = inputs::model(&name, &arguments.input).map_err(InputError::Usage)?;
+    if let Some(path) = &arguments.card {
+        let text = std::fs::read_to_string(path).map_err(InputError::os(path, "read"))?;
+        model.card = serde_json::from_str(&text)
+            .map_err(|error| InputError::Usage(format!("{}: {error}", path.display())))?;
+    }
     model.save(&arguments.output).map_err(|error| InputError::Usage(error.to_string()))?;
     Ok(Converted {
         read: &arguments.input,
