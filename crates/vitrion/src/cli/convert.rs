@@ -104,9 +104,11 @@ fn convert_model(arguments: &Arguments) -> Result<Converted<'_>, InputError> {
     let name = arguments.input.to_string_lossy();
     let (mut model, _) = inputs::model(&name, &arguments.input).map_err(InputError::Usage)?;
     if let Some(path) = &arguments.card {
-        let text = std::fs::read_to_string(path).map_err(InputError::os(path, "read"))?;
-        model.card = serde_json::from_str(&text)
-            .map_err(|error| InputError::Usage(format!("{}: {error}", path.display())))?;
+        let trouble = |error: &dyn std::fmt::Display| {
+            InputError::Usage(format!("{}: not a model card: {error}", path.display()))
+        };
+        let text = std::fs::read_to_string(path).map_err(|error| trouble(&error))?;
+        model.card = serde_json::from_str(&text).map_err(|error| trouble(&error))?;
     }
     model.save(&arguments.output).map_err(|error| InputError::Usage(error.to_string()))?;
     Ok(Converted {
