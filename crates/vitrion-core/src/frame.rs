@@ -14,9 +14,6 @@ pub struct Frame {
     pub time: Option<f64>,
     /// Velocities [Å/fs].
     pub velocities: Option<Vec<Vector3>>,
-    /// Lattice translations already removed from the positions: true position = `r + image · H`.
-    /// `None` where the file does not say; readers that apply the flags leave `None` too.
-    pub images: Option<Vec<[i32; 3]>>,
     /// Energy, forces, virial.
     pub labels: Labels,
 }
@@ -46,13 +43,6 @@ impl Labels {
 
 impl From<Structure> for Frame {
     fn from(structure: Structure) -> Self {
-        Frame {
-            structure,
-            step: None,
-            time: None,
-            velocities: None,
-            images: None,
-            labels: Labels::default(),
-        }
+        Frame { structure, step: None, time: None, velocities: None, labels: Labels::default() }
     }
 }

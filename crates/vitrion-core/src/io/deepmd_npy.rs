@@ -250,7 +250,6 @@ impl Set {
             step: None,
             time: None,
             velocities: None,
-            images: None,
             labels: Labels {
                 energy: self.energy.as_ref().map(|e| e[index]),
                 forces: self.force.as_deref().map(vectors),

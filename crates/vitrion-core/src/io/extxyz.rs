@@ -297,7 +297,6 @@ fn finish(
         step: header.step,
         time: header.time,
         velocities: some(columns.velocities).or(from_momenta),
-        images: None,
         labels: Labels {
             energy: header.energy,
             forces: some(columns.forces),

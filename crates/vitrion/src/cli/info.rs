@@ -219,7 +219,6 @@ fn held(frame: &Frame) -> Vec<&'static str> {
         ("forces", labels.forces.is_some()),
         ("virial", labels.virial.is_some()),
         ("atomic energies", labels.atom_energies.is_some()),
-        ("image flags", frame.images.is_some()),
     ]
     .into_iter()
     .filter_map(|(name, held)| held.then_some(name))

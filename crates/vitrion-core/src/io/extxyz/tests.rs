@@ -10,7 +10,6 @@ fn labelled(seed: u64) -> Frame {
         step: Some(1200),
         time: Some(600.1),
         velocities: Some((0..9).map(vector(0.003)).collect()),
-        images: None,
         labels: Labels {
             energy: Some(-1_234.567_890_123_456_7),
             forces: Some((0..9).map(vector(1.7)).collect()),
