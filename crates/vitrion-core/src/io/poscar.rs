@@ -1,20 +1,27 @@
 //! VASP structures: POSCAR and CONTCAR of VASP 5 and later.
 //!
 //! Read: one scale factor (negative = volume \[Å³\]) or three, Direct or Cartesian coordinates,
-//! selective dynamics (flags are skipped), velocities \[Å/fs\]. Written: scale 1, Cartesian
-//! coordinates as they are (unwrapped), velocities. Atoms keep their order: a run of equal elements
-//! becomes one entry of the symbol line, and symbols may repeat, as VASP allows.
+//! selective dynamics (flags are skipped), velocities \[Å/fs\]; lattice velocities of runs with a
+//! changing cell and predictor-corrector data are skipped. Element symbols after the coordinates
+//! must agree with the symbol line. Written: scale 1, Cartesian coordinates as they are
+//! (unwrapped), velocities. Atoms keep their order: a run of equal elements becomes one entry of
+//! the symbol line, and symbols may repeat, as VASP allows.
+//!
+//! Format: <https://vasp.at/wiki/POSCAR>.
 
 use super::IoError;
 use super::lines::Lines;
 use crate::cell::Cell;
 use crate::elements;
 use crate::frame::Frame;
-use crate::math::{self, Matrix3, Vector3};
+use crate::math::{Matrix3, Vector3};
 use crate::structure::Structure;
 use std::fmt::Write as _;
 use std::io::Write;
 use std::path::Path;
+
+/// More atoms than this in a header are a slip of the keyboard.
+const MOST_ATOMS: usize = 10_000_000;
 
 /// Title, scaled lattice and symbols: what POSCAR and XDATCAR share.
 pub(super) struct Head {
@@ -27,26 +34,27 @@ pub(super) struct Head {
 pub(super) fn head(lines: &mut Lines) -> Result<Head, IoError> {
     let line = lines.required("the scale factor")?.to_owned();
     let factors = numbers(&line, lines)?;
+    let usable = matches!(factors[..], [s] if s != 0.0)
+        || factors.len() == 3 && factors.iter().all(|s| *s > 0.0);
+    if !usable {
+        return Err(lines.error_with_hint(
+            "a scale factor",
+            &line,
+            Some("one number (positive: factor, negative: volume in Å^3) or three positive ones"),
+        ));
+    }
     let mut rows = [[0.0; 3]; 3];
     for row in &mut rows {
         let line = lines.required("the lattice vectors")?.to_owned();
         *row = vector(&line, lines)?;
     }
     let scale = match factors[..] {
+        [x, y, z] => [x, y, z],
         [s] if s > 0.0 => [s; 3],
-        [s] if s < 0.0 => {
-            let volume = math::determinant(&rows).abs();
-            [(-s / volume).cbrt(); 3]
-        }
-        [x, y, z] if x > 0.0 && y > 0.0 && z > 0.0 => [x, y, z],
         _ => {
-            return Err(IoError::invalid(
-                lines.path(),
-                format!("the scale factor {:?} is none", line.trim()),
-                Some(
-                    "one number (positive: factor, negative: volume in Å^3) or three positive ones",
-                ),
-            ));
+            let unscaled = Cell::periodic(rows)
+                .map_err(|error| IoError::invalid(lines.path(), error.to_string(), None))?;
+            [(-factors[0] / unscaled.volume()).cbrt(); 3]
         }
     };
     let matrix = rows.map(|r| std::array::from_fn(|k| r[k] * scale[k]));
@@ -61,7 +69,9 @@ pub(super) fn head(lines: &mut Lines) -> Result<Head, IoError> {
     }
     if let Some(bad) = names.iter().find(|s| elements::by_symbol(s).is_none()) {
         let hint = bad.split(['_', '/']).next().filter(|s| elements::by_symbol(s).is_some());
-        let hint = hint.map(|s| format!("write the plain symbol {s}"));
+        let hint = hint.map(|s| format!("write the plain symbol {s}")).or_else(|| {
+            elements::nearest(bad).map(|s| format!("capitals matter: did you mean {s}?"))
+        });
         return Err(lines.error_with_hint("element symbols", bad, hint.as_deref()));
     }
     let line = lines.required("the numbers of atoms")?.to_owned();
@@ -70,6 +80,10 @@ pub(super) fn head(lines: &mut Lines) -> Result<Head, IoError> {
     let Some(counts) = counts.filter(|c| c.len() == names.len()) else {
         return Err(lines.error(format!("{} numbers of atoms", names.len()), &line));
     };
+    let total = counts.iter().try_fold(0_usize, |sum, n| sum.checked_add(*n));
+    if total.is_none_or(|total| total > MOST_ATOMS) {
+        return Err(lines.error(format!("at most {MOST_ATOMS} atoms"), &line));
+    }
     let symbols = names
         .iter()
         .zip(counts)
@@ -111,14 +125,21 @@ pub fn read(path: &Path) -> Result<Frame, IoError> {
     lines.required("a POSCAR: it is empty")?;
     let head = head(&mut lines)?;
     let mut mode = lines.required("Direct or Cartesian")?.trim().to_owned();
-    if mode.starts_with(['S', 's']) {
+    let selective = mode.starts_with(['S', 's']);
+    if selective {
         lines.required("Direct or Cartesian")?.trim().clone_into(&mut mode);
     }
     let direct = match mode.chars().next() {
         Some('D' | 'd') => true,
         Some('C' | 'c' | 'K' | 'k') => false,
         _ => {
-            return Err(lines.error("Direct or Cartesian", &mode));
+            return Err(lines.error_with_hint(
+                "Direct or Cartesian",
+                &mode,
+                Some(
+                    "the first letter counts: D for fractions of the lattice vectors, C or K for Å",
+                ),
+            ));
         }
     };
     let cell = Cell::periodic(head.matrix)
@@ -129,6 +150,7 @@ pub fn read(path: &Path) -> Result<Frame, IoError> {
         let line = lines.required(&format!("the coordinates: {index} of {atoms} were read"))?;
         let line = line.to_owned();
         let r = vector(&line, &lines)?;
+        check_symbol(&line, selective, &head.symbols[index], &lines)?;
         positions.push(if direct {
             cell.to_cartesian(r)
         } else {
@@ -139,10 +161,33 @@ pub fn read(path: &Path) -> Result<Frame, IoError> {
     Ok(Frame { velocities, ..structure(&head, positions, path)?.into() })
 }
 
+/// Refuses a symbol after the coordinates that is not the one of the header.
+fn check_symbol(line: &str, selective: bool, expected: &str, lines: &Lines) -> Result<(), IoError> {
+    let at = if selective { 6 } else { 3 };
+    // a lone F may be a flag rather than fluorine
+    let symbol = line.split_whitespace().nth(at).filter(|w| *w != "F");
+    match symbol.filter(|w| *w != expected && elements::by_symbol(w).is_some()) {
+        None => Ok(()),
+        Some(symbol) => Err(lines.error_with_hint(
+            format!("an atom of {expected} by the symbol line"),
+            symbol,
+            Some("the symbols or the numbers of atoms in lines 6 and 7 are in another order"),
+        )),
+    }
+}
+
 /// The optional velocities after a blank line or a line that names their kind.
 fn velocities(lines: &mut Lines, atoms: usize) -> Result<Option<Vec<Vector3>>, IoError> {
     let Some(kind) = lines.next()? else { return Ok(None) };
-    let kind = kind.trim().to_owned();
+    let mut kind = kind.trim().to_owned();
+    if kind.starts_with(['L', 'l']) {
+        // a state flag, three velocities of lattice vectors, three lattice vectors
+        for _ in 0..7 {
+            lines.required("the lattice velocities")?;
+        }
+        let Some(next) = lines.next()? else { return Ok(None) };
+        next.trim().clone_into(&mut kind);
+    }
     if kind.starts_with(['D', 'd']) {
         return Err(lines.error_with_hint(
             "Cartesian velocities",
@@ -150,16 +195,12 @@ fn velocities(lines: &mut Lines, atoms: usize) -> Result<Option<Vec<Vector3>>, I
             Some("fractions per time step cannot be used: the file does not state the time step"),
         ));
     }
-    if !(kind.is_empty() || kind.starts_with(['C', 'c', 'K', 'k', 'L', 'l'])) {
+    if !(kind.is_empty() || kind.starts_with(['C', 'c', 'K', 'k'])) {
         return Err(lines.error_with_hint(
             "a blank line after the positions",
             &kind,
             Some("the numbers of atoms add up to fewer than there are lines"),
         ));
-    }
-    if kind.starts_with(['L', 'l']) {
-        // lattice velocities of a variable-cell run: not positions' velocities
-        return Ok(None);
     }
     let mut result = Vec::with_capacity(atoms);
     for index in 0..atoms {

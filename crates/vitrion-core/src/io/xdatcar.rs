@@ -53,8 +53,23 @@ impl Reader {
                 let structure = poscar::structure(head, positions, self.lines.path())?;
                 return Ok(Some(Frame { step, ..structure.into() }));
             }
+            if poscar::vector(&line, &self.lines).is_ok() {
+                return Err(self.lines.error_with_hint(
+                    "Direct configuration, or the title of another header",
+                    &line,
+                    Some("the numbers of atoms add up to fewer than there are lines"),
+                ));
+            }
             // anything else starts a header: this line is its title
-            self.head = Some(poscar::head(&mut self.lines)?);
+            let head = poscar::head(&mut self.lines)?;
+            if self.head.as_ref().is_some_and(|first| first.symbols != head.symbols) {
+                return Err(self.lines.error_with_hint(
+                    "the atoms of the first header",
+                    "other elements or numbers of atoms",
+                    Some("are two runs joined in one file? keep them in files of their own"),
+                ));
+            }
+            self.head = Some(head);
         }
     }
 }

@@ -2,24 +2,36 @@
 
 use crate::io::IoError;
 use crate::io::lines::Lines;
-use crate::math::Vector3;
 
-/// One `data_` block: keys in lower case with their values (one, or one per loop row).
+/// A value and its line.
+#[derive(Debug, Clone)]
+pub(super) struct Value {
+    pub(super) text: String,
+    pub(super) line: usize,
+}
+
+/// One `data_` block: keys in lower case with their values (one, or one per loop row). The dots
+/// of newer dictionaries are underscores here: `_atom_site.fract_x` is `_atom_site_fract_x`.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Block {
     pub(super) name: String,
-    items: Vec<(String, Vec<String>)>,
+    items: Vec<(String, Vec<Value>)>,
 }
 
 impl Block {
     /// All values of a key.
-    pub(super) fn column(&self, key: &str) -> Option<&Vec<String>> {
-        self.items.iter().find(|(k, _)| k == key).map(|(_, values)| values)
+    pub(super) fn column(&self, key: &str) -> Option<&[Value]> {
+        self.items.iter().find(|(k, _)| k == key).map(|(_, values)| values.as_slice())
     }
 
     /// The first value of a key.
-    pub(super) fn value(&self, key: &str) -> Option<&str> {
-        self.column(key)?.first().map(String::as_str)
+    pub(super) fn value(&self, key: &str) -> Option<&Value> {
+        self.column(key)?.first()
+    }
+
+    /// The first key that begins like this.
+    pub(super) fn key_starting(&self, start: &str) -> Option<&str> {
+        self.items.iter().map(|(key, _)| key.as_str()).find(|key| key.starts_with(start))
     }
 }
 
@@ -63,7 +75,11 @@ pub(super) fn parse(lines: &mut Lines) -> Result<Vec<Block>, IoError> {
             k += 1;
             let mut keys = Vec::new();
             while let Some(key) = word(k).filter(|w| w.starts_with('_')) {
-                keys.push(key.to_lowercase());
+                let key = plain_key(key);
+                if block.column(&key).is_some() || keys.contains(&key) {
+                    return Err(trouble(tokens[k].1, "every key once", &key));
+                }
+                keys.push(key);
                 k += 1;
             }
             if keys.is_empty() {
@@ -72,16 +88,16 @@ pub(super) fn parse(lines: &mut Lines) -> Result<Vec<Block>, IoError> {
             let mut columns = vec![Vec::new(); keys.len()];
             let mut count = 0;
             while k < tokens.len() {
-                let value = match &tokens[k].0 {
+                let text = match &tokens[k].0 {
                     Token::Text(text) => text.clone(),
                     Token::Word(word) if is_value(word) => word.clone(),
                     Token::Word(_) => break,
                 };
-                columns[count % keys.len()].push(value);
+                columns[count % keys.len()].push(Value { text, line: tokens[k].1 });
                 count += 1;
                 k += 1;
             }
-            if !count.is_multiple_of(keys.len()) {
+            if count == 0 || !count.is_multiple_of(keys.len()) {
                 return Err(trouble(
                     line,
                     &format!("rows of {} values in this loop", keys.len()),
@@ -91,17 +107,27 @@ pub(super) fn parse(lines: &mut Lines) -> Result<Vec<Block>, IoError> {
             block.items.extend(keys.into_iter().zip(columns));
         } else if lower.starts_with('_') {
             let value = match tokens.get(k + 1) {
-                Some((Token::Text(text), _)) => text.clone(),
-                Some((Token::Word(word), _)) if is_value(word) => word.clone(),
+                Some((Token::Text(text), line)) => Value { text: text.clone(), line: *line },
+                Some((Token::Word(word), line)) if is_value(word) => {
+                    Value { text: word.clone(), line: *line }
+                }
                 _ => return Err(trouble(line, &format!("a value for {text}"), "nothing")),
             };
-            block.items.push((lower, vec![value]));
+            let key = plain_key(text);
+            if block.column(&key).is_some() {
+                return Err(trouble(line, "every key once", &key));
+            }
+            block.items.push((key, vec![value]));
             k += 2;
         } else {
             return Err(trouble(line, "a key starting with _, or loop_", text));
         }
     }
     Ok(blocks)
+}
+
+fn plain_key(key: &str) -> String {
+    key.to_lowercase().replace('.', "_")
 }
 
 fn is_value(word: &str) -> bool {
@@ -160,73 +186,4 @@ pub(super) fn number(text: &str) -> Option<f64> {
         None => text,
     };
     plain.parse::<f64>().ok().filter(|x| x.is_finite())
-}
-
-/// `s → W s + w` in fractional coordinates.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Operation {
-    rotation: [[f64; 3]; 3],
-    translation: Vector3,
-}
-
-impl Operation {
-    pub(super) fn identity() -> Self {
-        Operation { rotation: crate::math::IDENTITY, translation: [0.0; 3] }
-    }
-
-    /// Reads "-x+1/2, y, z-0.25".
-    pub(super) fn parse(text: &str) -> Option<Operation> {
-        let parts: Vec<&str> = text.split(',').collect();
-        if parts.len() != 3 {
-            return None;
-        }
-        let mut operation = Operation { rotation: [[0.0; 3]; 3], translation: [0.0; 3] };
-        for (row, part) in parts.iter().enumerate() {
-            let compact: String = part.chars().filter(|c| !c.is_whitespace()).collect();
-            // a sign starts a new term
-            let mut terms: Vec<String> = Vec::new();
-            for c in compact.to_lowercase().chars() {
-                if terms.is_empty() || c == '+' || c == '-' {
-                    terms.push(String::new());
-                }
-                terms.last_mut()?.push(c);
-            }
-            for term in &terms {
-                let (sign, body) = match term.strip_prefix('-') {
-                    Some(body) => (-1.0, body),
-                    None => (1.0, term.strip_prefix('+').unwrap_or(term)),
-                };
-                match body.find(['x', 'y', 'z']) {
-                    Some(at) if at + 1 == body.len() => {
-                        let axis = "xyz".find(&body[at..])?;
-                        let factor = body[..at].trim_end_matches('*');
-                        operation.rotation[row][axis] +=
-                            sign * if factor.is_empty() { 1.0 } else { fraction(factor)? };
-                    }
-                    Some(_) => return None,
-                    None => operation.translation[row] += sign * fraction(body)?,
-                }
-            }
-            if terms.is_empty() {
-                return None;
-            }
-        }
-        Some(operation)
-    }
-
-    pub(super) fn apply(&self, s: Vector3) -> Vector3 {
-        std::array::from_fn(|row| {
-            self.translation[row] + (0..3).map(|k| self.rotation[row][k] * s[k]).sum::<f64>()
-        })
-    }
-}
-
-fn fraction(text: &str) -> Option<f64> {
-    match text.split_once('/') {
-        Some((a, b)) => {
-            let (a, b) = (a.parse::<f64>().ok()?, b.parse::<f64>().ok()?);
-            (b != 0.0).then_some(a / b)
-        }
-        None => text.parse().ok(),
-    }
 }

@@ -1,4 +1,4 @@
-use super::parser::Operation;
+use super::symmetry::Operation;
 use crate::frame::Frame;
 use crate::io::{self, ReadOptions};
 use crate::math;
@@ -58,20 +58,23 @@ fn malformed_files_are_refused_with_advice() {
             format!("{CELL}{SITES}Li1 0 0\n"),
             "expected rows of 4 values in this loop, found \"3 values\"",
         ),
-        (format!("{CELL}{SITES}Xx1 0 0 0\n"), "site Xx1: \"Xx1\" names no element"),
+        (
+            format!("{CELL}{SITES}Xx1 0 0 0\n"),
+            "FILE:13: expected an element for site Xx1, found \"Xx1\"; hint: give the element in _atom_site_type_symbol",
+        ),
         (
             format!("{CELL}_symmetry_space_group_name_H-M 'P n m a'\n{SITES}{site}"),
             "the space group \"P n m a\" is named, but its operations are not listed; hint: export the file with symmetry operations",
         ),
         (
             format!("{CELL}loop_\n_symmetry_equiv_pos_as_xyz\nx,y,q\n{SITES}{site}"),
-            "\"x,y,q\" is not a symmetry operation",
+            "FILE:10: expected a symmetry operation such as \"-x+1/2, y, z\", found \"x,y,q\"",
         ),
         (
             format!("{CELL}{SITES}{site}")
                 .replace("fract_z\n", "fract_z\n_atom_site_occupancy\n")
                 .replace("0 0 0\n", "0 0 0 0.7\n"),
-            "site Li1 has occupancy 0.7; hint: choose which atoms to keep",
+            "FILE:14: expected occupancy 1 of site Li1, found \"0.7\"; hint: choose which atoms to keep",
         ),
         (
             format!("{CELL}{SITES}{site}")
@@ -81,7 +84,7 @@ fn malformed_files_are_refused_with_advice() {
         (CELL.to_owned(), "no block holds _atom_site_fract_x"),
         (
             format!("{CELL}{SITES}Li1 0 zero 0\n"),
-            "site Li1: expected a fractional coordinate, found \"zero\"",
+            "FILE:13: expected a fractional coordinate of site Li1, found \"zero\"",
         ),
         ("_cell_length_a 3\n".to_owned(), "FILE:1: expected data_NAME at the start of a CIF"),
         (format!("{CELL}_title 'open\n"), "expected a closing '"),
@@ -91,6 +94,76 @@ fn malformed_files_are_refused_with_advice() {
         let error = read(&text).expect_err(expected);
         assert!(error.contains(expected), "{error}\nexpected: {expected}");
     }
+}
+
+#[test]
+fn lists_of_operations_that_lose_or_misplace_atoms_are_refused() {
+    let with = |operations: &str| {
+        format!("{CELL}loop_\n_space_group_symop_operation_xyz\n{operations}{SITES}Li1 .1 .2 .3\n")
+    };
+    let cases = [
+        (with("-x,-y,-z\n"), "are not a group: the identity x, y, z is not among the operations"),
+        (
+            with("x,y,z\n-x,-y,z\n-x,y,-z\n"),
+            "are not a group: one operation after another gives one that is not listed",
+        ),
+        (
+            with("x,y,z\ny,x,z\n"),
+            "FILE:11: expected a symmetry operation of this cell, one that keeps distances, found \"y,x,z\"",
+        ),
+        (with("x,x,z\n"), "FILE:10: expected a symmetry operation of this cell"),
+        (with(""), "FILE:8: expected rows of 1 values in this loop, found \"0 values\""),
+        (
+            with("x,y,z\n") + "_space_group_name_H-M_alt 'P 1'\n_space_group_IT_number 62\n",
+            "the space group \"62\" is named, but the only operation is the identity",
+        ),
+        (
+            with("x,y,z\n").replace("symop_operation", "symop_magn_operation"),
+            "\"_space_group_symop_magn_operation_xyz\" is named, but its operations are not listed",
+        ),
+    ];
+    for (text, expected) in cases {
+        let error = read(&text).expect_err(expected);
+        assert!(error.contains(expected), "{error}\nexpected: {expected}");
+    }
+    let text = with("x,y,z\n-x,-y,z\n-x,y,-z\nx,-y,-z\n");
+    assert_eq!(read(&text).expect("P 2 2 2").structure.len(), 4);
+    assert_eq!(read(&text.replace("_site_", "_site.")).expect("newer keys").structure.len(), 4);
+}
+
+#[test]
+fn elements_are_never_guessed_from_labels() {
+    for (label, symbol) in [("Li1", "Li"), ("LiA", "Li"), ("S2-", "S"), ("O1W", "O"), ("OW", "O")] {
+        let frame = read(&format!("{CELL}{SITES}{label} 0 0 0\n")).expect(label);
+        assert_eq!(frame.structure.symbol(0), symbol, "{label}");
+    }
+    for (label, hint) in [
+        ("CL1", "capitals matter: give Cl in _atom_site_type_symbol if meant"),
+        ("SI2", "capitals matter: give Si"),
+        ("LI1", "capitals matter: give Li"),
+        ("Wat1", "give the element in _atom_site_type_symbol, such as Li or Li1+"),
+        ("1Li", "give the element"),
+    ] {
+        let error = read(&format!("{CELL}{SITES}{label} 0 0 0\n")).expect_err(label);
+        assert!(error.contains(hint), "{error}");
+    }
+    let typed = SITES.replace("fract_z\n", "fract_z\n_atom_site_type_symbol\n");
+    let frame = read(&format!("{CELL}{typed}CL1 0 0 0 Cl1-\n")).expect("typed");
+    assert_eq!(frame.structure.symbol(0), "Cl");
+    let error = read(&format!("{CELL}{typed}W1 0 0 0 Wat\n")).expect_err("no element");
+    assert!(error.contains("expected an element for site W1, found \"Wat\""), "{error}");
+}
+
+#[test]
+fn columns_of_different_lengths_and_repeated_keys_are_refused() {
+    let loops = format!("{CELL}{SITES}Li1 0 0 0\nS1 .5 .5 .5\n");
+    let apart = loops.clone() + "_atom_site_occupancy 1\n";
+    let error = read(&apart).expect_err("one occupancy for two sites");
+    let expected = "_atom_site_occupancy has 1 values, _atom_site_fract_x has 2; hint: list all";
+    assert!(error.contains(expected), "{error}");
+    let error = read(&(loops + "_cell_length_a 9\n")).expect_err("twice");
+    let expected = "FILE:15: expected every key once, found \"_cell_length_a\"";
+    assert!(error.contains(expected), "{error}");
 }
 
 /// Files and positions by ASE; see the README beside them.
@@ -127,5 +200,5 @@ fn structures_agree_with_ase() {
         }
         files += 1;
     }
-    assert!(files >= 5, "only {files} files");
+    assert!(files >= 8, "only {files} files");
 }

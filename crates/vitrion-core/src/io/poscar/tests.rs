@@ -61,6 +61,40 @@ fn frames_survive_the_round_trip_with_their_order_and_outside_the_cell() {
 }
 
 #[test]
+fn random_triclinic_frames_survive_the_round_trip() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let overwrite = CreateOptions { overwrite: true, ..CreateOptions::default() };
+    for seed in 0..40 {
+        let cell = systems::random_cell(seed, 3.0, 12.0);
+        let atoms = 1 + usize::try_from(seed).expect("small") % 9;
+        let structure = systems::random_structure(seed + 100, &["S", "Li", "P"], atoms, cell, 0.5);
+        let frame: Frame = structure.into();
+        for (name, exact) in [("a.POSCAR", true), ("XDATCAR.zst", false)] {
+            let path = folder.path().join(name);
+            let mut sink = io::create(&path, &overwrite).expect("a new file");
+            sink.write(&frame).expect("written");
+            sink.finish().expect("finished");
+            let back = io::read_first(&path, &ReadOptions::default()).expect("readable");
+            assert_eq!(back.structure.cell, frame.structure.cell, "{name}, seed {seed}");
+            for i in 0..atoms {
+                assert_eq!(back.structure.symbol(i), frame.structure.symbol(i), "{name}");
+                let (a, b) = (back.structure.positions[i], frame.structure.positions[i]);
+                assert!(if exact { a == b } else { math::norm(math::sub(a, b)) < 1e-12 });
+            }
+        }
+    }
+}
+
+#[test]
+fn velocities_follow_lattice_velocities() {
+    let text = "x\n1\n3 0 0\n0 3 0\n0 0 3\nLi\n1\nDirect\n0 0 0\n\
+                Lattice velocities and vectors\n1\n0 0 0\n0 0 0\n0 0 0\n3 0 0\n0 3 0\n0 0 3\n\
+                \n0.001 0.002 -0.003\n\n1\n0.5\n";
+    let frame = read("CONTCAR", text).expect("readable").remove(0);
+    assert_eq!(frame.velocities, Some(vec![[0.001, 0.002, -0.003]]));
+}
+
+#[test]
 fn constant_cell_trajectories_have_one_header() {
     let text = "Li\n1\n3 0 0\n0 3 0\n0 0 3\nLi\n1\nDirect configuration=     1\n0 0 0\n\
                 Direct configuration=     2\n0.5 0 0\n";
@@ -71,7 +105,7 @@ fn constant_cell_trajectories_have_one_header() {
 
 #[test]
 fn malformed_files_are_refused_with_the_line() {
-    let good = "t\n1\n3 0 0\n0 3 0\n0 0 3\nLi S\n1 1\nDirect\n0 0 0\n0.5 0.5 0.5\n";
+    let good = "t\n1\n3 0 0\n0 3 0\n0 0 3\nLi S\n1 1\nDirect\n0 0 0\n0.5 0.5 0.5\n".to_owned();
     let cases = [
         (
             good.replace("Li S\n", ""),
@@ -95,7 +129,25 @@ fn malformed_files_are_refused_with_the_line() {
             good.replace("0 0 3", "0 0"),
             "FILE:5: expected three finite numbers, found \"the end of the line\"",
         ),
-        (good.replace("t\n1\n", "t\n0\n"), "the scale factor \"0\" is none"),
+        (
+            good.replace("t\n1\n", "t\n0\n"),
+            "FILE:2: expected a scale factor, found \"0\"; hint: one",
+        ),
+        (good.replace("t\n1\n", "t\n1 -1 1\n"), "FILE:2: expected a scale factor"),
+        (good.replace("t\n1\n", "t\n-27\n").replace("0 3 0", "6 0 0"), "the cell is singular"),
+        (good.replace("Li S", "LI S"), "found \"LI\"; hint: capitals matter: did you mean Li?"),
+        (
+            good.replace("1 1\n", "1 99999999999999\n"),
+            "FILE:7: expected at most 10000000 atoms, found \"1 99999999999999\"",
+        ),
+        (
+            good.replace("0 0 0\n", "0 0 0 S\n"),
+            "FILE:9: expected an atom of Li by the symbol line, found \"S\"; hint: the symbols or the",
+        ),
+        (
+            good.clone() + "Lattice velocities and vectors\n1\n0 0 0\n",
+            "in the middle of the lattice velocities",
+        ),
     ];
     for (text, expected) in cases {
         let error = read("POSCAR", &text).expect_err(expected);
@@ -103,4 +155,8 @@ fn malformed_files_are_refused_with_the_line() {
     }
     let error = read("XDATCAR", "Direct configuration= 1\n0 0 0\n").expect_err("no header");
     assert!(error.contains("a title, a scale factor and a lattice"), "{error}");
+    let first = "t\n1\n3 0 0\n0 3 0\n0 0 3\nLi S\n1 1\nDirect configuration= 1\n0 0 0\n.5 .5 .5\n";
+    let joined = first.to_owned() + &first.replace("Li S", "S Li");
+    let error = read("XDATCAR", &joined).expect_err("other atoms");
+    assert!(error.contains("expected the atoms of the first header"), "{error}");
 }
