@@ -1,9 +1,7 @@
-//! Statistics of correlated series, quantiles, and straight-line fits.
+//! Quantiles and straight-line fits.
 
-pub mod correlated;
 pub mod fit;
 pub mod quantiles;
 
-pub use correlated::{CorrelatedMean, correlated_mean};
 pub use fit::{LineFit, generalised_line_fit, weighted_line_fit};
 pub use quantiles::{normal_quantile, student_t_quantile};

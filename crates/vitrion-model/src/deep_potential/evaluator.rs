@@ -138,7 +138,7 @@ impl<T: Real> Threaded<T> {
         self.gradient.clear();
         self.gradient.resize(neighbors.pairs(), [0.0; 3]);
         for block in &self.blocks[..self.used] {
-            block.collect(neighbors, &mut self.gradient, &mut out.atom_energies);
+            block.collect(&mut self.gradient, &mut out.atom_energies);
         }
         out.energy = out.atom_energies.iter().sum();
         out.scatter(neighbors, &self.gradient);

@@ -35,8 +35,6 @@ pub trait Real:
     fn fma(self, a: Self, b: Self) -> Self;
     /// tanh with an absolute error of a few units in the last place of 1.
     fn tanh(self) -> Self;
-    /// Nearest integer towards −∞, as an index.
-    fn floor_index(self) -> usize;
 }
 
 /// Taylor coefficients 1/k! of exp, highest power first; on |f| ≤ ln 2 / 2 the remainder of degree
@@ -114,10 +112,6 @@ impl Real for f64 {
             1.908_214_929_270_587_7e-10
         )
     }
-    #[inline(always)]
-    fn floor_index(self) -> usize {
-        self as usize
-    }
 }
 
 impl Real for f32 {
@@ -139,10 +133,6 @@ impl Real for f32 {
     #[inline(always)]
     fn tanh(self) -> f32 {
         tanh!(self, f32, u32, 23, 12_582_912.0, 7, 10.0, 355.0 / 512.0, -2.121_944_4e-4)
-    }
-    #[inline(always)]
-    fn floor_index(self) -> usize {
-        self as usize
     }
 }
 

@@ -68,8 +68,8 @@ struct Kept<T> {
     normal: [T; 4],
     input: f64,
     unit: [f64; 3],
-    /// Slope of `w/(r+p)`; value and slope of `w/(r+p)²`; distance.
-    radial: [f64; 4],
+    /// Slope of `w/(r+p)`; value and slope of `w/(r+p)²`.
+    radial: [f64; 3],
 }
 
 /// Workspace and results of one block; buffers are kept from step to step.
@@ -137,12 +137,7 @@ impl<T: Real> Block<T> {
     }
 
     /// Copies energies and pair gradients to their places in the whole system.
-    pub(super) fn collect(
-        &self,
-        _neighbors: &NeighborList,
-        gradient: &mut [[f64; 3]],
-        energies: &mut [f64],
-    ) {
+    pub(super) fn collect(&self, gradient: &mut [[f64; 3]], energies: &mut [f64]) {
         for (atom, energy) in self.atoms.iter().zip(&self.energies) {
             energies[*atom] = *energy;
         }
@@ -428,7 +423,7 @@ impl<T: Real> Batch<T> {
                 let std = descriptor.std[kept.pair];
                 let d_row: [f64; 4] = std::array::from_fn(|c| d_normal[c] / std[c]);
                 let v = list.vector[kept.pair_index];
-                let [ds, t, t_slope, _] = kept.radial;
+                let [ds, t, t_slope] = kept.radial;
                 let along =
                     d_row[0] * ds + t_slope * (d_row[1] * v[0] + d_row[2] * v[1] + d_row[3] * v[2]);
                 block
@@ -519,7 +514,7 @@ fn keep<T: Real>(
         normal,
         input,
         unit: [v[0] * inverse, v[1] * inverse, v[2] * inverse],
-        radial: [(dw - w * q) * q, t, (dw - 2.0 * w * q) * q * q, r],
+        radial: [(dw - w * q) * q, t, (dw - 2.0 * w * q) * q * q],
     }
 }
 

@@ -305,7 +305,7 @@ fn version(at: &At<'_>, low: usize, high: usize) -> Result<(), ModelError> {
 }
 
 /// A symmetric matrix of excluded pairs.
-fn pairs(at: &At<'_>, n: usize) -> Result<Vec<bool>, ModelError> {
+pub(super) fn pairs(at: &At<'_>, n: usize) -> Result<Vec<bool>, ModelError> {
     let mut excluded = vec![false; n * n];
     if at.is_empty_list() {
         return Ok(excluded);

@@ -323,19 +323,7 @@ pub fn load(path: &Path) -> Result<DeepPotential, ModelError> {
         super::native::statistics(&At::root(&node, path), &sel, of_no_slots)
     };
     let one_side = graph.has("filter_type_all/matrix_1_0");
-    let mut excluded = vec![false; n * n];
-    let exclude = settings.get("exclude_types")?;
-    if !exclude.is_empty_list() {
-        for pair in exclude.items()? {
-            match pair.counts()?[..] {
-                [i, j] if i < n && j < n => {
-                    excluded[i * n + j] = true;
-                    excluded[j * n + i] = true;
-                }
-                _ => return Err(pair.error("two species indices")),
-            }
-        }
-    }
+    let excluded = super::native::pairs(&settings.get("exclude_types")?, n)?;
     let mut embedding = Vec::with_capacity(n * n);
     for centre in 0..n {
         for neighbor in 0..n {
