@@ -23,6 +23,7 @@ pub mod build;
 pub mod cell;
 pub mod elements;
 pub mod frame;
+pub mod interactions;
 pub mod io;
 pub mod math;
 pub mod neighbors;
@@ -39,6 +40,7 @@ pub mod units;
 
 pub use cell::Cell;
 pub use frame::{Frame, Labels};
+pub use interactions::Interactions;
 pub use math::{Matrix3, Vector3};
 pub use observables::{Estimate, Uncertainty};
 pub use potential::{Atoms, Evaluation, NeighborList, Potential, PotentialError};

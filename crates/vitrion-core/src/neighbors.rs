@@ -1,7 +1,8 @@
 //! Who is close to whom, with every periodic image explicit.
 //!
 //! [`brute_force`] is the definition: all pairs, all images. [`cell_list`] finds the same pairs in
-//! linear time. [`VerletList`] keeps them with a skin from step to step and knows when they expire.
+//! linear time, on all threads. [`VerletList`] keeps them with a skin from step to step and knows
+//! when they expire.
 
 pub mod brute_force;
 pub mod cell_list;
@@ -11,7 +12,6 @@ pub use verlet::VerletList;
 
 use crate::cell::Cell;
 use crate::math::{self, Vector3};
-use crate::potential::NeighborList;
 
 /// One directed pair: `r_ij = r_j − r_i + shift · H`, shifts relative to the positions as given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,26 +41,23 @@ pub fn pair_vector(cell: &Cell, positions: &[Vector3], i: usize, pair: Pair) -> 
     math::add(direct, cell.to_cartesian(pair.shift.map(f64::from)))
 }
 
-/// The full neighbour list of a structure within `cutoff` [Å], built from nothing.
-pub fn neighbor_list(cell: &Cell, positions: &[Vector3], cutoff: f64) -> NeighborList {
-    let mut verlet = VerletList::new(cutoff, 0.0);
-    verlet.update(cell, positions);
-    verlet.into_list()
-}
-
 /// The closest pair of atoms `(i, j, distance)` among pairs nearer than `within` [Å].
 pub fn closest_pair(
     cell: &Cell,
     positions: &[Vector3],
     within: f64,
 ) -> Option<(usize, usize, f64)> {
-    let list = neighbor_list(cell, positions, within);
+    let mut verlet = VerletList::new(within, 0.0);
+    verlet.update(cell, positions);
+    let (list, order) = (verlet.list(), verlet.order());
     let mut best: Option<(usize, usize, f64)> = None;
     for i in 0..positions.len() {
         for p in list.row(i) {
-            let distance = math::norm(list.vector[p]);
-            if best.is_none_or(|(_, _, least)| distance < least) {
-                best = Some((i, list.index[p] as usize, distance));
+            let distance = math::norm(list.vector(verlet.positions(), i, p));
+            let pair = (order[i] as usize, order[list.index[p] as usize] as usize, distance);
+            // of equally close pairs, the one with the lowest numbers
+            if best.is_none_or(|b| distance < b.2 || (distance <= b.2 && pair.0 < b.0)) {
+                best = Some(pair);
             }
         }
     }

@@ -19,15 +19,21 @@ pub struct Atoms<'a> {
 
 /// Full neighbour list in compressed rows: every pair appears from both of its local ends.
 ///
-/// Images are explicit: an atom may appear several times in a row, and may be its own neighbour.
+/// It holds all pairs closer than the cut-off and some beyond (the skin), so it serves many steps;
+/// vectors follow from the present positions. Images are explicit: an atom may appear several times
+/// in a row, and may be its own neighbour.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct NeighborList {
     /// Row `i` is `offsets[i]..offsets[i + 1]`; one entry more than local atoms.
     pub offsets: Vec<usize>,
     /// Neighbour `j` of each entry.
     pub index: Vec<u32>,
-    /// `r_ij = r_j − r_i` [Å] of each entry, image included.
-    pub vector: Vec<Vector3>,
+    /// Lattice translation of the neighbour of each entry, as an index of `translations`.
+    pub image: Vec<u32>,
+    /// Images · H at the present cell [Å]; opposite images have exactly negative ones.
+    pub translations: Vec<Vector3>,
+    /// The entry of the same pair seen from its other end; empty where some neighbours are ghosts.
+    pub reverse: Vec<u32>,
 }
 
 impl NeighborList {
@@ -42,9 +48,20 @@ impl NeighborList {
         self.index.len()
     }
 
-    /// Mean number of neighbours per local atom.
-    pub fn mean_neighbors(&self) -> f64 {
-        self.pairs() as f64 / (self.offsets.len().max(2) - 1) as f64
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        self.offsets.capacity() * size_of::<usize>()
+            + (self.index.capacity() + self.image.capacity() + self.reverse.capacity())
+                * size_of::<u32>()
+            + self.translations.capacity() * size_of::<Vector3>()
+    }
+
+    /// `r_ij = r_j − r_i` [Å] of entry `p` of atom `i`, image included. Seen from the other end it
+    /// is the exact negative.
+    #[inline]
+    pub fn vector(&self, positions: &[Vector3], i: usize, p: usize) -> Vector3 {
+        let direct = math::sub(positions[self.index[p] as usize], positions[i]);
+        math::add(direct, self.translations[self.image[p] as usize])
     }
 }
 
@@ -85,17 +102,33 @@ impl Evaluation {
         }
     }
 
+    /// Writes this result of sorted atoms to `out` in the order of their numbers: `order[k]` is the
+    /// number of sorted atom `k`. Keeps `out.want_atom_virials`.
+    pub fn reorder(&self, order: &[u32], out: &mut Evaluation) {
+        out.reset(order.len(), order.len());
+        out.energy = self.energy;
+        out.virial = self.virial;
+        for (k, atom) in order.iter().enumerate() {
+            let atom = *atom as usize;
+            out.forces[atom] = self.forces[k];
+            out.atom_energies[atom] = self.atom_energies[k];
+            if out.want_atom_virials {
+                out.atom_virials[atom] = self.atom_virials[k];
+            }
+        }
+    }
+
     /// Adds what follows from `gradient[p] = ∂E/∂r_ij` of every neighbour entry: forces on both
     /// ends, virial and per-atom virials.
     ///
     /// `F_i += g`, `F_j −= g`, `W −= r ⊗ g` (symmetric once summed over a rotation-invariant
     /// energy). The virial of a pair belongs to the neighbour `j`, as in DeePMD-kit. Entries are
     /// visited in list order, so sums do not depend on the number of threads.
-    pub fn scatter(&mut self, list: &NeighborList, gradient: &[Vector3]) {
+    pub fn scatter(&mut self, list: &NeighborList, positions: &[Vector3], gradient: &[Vector3]) {
         for i in 0..list.offsets.len() - 1 {
             let mut own = [0.0; 3];
             for p in list.row(i) {
-                let (g, r) = (gradient[p], list.vector[p]);
+                let (g, r) = (gradient[p], list.vector(positions, i, p));
                 let j = list.index[p] as usize;
                 own = math::add(own, g);
                 self.forces[j] = math::sub(self.forces[j], g);

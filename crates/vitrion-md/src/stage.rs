@@ -17,7 +17,7 @@ use std::time::Instant;
 use vitrion_core::math::{self, Vector3};
 use vitrion_core::neighbors::VerletList;
 use vitrion_core::neighbors::verlet::Reference;
-use vitrion_core::{Atoms, Cell, Frame, Potential, PotentialError, Structure};
+use vitrion_core::{Cell, Frame, Interactions, Potential, PotentialError, Structure};
 
 /// Table of instantaneous values.
 pub const THERMO_FILE: &str = "thermo.csv";
@@ -146,8 +146,8 @@ struct Stage<'a> {
     species: Vec<u8>,
     system: System,
     integrator: Integrator,
-    list: VerletList,
-    /// Builds of `list` that the statistics know, or that only repeated one before a restart.
+    interactions: Interactions,
+    /// Builds of the list that the statistics know, or that only repeated one before a restart.
     counted_builds: u64,
     last_good: LastGood,
     done: u64,
@@ -189,13 +189,14 @@ impl<'a> Stage<'a> {
         let species = species_map(&structure, potential)?;
         let dof = degrees_of_freedom(structure.len(), settings.remove_drift);
         let mut system = System::new(&structure, velocities, dof);
-        let mut list = VerletList::new(potential.cutoff(), settings.skin);
-        evaluate(&mut *potential, &species, &mut list, &mut system).map_err(MdError::Start)?;
+        let mut interactions = Interactions::new(potential.cutoff(), settings.skin);
+        evaluate(&mut *potential, &species, &mut interactions, &mut system)
+            .map_err(MdError::Start)?;
         let integrator = Integrator::new(settings);
         let mut statistics = Statistics::new(drift);
-        statistics.list_builds = list.builds();
+        statistics.list_builds = interactions.list().builds();
         // before the first byte of output, so that a run killed at any later instant can go on
-        snapshot(&identity, 0, &system, &integrator, &list, &statistics, [0, 0])
+        snapshot(&identity, 0, &system, &integrator, interactions.list(), &statistics, [0, 0])
             .write(&directory.join(RESTART_FILE))?;
         let mut stage = Stage {
             settings,
@@ -214,8 +215,8 @@ impl<'a> Stage<'a> {
             frame: Frame::from(structure),
             system,
             integrator,
-            counted_builds: list.builds(),
-            list,
+            counted_builds: interactions.list().builds(),
+            interactions,
             done: 0,
             statistics,
             thermo: ThermoFile::open(directory.join(THERMO_FILE), 0)?,
@@ -257,9 +258,10 @@ impl<'a> Stage<'a> {
         let mut system = System::new(&structure, checkpoint.velocities, dof);
         system.cell = cell;
         system.positions = checkpoint.positions;
-        let mut list = VerletList::new(potential.cutoff(), settings.skin);
-        list.restore(&Reference { cell: list_cell, positions: checkpoint.list_positions });
-        evaluate(&mut *potential, &species, &mut list, &mut system).map_err(MdError::Start)?;
+        let mut interactions = Interactions::new(potential.cutoff(), settings.skin);
+        interactions.restore(&Reference { cell: list_cell, positions: checkpoint.list_positions });
+        evaluate(&mut *potential, &species, &mut interactions, &mut system)
+            .map_err(MdError::Start)?;
         let mut statistics = checkpoint.statistics;
         let change = (system.evaluation.energy - checkpoint.potential_energy).abs();
         if change > ENERGY_TOLERANCE * atoms as f64 || change.is_nan() {
@@ -292,8 +294,8 @@ impl<'a> Stage<'a> {
             frame: Frame::from(structure),
             system,
             integrator: Integrator::resume(settings, checkpoint.variables, checkpoint.done),
-            counted_builds: list.builds(),
-            list,
+            counted_builds: interactions.list().builds(),
+            interactions,
             done: checkpoint.done,
             statistics,
             thermo,
@@ -367,27 +369,28 @@ impl<'a> Stage<'a> {
         };
         self.check_displacements(growth)?;
         let moved = Instant::now();
-        self.list.update(&self.system.cell, &self.system.positions);
-        let listed = Instant::now();
         self.evaluate_again()?;
         let evaluated = Instant::now();
         self.integrator.second_half(&mut self.system);
         self.done += 1;
         let clocks = &mut self.statistics.clocks;
-        clocks.neighbor += (listed - moved).as_secs_f64();
-        clocks.potential += (evaluated - listed).as_secs_f64();
+        let potential = self.interactions.potential_time();
+        clocks.potential += potential.as_secs_f64();
+        clocks.neighbor += (evaluated - moved).saturating_sub(potential).as_secs_f64();
         clocks.integrate += ((moved - begin) + evaluated.elapsed()).as_secs_f64();
         Ok(())
     }
 
     /// Forces at the present positions, every value checked.
     fn evaluate_again(&mut self) -> Result<(), MdError> {
-        let atoms = Atoms {
-            positions: &self.system.positions,
-            species: &self.species,
-            n_local: self.species.len(),
-        };
-        let result = self.potential.evaluate(atoms, self.list.list(), &mut self.system.evaluation);
+        let System { cell, positions, evaluation, .. } = &mut self.system;
+        let result = self.interactions.evaluate(
+            &mut *self.potential,
+            cell,
+            positions,
+            &self.species,
+            evaluation,
+        );
         let (what, named) = match result {
             Ok(()) => {
                 let evaluation = &self.system.evaluation;
@@ -456,8 +459,7 @@ impl<'a> Stage<'a> {
 
     /// Distance to the nearest neighbour in the present list [Å].
     fn nearest(&self, atom: usize) -> Option<f64> {
-        let list = self.list.list();
-        list.row(atom).map(|p| math::norm(list.vector[p])).min_by(f64::total_cmp)
+        self.interactions.nearest(atom)
     }
 
     fn blow_up(&self, mut what: String, worst: &[usize], growth: f64) -> MdError {
@@ -538,14 +540,14 @@ impl<'a> Stage<'a> {
         let begin = Instant::now();
         let thermo = self.thermo.sync()?;
         let trajectory = self.trajectory.as_mut().map_or(Ok(0), TrajectoryFile::sync)?;
-        self.statistics.list_builds += self.list.builds() - self.counted_builds;
-        self.counted_builds = self.list.builds();
+        self.statistics.list_builds += self.interactions.list().builds() - self.counted_builds;
+        self.counted_builds = self.interactions.list().builds();
         snapshot(
             &self.identity,
             self.done,
             &self.system,
             &self.integrator,
-            &self.list,
+            self.interactions.list(),
             &self.statistics,
             [thermo, trajectory],
         )
@@ -615,23 +617,21 @@ fn open_trajectory(
 fn evaluate(
     potential: &mut dyn Potential,
     species: &[u8],
-    list: &mut VerletList,
+    interactions: &mut Interactions,
     system: &mut System,
 ) -> Result<(), PotentialError> {
-    list.update(&system.cell, &system.positions);
-    let atoms = Atoms { positions: &system.positions, species, n_local: species.len() };
-    potential.evaluate(atoms, list.list(), &mut system.evaluation)?;
+    let System { cell, positions, evaluation, .. } = system;
+    interactions.evaluate(potential, cell, positions, species, evaluation)?;
     let evaluation = &system.evaluation;
     let atom = evaluation.forces.iter().position(|f| !math::norm(*f).is_finite());
     if atom.is_none() && evaluation.energy.is_finite() {
         return Ok(());
     }
     let atom = atom.unwrap_or(0);
-    let nearest = list.list().row(atom).map(|p| math::norm(list.list().vector[p]));
     Err(PotentialError::NonFinite {
         atom,
         symbol: potential.species().symbols()[usize::from(species[atom])].clone(),
         energy: evaluation.atom_energies.get(atom).copied().unwrap_or(evaluation.energy),
-        nearest: nearest.min_by(f64::total_cmp).unwrap_or(f64::INFINITY),
+        nearest: interactions.nearest(atom).unwrap_or(f64::INFINITY),
     })
 }

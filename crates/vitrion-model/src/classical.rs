@@ -25,7 +25,7 @@ fn sum_pairs(
     for i in 0..atoms.n_local {
         let mut energy = 0.0;
         for p in neighbors.row(i) {
-            let vector = neighbors.vector[p];
+            let vector = neighbors.vector(atoms.positions, i, p);
             let r = math::norm(vector);
             let other = atoms.species[neighbors.index[p] as usize];
             let (phi, slope) = pair(atoms.species[i], other, r);
@@ -35,5 +35,5 @@ fn sum_pairs(
         out.atom_energies[i] = energy;
         out.energy += energy;
     }
-    out.scatter(neighbors, gradient);
+    out.scatter(neighbors, atoms.positions, gradient);
 }

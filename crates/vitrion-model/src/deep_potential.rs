@@ -18,6 +18,7 @@
 //! factor is negative and the energy continues smoothly; DeePMD-kit drops the farthest instead.
 
 pub mod activation;
+pub mod aligned;
 pub mod evaluator;
 pub mod export;
 pub mod gemm;
@@ -29,7 +30,7 @@ pub mod switching;
 pub mod table;
 pub mod vitrion_format;
 
-pub use evaluator::{Evaluator, Precision};
+pub use evaluator::{Breakdown, Committee, CommitteeError, Embedding, Evaluator, Precision};
 pub use reference::Reference;
 
 use crate::card::Card;

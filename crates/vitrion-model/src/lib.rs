@@ -15,5 +15,7 @@ pub mod deep_potential;
 pub mod error;
 
 pub use card::Card;
-pub use deep_potential::{DeepPotential, Precision};
+pub use deep_potential::{
+    Breakdown, Committee, CommitteeError, DeepPotential, Embedding, Evaluator, Precision,
+};
 pub use error::ModelError;

@@ -1,6 +1,7 @@
 //! The command line: one file per command. Results go to stdout, all else to stderr.
 
 mod analyze;
+mod bench;
 mod check;
 mod convert;
 mod demo;
@@ -16,7 +17,7 @@ use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use vitrion::error::{Error, InputError};
-use vitrion::pipeline;
+use vitrion::threads;
 use vitrion_core::io::{Format, LammpsUnits, ReadOptions};
 
 /// From first principles to understanding of solid electrolytes
@@ -48,6 +49,7 @@ enum Command {
     Convert(convert::Arguments),
     Info(info::Arguments),
     Report(report::Arguments),
+    Bench(bench::Arguments),
 }
 
 /// What all commands share.
@@ -128,7 +130,7 @@ fn dispatch(cli: Cli) -> Result<(), Error> {
     let threads = match cli.threads {
         Some(0) => return Err(InputError::Usage("--threads must be at least 1".to_owned()).into()),
         Some(threads) => threads,
-        None => pipeline::available_threads(),
+        None => threads::available(),
     };
     let common = Common { threads, quiet: cli.quiet };
     match cli.command {
@@ -136,12 +138,13 @@ fn dispatch(cli: Cli) -> Result<(), Error> {
         Command::Run(arguments) => run::run(&arguments, &common),
         Command::Md(arguments) => run::md(&arguments, &common),
         Command::Check(arguments) => check::check(&arguments, &common),
-        Command::Analyze(arguments) => analyze::analyze(&arguments),
-        Command::Predict(arguments) => predict::predict(&arguments, &common),
-        Command::Eval(arguments) => eval::eval(&arguments, &common),
+        Command::Analyze(arguments) => threads::on(threads, || analyze::analyze(&arguments)),
+        Command::Predict(arguments) => threads::on(threads, || predict::predict(&arguments)),
+        Command::Eval(arguments) => threads::on(threads, || eval::eval(&arguments)),
         Command::Convert(arguments) => convert::convert(&arguments),
         Command::Info(arguments) => info::info(&arguments),
         Command::Report(arguments) => report::report(&arguments),
+        Command::Bench(arguments) => bench::bench(&arguments, cli.threads, &common),
     }
 }
 

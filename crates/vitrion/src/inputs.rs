@@ -2,13 +2,13 @@
 
 mod load;
 
-pub use load::{fingerprint, model};
+pub use load::{bench_structure, fingerprint, model};
 
 use crate::results::PotentialCard;
 use crate::run_file::Precision;
 use vitrion_core::{Potential, SpeciesTable, Structure};
-use vitrion_model::DeepPotential;
 use vitrion_model::classical::{LennardJones, Zbl};
+use vitrion_model::{DeepPotential, Embedding};
 
 /// Lennard-Jones energies are zero at the cutoff unless the run file says otherwise.
 pub const SHIFTED: bool = true;
@@ -38,6 +38,8 @@ pub enum LoadedPotential {
         /// BLAKE3 of the file.
         blake3: String,
         precision: Precision,
+        /// Embedding nets themselves instead of their tables.
+        exact: bool,
     },
     LennardJones(LennardJones),
     Zbl(Zbl),
@@ -62,11 +64,11 @@ impl LoadedPotential {
         }
     }
 
-    /// One copy for one run, working on `threads` threads; results do not depend on their number.
-    pub fn instance(&self, threads: usize) -> Box<dyn Potential> {
+    /// One copy for one run; it works on the threads of the pool it is called in.
+    pub fn instance(&self) -> Box<dyn Potential> {
         match self {
-            LoadedPotential::Deep { model, precision, .. } => {
-                Box::new(model.evaluator((*precision).into(), threads))
+            LoadedPotential::Deep { model, precision, exact, .. } => {
+                Box::new(model.evaluator((*precision).into(), embedding(*exact)))
             }
             LoadedPotential::LennardJones(potential) => Box::new(potential.clone()),
             LoadedPotential::Zbl(potential) => Box::new(potential.clone()),
@@ -92,18 +94,24 @@ impl LoadedPotential {
                 analytic("Lennard-Jones", "Lennard-Jones 12-6, Lorentz–Berthelot mixing")
             }
             LoadedPotential::Zbl(_) => analytic("ZBL", "Ziegler–Biersack–Littmark repulsion"),
-            LoadedPotential::Deep { model, blake3, precision } => PotentialCard {
+            LoadedPotential::Deep { model, blake3, precision, exact } => PotentialCard {
                 name: model.card.name.clone(),
                 kind: deep_potential_kind(model),
                 precision: vitrion_model::Precision::from(*precision).name().to_owned(),
                 blake3: blake3.clone(),
                 provenance: model.card.provenance.join(" "),
                 errors: model.card.errors.clone(),
+                tables: model.evaluator((*precision).into(), embedding(*exact)).describe(),
                 limitations: model.card.limitations.clone(),
                 ..card
             },
         }
     }
+}
+
+/// How embedding nets are evaluated if `exact` is asked for or not.
+pub fn embedding(exact: bool) -> Embedding {
+    if exact { Embedding::Exact } else { Embedding::Tables }
 }
 
 /// For example "Deep Potential se_e2_a, one-side".

@@ -1,5 +1,6 @@
 //! Vitrion as a library: run files, plans, results folders, reports.
 
+pub mod bench;
 pub mod demo;
 pub mod error;
 pub mod inputs;
@@ -8,6 +9,7 @@ pub mod plan;
 pub mod report;
 pub mod results;
 pub mod run_file;
+pub mod threads;
 
 pub use error::InputError;
 pub use plan::Plan;

@@ -9,10 +9,11 @@ mod machine;
 
 use crate::error::Error;
 use crate::inputs::Inputs;
-use crate::plan::{Plan, RunPlan, share_threads};
+use crate::plan::{Plan, RunPlan};
 use crate::report::write_report;
 use crate::results::{Results, read_json};
 use crate::run_file::RunFile;
+use crate::threads;
 use analyses::Coefficients;
 use ledger::Ledger;
 use std::path::PathBuf;
@@ -23,7 +24,7 @@ use vitrion_core::frame::Frame;
 use vitrion_core::io::{self, CreateOptions};
 use vitrion_md::{Control, Progress, StageOutcome, StageSummary, State, run_stage, velocities};
 
-pub use machine::{available_threads, commit};
+pub use machine::{commit, description as machine_description};
 
 /// How a pipeline is run; nothing here changes the results.
 pub struct Options<'a> {
@@ -86,7 +87,7 @@ fn all_runs(
     options: &Options<'_>,
 ) -> Result<Vec<Coefficients>, Error> {
     let structures = plan.structures(inputs);
-    let (concurrent, threads) = share_threads(plan.runs.len(), options.threads);
+    let (concurrent, per_run) = threads::share(plan.runs.len(), options.threads);
     let next = AtomicUsize::new(0);
     let failure: Mutex<Option<Error>> = Mutex::new(None);
     let coefficients: Mutex<Vec<Coefficients>> = Mutex::new(vec![Vec::new(); plan.runs.len()]);
@@ -95,8 +96,8 @@ fn all_runs(
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(run) = plan.runs.get(index) else { return };
             let structure = &structures[plan.system_of(run)];
-            let work = Work { inputs, plan, ledger, options, index, run, threads };
-            match work.carry_out(structure) {
+            let work = Work { inputs, plan, ledger, options, index, run };
+            match threads::on(per_run, || work.carry_out(structure)) {
                 Ok(found) => {
                     coefficients.lock().unwrap_or_else(PoisonError::into_inner)[index] = found;
                 }
@@ -131,7 +132,6 @@ struct Work<'a> {
     options: &'a Options<'a>,
     index: usize,
     run: &'a RunPlan,
-    threads: usize,
 }
 
 impl Work<'_> {
@@ -161,7 +161,7 @@ impl Work<'_> {
     }
 
     fn remaining_stages(&self, structure: &Structure, done: usize) -> Result<(), Error> {
-        let mut potential = self.inputs.potential.instance(self.threads);
+        let mut potential = self.inputs.potential.instance();
         let mut state = self.initial(structure)?;
         for (number, stage) in self.plan.stages.iter().enumerate() {
             if number >= done {

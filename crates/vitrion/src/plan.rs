@@ -9,7 +9,7 @@ mod estimate;
 mod resolve;
 
 pub use analyses::{AnalysisPlan, Dynamics};
-pub(crate) use estimate::share_threads;
+pub(crate) use estimate::bytes_per_atom;
 pub use estimate::{Estimate, RunEstimate};
 
 use crate::error::InputError;
@@ -46,6 +46,8 @@ pub enum PotentialPlan {
         model: String,
         blake3: String,
         precision: Precision,
+        #[serde(default)]
+        exact: bool,
         species: Vec<String>,
         cutoff_a: f64,
     },

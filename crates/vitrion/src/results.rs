@@ -56,6 +56,9 @@ pub struct PotentialCard {
     pub cutoff_a: f64,
     /// "double" or "mixed".
     pub precision: String,
+    /// Tables of the embedding nets and their measured error, in plain text.
+    #[serde(default)]
+    pub tables: String,
     /// BLAKE3 of the model file; empty for analytic potentials.
     pub blake3: String,
     /// Where it comes from.

@@ -108,12 +108,18 @@ impl RadialDistribution {
         }
         let (n, bins) = (self.table.len(), self.bins);
         let volume = structure.cell.volume();
-        let list = self.list.update(&structure.cell, &structure.positions);
+        self.list.update(&structure.cell, &structure.positions);
+        let (list, order) = (self.list.list(), self.list.order());
+        let r_max = self.list.cutoff();
         for i in 0..structure.len() {
-            let a = species[i];
+            let a = species[order[i] as usize];
             for p in list.row(i) {
-                let bin = (math::norm(list.vector[p]) / self.dr) as usize;
-                let b = species[list.index[p] as usize];
+                let r = math::norm(list.vector(self.list.positions(), i, p));
+                if r >= r_max {
+                    continue;
+                }
+                let bin = (r / self.dr) as usize;
+                let b = species[order[list.index[p] as usize] as usize];
                 let per_centre = 1.0 / self.counts[a] as f64;
                 let at = (a * n + b) * bins + bin.min(bins - 1);
                 self.open[at] += per_centre * volume / self.counts[b] as f64;

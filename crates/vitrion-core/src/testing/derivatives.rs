@@ -1,9 +1,9 @@
 //! Forces and virials against central differences of the energy.
 
 use crate::cell::Cell;
+use crate::interactions;
 use crate::math::{self, Matrix3};
-use crate::neighbors;
-use crate::potential::{Atoms, Evaluation, Potential};
+use crate::potential::{Evaluation, Potential};
 use crate::structure::Structure;
 
 /// Energy, forces and virial of a structure, with a list built from nothing.
@@ -13,11 +13,9 @@ use crate::structure::Structure;
 pub fn evaluate(potential: &mut dyn Potential, structure: &Structure) -> Evaluation {
     let map = structure.table.map_onto(potential.species()).expect("species of the test");
     let species: Vec<u8> = structure.species.iter().map(|id| map[id.index()]).collect();
-    let list = neighbors::neighbor_list(&structure.cell, &structure.positions, potential.cutoff());
     let mut out = Evaluation::with_atom_virials();
-    let atoms =
-        Atoms { positions: &structure.positions, species: &species, n_local: structure.len() };
-    potential.evaluate(atoms, &list, &mut out).expect("a finite energy");
+    interactions::evaluate(potential, &structure.cell, &structure.positions, &species, &mut out)
+        .expect("a finite energy");
     out
 }
 

@@ -58,17 +58,22 @@ impl Potential for LennardJones {
         self.gradient.clear();
         for i in 0..atoms.n_local {
             for p in neighbors.row(i) {
-                let r = math::norm(neighbors.vector[p]);
+                let vector = neighbors.vector(atoms.positions, i, p);
+                let r = math::norm(vector);
+                if r >= self.cutoff {
+                    self.gradient.push([0.0; 3]);
+                    continue;
+                }
                 let (value, slope) = self.value_and_slope(r);
                 // each pair is seen from both ends: half of it here
                 let half = 0.5 * (value - at_cutoff - shift * (r - self.cutoff));
                 out.atom_energies[i] += half;
                 out.energy += half;
                 let factor = 0.5 * (slope - shift) / r;
-                self.gradient.push(math::scale(neighbors.vector[p], factor));
+                self.gradient.push(math::scale(vector, factor));
             }
         }
-        out.scatter(neighbors, &self.gradient);
+        out.scatter(neighbors, atoms.positions, &self.gradient);
         Ok(())
     }
 }
@@ -109,11 +114,12 @@ impl Potential for Springs {
     }
 }
 
-/// Argon that returns NaN for the force on one atom from the n-th evaluation on.
+/// Argon that returns NaN for the force on the atom nearest to `site` [Å] from the n-th evaluation
+/// on. (Potentials see atoms in an order of the engine's own.)
 pub(crate) struct Failing {
     pub(crate) inner: LennardJones,
     pub(crate) evaluations_left: u64,
-    pub(crate) atom: usize,
+    pub(crate) site: Vector3,
 }
 
 impl Potential for Failing {
@@ -133,7 +139,9 @@ impl Potential for Failing {
     ) -> Result<(), PotentialError> {
         self.inner.evaluate(atoms, neighbors, out)?;
         if self.evaluations_left == 0 {
-            out.forces[self.atom][1] = f64::NAN;
+            let distance = |i: &usize| math::norm(math::sub(atoms.positions[*i], self.site));
+            let nearest = (0..atoms.n_local).min_by(|a, b| distance(a).total_cmp(&distance(b)));
+            out.forces[nearest.expect("there are atoms")][1] = f64::NAN;
         }
         self.evaluations_left = self.evaluations_left.saturating_sub(1);
         Ok(())

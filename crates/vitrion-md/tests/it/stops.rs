@@ -55,7 +55,8 @@ fn a_force_that_is_not_finite_stops_the_run_and_the_state_before_is_saved() {
     let folder = tempfile::tempdir().expect("a folder");
     let inner = LennardJones::argon(&["Ar", "Ne"]);
     // the first evaluation is that of the start, so step 7 fails
-    let mut potential = Failing { inner, evaluations_left: 7, atom: 13 };
+    let site = initial.structure.positions[13];
+    let mut potential = Failing { inner, evaluations_left: 7, site };
     let error = run_in(folder.path(), &initial, &mut potential, &nve(20)).expect_err("NaN");
     let message = error.to_string();
     let MdError::BlowUp { step, atoms, last_good, .. } = error else { panic!("{message}") };
@@ -85,7 +86,8 @@ fn a_start_with_forces_that_are_not_finite_leaves_the_folder_empty() {
     let initial = crystal(2, 5.6, &["Ar"], 50.0);
     let folder = tempfile::tempdir().expect("a folder");
     let inner = LennardJones::argon(&["Ar"]);
-    let mut potential = Failing { inner, evaluations_left: 0, atom: 3 };
+    let site = initial.structure.positions[3];
+    let mut potential = Failing { inner, evaluations_left: 0, site };
     let error = run_in(folder.path(), &initial, &mut potential, &nve(20)).expect_err("NaN");
     assert!(error.to_string().contains("at the start: the energy of atom 3 (Ar)"), "{error}");
     assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0);

@@ -1,16 +1,38 @@
-//! The fast evaluator: atoms batched by species, embedding nets from tables, fitting nets as matrix
-//! products, blocks spread over threads, results independent of their number.
+//! The fast evaluator: centres batched by species, embedding nets from tables, fitting nets as
+//! matrix products, blocks spread over threads, results independent of their number.
+//!
+//! One evaluation, block by block (a block is up to 64 centres of one species):
+//!
+//! 1. [`environment`]: distances, switch and rows of the real neighbours, grouped by species;
+//! 2. [`embedding`]: tables → moments `T`; [`descriptor`]: `D`, each distinct number once;
+//! 3. [`fitting`]: energies and `∂E/∂D`;
+//! 4. the way back through 2 to `∂E_i/∂r_ij` of every pair.
+//!
+//! Then every atom gathers its force from both ends of its pairs ([`engine`]). Matrices of the
+//! size neighbours × M only ever exist in registers.
 
 mod block;
+mod breakdown;
+mod committee;
+mod descriptor;
+mod embedding;
+mod engine;
+mod environment;
+mod fitting;
+mod model;
 
-use super::real::Real;
+pub use breakdown::Breakdown;
+pub use committee::{Committee, CommitteeError};
+
 use super::table::Bound;
 use super::{DeepPotential, Reference};
-use block::{Batch, Block};
-use rayon::prelude::*;
+use engine::Engine;
+use environment::Sight;
+use model::{Model, TableRule};
+use pulp::Arch;
 use vitrion_core::{Atoms, Evaluation, NeighborList, Potential, PotentialError, SpeciesTable};
 
-/// Arithmetic of the evaluator. Positions, energies and sums are always f64.
+/// Arithmetic of the evaluator. Positions, distances, energies and sums are always f64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Precision {
     /// f64 throughout.
@@ -28,35 +50,86 @@ impl Precision {
         }
     }
 
-    /// Errors of the tables that this arithmetic deserves.
-    fn wanted(self) -> Bound {
-        match self {
-            Precision::Double => Bound { value: 1e-11, slope: 3e-9 },
-            Precision::Mixed => Bound { value: 1e-7, slope: 1e-6 },
-        }
+    /// Degree and error of the tables that this arithmetic deserves.
+    fn tables(self, embedding: Embedding) -> TableRule {
+        let (degree, bound) = match self {
+            Precision::Double => (7, Bound { value: 1e-11, slope: 1e-9 }),
+            Precision::Mixed => (5, Bound { value: 1e-7, slope: 3e-6 }),
+        };
+        TableRule { degree, wanted: (embedding == Embedding::Tables).then_some(bound) }
     }
 }
 
+/// How embedding nets are evaluated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Embedding {
+    /// From tables made at load, within a measured bound.
+    Tables,
+    /// The nets themselves, for every neighbour at every step: slow, for comparison.
+    Exact,
+}
+
 /// A [`Potential`] for molecular dynamics.
+#[derive(Debug)]
 pub struct Evaluator {
     species: SpeciesTable,
     cutoff: f64,
-    engine: Engine,
+    engine: AnyEngine,
 }
 
-enum Engine {
-    Double(Threaded<f64>),
-    Mixed(Threaded<f32>),
+/// The engine of either arithmetic.
+#[derive(Debug)]
+enum AnyEngine {
+    Double(Engine<f64>),
+    Mixed(Engine<f32>),
+}
+
+/// Does the same with the engine of either arithmetic.
+macro_rules! engine {
+    ($any:expr, $engine:ident => $body:expr) => {
+        match $any {
+            AnyEngine::Double($engine) => $body,
+            AnyEngine::Mixed($engine) => $body,
+        }
+    };
+}
+
+impl AnyEngine {
+    /// An engine for these models, which see the same neighbours.
+    fn new(
+        arch: Arch,
+        models: &[&DeepPotential],
+        precision: Precision,
+        embedding: Embedding,
+    ) -> Self {
+        let sight = Sight::new(&models[0].descriptor);
+        let rule = precision.tables(embedding);
+        match precision {
+            Precision::Double => {
+                let members = models.iter().map(|m| Model::new(arch, m, rule)).collect();
+                AnyEngine::Double(Engine::new(arch, sight, members))
+            }
+            Precision::Mixed => {
+                let members = models.iter().map(|m| Model::new(arch, m, rule)).collect();
+                AnyEngine::Mixed(Engine::new(arch, sight, members))
+            }
+        }
+    }
+
+    fn evaluate(&mut self, atoms: Atoms<'_>, list: &NeighborList, out: &mut [Evaluation]) {
+        engine!(self, engine => engine.evaluate(atoms, list, out));
+    }
 }
 
 impl DeepPotential {
-    /// A fast evaluator with this arithmetic on `threads` threads (at least one).
-    pub fn evaluator(&self, precision: Precision, threads: usize) -> Evaluator {
-        let engine = match precision {
-            Precision::Double => Engine::Double(Threaded::new(self, precision.wanted(), threads)),
-            Precision::Mixed => Engine::Mixed(Threaded::new(self, precision.wanted(), threads)),
-        };
-        Evaluator { species: self.species.clone(), cutoff: self.descriptor.cutoff, engine }
+    /// A fast evaluator with this arithmetic; it works on the threads of the rayon pool it is called
+    /// in.
+    pub fn evaluator(&self, precision: Precision, embedding: Embedding) -> Evaluator {
+        Evaluator {
+            species: self.species.clone(),
+            cutoff: self.descriptor.cutoff,
+            engine: AnyEngine::new(Arch::new(), &[self], precision, embedding),
+        }
     }
 
     /// The slow evaluator that defines the numbers.
@@ -66,12 +139,32 @@ impl DeepPotential {
 }
 
 impl Evaluator {
-    /// One line about the tables: spacing, measured error bound, memory.
+    /// One line about the tables: intervals, measured error bound, memory.
     pub fn describe(&self) -> String {
-        match &self.engine {
-            Engine::Double(engine) => engine.batch.describe(),
-            Engine::Mixed(engine) => engine.batch.describe(),
-        }
+        engine!(&self.engine, engine => engine.members()[0].describe())
+    }
+
+    /// Seconds by part since the last call, all threads together.
+    pub fn take_breakdown(&mut self) -> Breakdown {
+        engine!(&mut self.engine, engine => engine.take_breakdown())
+    }
+
+    /// Bytes of tables, nets and workspaces, and bytes that grow with the number of atoms.
+    pub fn bytes(&self) -> (usize, usize) {
+        engine!(&self.engine, engine => (engine.constant_bytes(), engine.system_bytes()))
+    }
+
+    /// The part of [`Evaluator::flops_per_atom`] that is fitting nets.
+    pub fn fitting_flops_per_atom(&self, counts: &[usize]) -> f64 {
+        engine!(&self.engine, engine => engine.members()[0].fitting_flops_per_atom(counts))
+    }
+
+    /// Multiplications and additions of the nets, tables and descriptor for an average centre of
+    /// these species with `neighbors` real neighbours each.
+    ///
+    /// `counts` has the number of atoms of each species of the potential.
+    pub fn flops_per_atom(&self, counts: &[usize], neighbors: f64) -> f64 {
+        engine!(&self.engine, engine => engine.members()[0].flops_per_atom(counts, neighbors))
     }
 }
 
@@ -90,80 +183,8 @@ impl Potential for Evaluator {
         neighbors: &NeighborList,
         out: &mut Evaluation,
     ) -> Result<(), PotentialError> {
-        match &mut self.engine {
-            Engine::Double(engine) => engine.evaluate(atoms, neighbors, out),
-            Engine::Mixed(engine) => engine.evaluate(atoms, neighbors, out),
-        }
+        self.engine.evaluate(atoms, neighbors, std::slice::from_mut(out));
         check_finite(&self.species, atoms, neighbors, out)
-    }
-}
-
-/// A batch, its blocks and the threads that work on them.
-struct Threaded<T> {
-    batch: Batch<T>,
-    pool: Option<rayon::ThreadPool>,
-    blocks: Vec<Block<T>>,
-    used: usize,
-    gradient: Vec<[f64; 3]>,
-}
-
-impl<T: Real> Threaded<T> {
-    fn new(model: &DeepPotential, wanted: Bound, threads: usize) -> Self {
-        let pool = (threads > 1).then(|| {
-            rayon::ThreadPoolBuilder::new()
-                .num_threads(threads)
-                .build()
-                .expect("the operating system starts a few threads")
-        });
-        Threaded {
-            batch: Batch::new(model, wanted),
-            pool,
-            blocks: Vec::new(),
-            used: 0,
-            gradient: Vec::new(),
-        }
-    }
-
-    fn evaluate(&mut self, atoms: Atoms<'_>, neighbors: &NeighborList, out: &mut Evaluation) {
-        out.reset(atoms.positions.len(), atoms.n_local);
-        self.distribute(atoms);
-        let batch = &self.batch;
-        let blocks = &mut self.blocks[..self.used];
-        match &self.pool {
-            Some(pool) => pool.install(|| {
-                blocks.par_iter_mut().for_each(|b| batch.evaluate(b, atoms.species, neighbors));
-            }),
-            None => blocks.iter_mut().for_each(|b| batch.evaluate(b, atoms.species, neighbors)),
-        }
-        self.gradient.clear();
-        self.gradient.resize(neighbors.pairs(), [0.0; 3]);
-        for block in &self.blocks[..self.used] {
-            block.collect(&mut self.gradient, &mut out.atom_energies);
-        }
-        out.energy = out.atom_energies.iter().sum();
-        out.scatter(neighbors, &self.gradient);
-    }
-
-    /// Puts the local atoms into blocks of one species each; the split depends on the atoms alone.
-    fn distribute(&mut self, atoms: Atoms<'_>) {
-        self.used = 0;
-        for species in 0..self.batch.species() {
-            let mut open = false;
-            for i in 0..atoms.n_local {
-                if usize::from(atoms.species[i]) != species {
-                    continue;
-                }
-                if !open || self.blocks[self.used - 1].is_full() {
-                    if self.used == self.blocks.len() {
-                        self.blocks.push(Block::new(&self.batch));
-                    }
-                    self.blocks[self.used].start(species);
-                    self.used += 1;
-                    open = true;
-                }
-                self.blocks[self.used - 1].push(i);
-            }
-        }
     }
 }
 
@@ -184,7 +205,7 @@ pub(crate) fn check_finite(
             let nearest = if atom < atoms.n_local {
                 neighbors
                     .row(atom)
-                    .map(|p| vitrion_core::math::norm(neighbors.vector[p]))
+                    .map(|p| vitrion_core::math::norm(neighbors.vector(atoms.positions, atom, p)))
                     .fold(f64::INFINITY, f64::min)
             } else {
                 f64::NAN
@@ -195,6 +216,52 @@ pub(crate) fn check_finite(
                 energy: out.atom_energies.get(atom).copied().unwrap_or(f64::NAN),
                 nearest,
             })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+    use vitrion_core::math;
+    use vitrion_core::testing::derivatives::evaluate;
+    use vitrion_core::testing::systems;
+
+    /// Every instruction set this machine has, the portable one first.
+    fn instruction_sets() -> Vec<Arch> {
+        let mut sets = vec![Arch::Scalar];
+        #[cfg(target_arch = "x86_64")]
+        sets.extend(pulp::x86::V3::try_new().map(Arch::V3));
+        #[cfg(target_arch = "x86_64")]
+        sets.extend(pulp::x86::V4::try_new().map(Arch::V4));
+        #[cfg(target_arch = "aarch64")]
+        sets.extend(pulp::aarch64::Neon::try_new().map(Arch::Neon));
+        sets
+    }
+
+    #[test]
+    fn every_instruction_set_gives_the_numbers_of_the_reference() {
+        let file =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/deepmd/one-side-tanh-text.yaml");
+        let model = DeepPotential::load(&file).expect("a readable model");
+        let cell = vitrion_core::Cell::from_lengths_angles([9.0, 8.0, 10.0], [80.0, 95.0, 100.0]);
+        let cell = cell.expect("closes");
+        let structure = systems::random_structure(1, &["Li", "S", "S"], 40, cell, 1.6);
+        let exact = evaluate(&mut model.reference(), &structure);
+        for arch in instruction_sets() {
+            for (precision, tolerance) in [(Precision::Double, 1e-8), (Precision::Mixed, 1e-4)] {
+                let mut evaluator = model.evaluator(precision, Embedding::Tables);
+                evaluator.engine = AnyEngine::new(arch, &[&model], precision, Embedding::Tables);
+                let found = evaluate(&mut evaluator, &structure);
+                let energy = (found.energy - exact.energy).abs();
+                assert!(energy < tolerance * 40.0, "{arch:?} {precision:?}: {energy:e} eV");
+                for (a, b) in found.forces.iter().zip(&exact.forces) {
+                    let d = math::norm(math::sub(*a, *b));
+                    let scale = math::norm(*b).max(1.0);
+                    assert!(d < tolerance * scale, "{arch:?} {precision:?}: {d:e} eV/Å");
+                }
+            }
         }
     }
 }

@@ -1,13 +1,14 @@
-//! Arithmetic over f32 and f64, and a vectorised tanh.
+//! Arithmetic over f32 and f64, one number or one vector register at a time, and a tanh.
 //!
-//! Loops over fixed lanes are written so that the compiler turns them into SIMD; `pulp` picks
-//! AVX-512, AVX2 or the portable version at run time.
+//! Kernels are generic over `pulp::Simd`: AVX-512, AVX2 + FMA, NEON or plain numbers, picked at run
+//! time. `pulp` compiles a `WithSimd` struct, and everything inlined into it, once per instruction
+//! set; a closure would not do, because its call is a function compiled without those instructions.
 
+use bytemuck::Pod;
+use pulp::{Arch, Simd, WithSimd};
 use std::fmt::Debug;
+use std::marker::PhantomData;
 use std::ops::{Add, AddAssign, Div, Mul, Sub};
-
-/// Numbers handled together; widths of embedding nets are padded to a multiple of this.
-pub const LANES: usize = 16;
 
 /// f32 or f64.
 pub trait Real:
@@ -17,6 +18,7 @@ pub trait Real:
     + Send
     + Sync
     + PartialOrd
+    + Pod
     + Add<Output = Self>
     + Sub<Output = Self>
     + Mul<Output = Self>
@@ -26,6 +28,8 @@ pub trait Real:
 {
     const ZERO: Self;
     const ONE: Self;
+    /// A register of these numbers.
+    type Vector<S: Simd>: Pod + Debug;
 
     /// Rounds to this precision.
     fn from_f64(value: f64) -> Self;
@@ -35,6 +39,67 @@ pub trait Real:
     fn fma(self, a: Self, b: Self) -> Self;
     /// tanh with an absolute error of a few units in the last place of 1.
     fn tanh(self) -> Self;
+
+    /// All lanes the same.
+    fn splat<S: Simd>(simd: S, value: Self) -> Self::Vector<S>;
+    /// `a · b + c` lane by lane.
+    fn mul_add<S: Simd>(
+        simd: S,
+        a: Self::Vector<S>,
+        b: Self::Vector<S>,
+        c: Self::Vector<S>,
+    ) -> Self::Vector<S>;
+    /// `a · b` lane by lane.
+    fn vector_mul<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+    /// `a + b` lane by lane.
+    fn vector_add<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+    /// Sum of all lanes.
+    fn sum<S: Simd>(simd: S, a: Self::Vector<S>) -> Self;
+}
+
+/// Numbers in a register.
+#[inline(always)]
+pub fn lanes<T: Real, S: Simd>() -> usize {
+    size_of::<T::Vector<S>>() / size_of::<T>()
+}
+
+/// Numbers as full registers; what does not fill one is left out.
+#[inline(always)]
+pub fn registers<T: Real, S: Simd>(data: &[T]) -> &[T::Vector<S>] {
+    let full = data.len() / lanes::<T, S>() * lanes::<T, S>();
+    bytemuck::cast_slice(&data[..full])
+}
+
+/// The register filled from `data[at..]`.
+///
+/// # Panics
+/// If the slice ends before the register is full.
+#[inline(always)]
+pub fn load<T: Real, S: Simd>(data: &[T], at: usize) -> T::Vector<S> {
+    bytemuck::pod_read_unaligned(bytemuck::cast_slice(&data[at..at + lanes::<T, S>()]))
+}
+
+/// Writes a register to `data[at..]`.
+///
+/// # Panics
+/// If the slice ends before the register is empty.
+#[inline(always)]
+pub fn store<T: Real, S: Simd>(data: &mut [T], at: usize, value: T::Vector<S>) {
+    bytemuck::cast_slice_mut(&mut data[at..at + lanes::<T, S>()])
+        .copy_from_slice(bytemuck::bytes_of(&value));
+}
+
+/// Numbers of type `T` in the registers of this machine.
+pub fn machine_lanes<T: Real>(arch: Arch) -> usize {
+    struct Lanes<T>(PhantomData<T>);
+    impl<T: Real> WithSimd for Lanes<T> {
+        type Output = usize;
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, _: S) -> usize {
+            lanes::<T, S>()
+        }
+    }
+    arch.dispatch(Lanes::<T>(PhantomData))
 }
 
 /// Taylor coefficients 1/k! of exp, highest power first; on |f| ≤ ln 2 / 2 the remainder of degree
@@ -85,6 +150,28 @@ macro_rules! tanh {
 impl Real for f64 {
     const ZERO: f64 = 0.0;
     const ONE: f64 = 1.0;
+    type Vector<S: Simd> = S::f64s;
+
+    #[inline(always)]
+    fn splat<S: Simd>(simd: S, value: f64) -> S::f64s {
+        simd.splat_f64s(value)
+    }
+    #[inline(always)]
+    fn mul_add<S: Simd>(simd: S, a: S::f64s, b: S::f64s, c: S::f64s) -> S::f64s {
+        simd.mul_add_e_f64s(a, b, c)
+    }
+    #[inline(always)]
+    fn vector_mul<S: Simd>(simd: S, a: S::f64s, b: S::f64s) -> S::f64s {
+        simd.mul_f64s(a, b)
+    }
+    #[inline(always)]
+    fn vector_add<S: Simd>(simd: S, a: S::f64s, b: S::f64s) -> S::f64s {
+        simd.add_f64s(a, b)
+    }
+    #[inline(always)]
+    fn sum<S: Simd>(simd: S, a: S::f64s) -> f64 {
+        simd.reduce_sum_f64s(a)
+    }
 
     #[inline(always)]
     fn from_f64(value: f64) -> f64 {
@@ -117,6 +204,28 @@ impl Real for f64 {
 impl Real for f32 {
     const ZERO: f32 = 0.0;
     const ONE: f32 = 1.0;
+    type Vector<S: Simd> = S::f32s;
+
+    #[inline(always)]
+    fn splat<S: Simd>(simd: S, value: f32) -> S::f32s {
+        simd.splat_f32s(value)
+    }
+    #[inline(always)]
+    fn mul_add<S: Simd>(simd: S, a: S::f32s, b: S::f32s, c: S::f32s) -> S::f32s {
+        simd.mul_add_e_f32s(a, b, c)
+    }
+    #[inline(always)]
+    fn vector_mul<S: Simd>(simd: S, a: S::f32s, b: S::f32s) -> S::f32s {
+        simd.mul_f32s(a, b)
+    }
+    #[inline(always)]
+    fn vector_add<S: Simd>(simd: S, a: S::f32s, b: S::f32s) -> S::f32s {
+        simd.add_f32s(a, b)
+    }
+    #[inline(always)]
+    fn sum<S: Simd>(simd: S, a: S::f32s) -> f32 {
+        simd.reduce_sum_f32s(a)
+    }
 
     #[inline(always)]
     fn from_f64(value: f64) -> f32 {

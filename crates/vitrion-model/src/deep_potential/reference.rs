@@ -22,7 +22,8 @@ impl Reference {
 
     /// The rows of the list that centre `i` sees: within the cut-off, not pair-excluded, and with
     /// `strict_sel` only the nearest `sel` of each species.
-    fn visible(&self, i: usize, species: &[u8], neighbors: &NeighborList) -> Vec<usize> {
+    fn visible(&self, i: usize, atoms: Atoms<'_>, neighbors: &NeighborList) -> Vec<usize> {
+        let (positions, species) = (atoms.positions, atoms.species);
         let descriptor = &self.model.descriptor;
         let n = self.model.species.len();
         let centre = usize::from(species[i]);
@@ -30,13 +31,13 @@ impl Reference {
             .row(i)
             .filter(|p| {
                 let t = usize::from(species[neighbors.index[*p] as usize]);
-                math::norm(neighbors.vector[*p]) < descriptor.cutoff
+                math::norm(neighbors.vector(positions, i, *p)) < descriptor.cutoff
                     && !descriptor.pair_excluded[centre * n + t]
             })
             .collect();
         if self.strict_sel {
             rows.sort_by(|a, b| {
-                let d = |p: usize| math::norm2(neighbors.vector[p]);
+                let d = |p: usize| math::norm2(neighbors.vector(positions, i, p));
                 d(*a).total_cmp(&d(*b))
             });
             // DeePMD-kit first keeps the nearest Σ sel of all species, then the nearest of each
@@ -55,10 +56,11 @@ impl Reference {
     fn atom(
         &self,
         i: usize,
-        species: &[u8],
+        atoms: Atoms<'_>,
         neighbors: &NeighborList,
         gradient: &mut [Vector3],
     ) -> f64 {
+        let (positions, species) = (atoms.positions, atoms.species);
         let model = &self.model;
         let descriptor = &model.descriptor;
         let n = model.species.len();
@@ -71,7 +73,7 @@ impl Reference {
         }
         let (m, axis) = (descriptor.width(), descriptor.axis);
         let slots = descriptor.slots() as f64;
-        let rows = self.visible(i, species, neighbors);
+        let rows = self.visible(i, atoms, neighbors);
 
         // T = 1/N_m Σ G ⊗ R̃
         let mut t = vec![[0.0; 4]; m];
@@ -86,7 +88,7 @@ impl Reference {
                 continue;
             }
             let (row, row_derivative) = environment_row(
-                neighbors.vector[p],
+                neighbors.vector(positions, i, p),
                 descriptor.smooth_cutoff,
                 descriptor.cutoff,
                 descriptor.protection,
@@ -178,11 +180,11 @@ impl Potential for Reference {
         out.reset(atoms.positions.len(), atoms.n_local);
         let mut gradient = vec![[0.0; 3]; neighbors.pairs()];
         for i in 0..atoms.n_local {
-            let energy = self.atom(i, atoms.species, neighbors, &mut gradient);
+            let energy = self.atom(i, atoms, neighbors, &mut gradient);
             out.atom_energies[i] = energy;
             out.energy += energy;
         }
-        out.scatter(neighbors, &gradient);
+        out.scatter(neighbors, atoms.positions, &gradient);
         super::evaluator::check_finite(&self.model.species, atoms, neighbors, out)
     }
 }

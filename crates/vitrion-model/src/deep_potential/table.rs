@@ -1,26 +1,26 @@
-//! Embedding nets as piecewise quintic polynomials of their one input.
+//! Embedding nets as piecewise polynomials of their one input.
 //!
-//! Each interval matches value, slope and curvature of the net at both ends (so the table is twice
-//! continuously differentiable). The spacing is halved until the error, measured at points between
-//! the nodes, is below the wanted bound; the bound reached is kept and shown. Inputs outside the
-//! table, and nets that no table follows (kinks), are evaluated exactly.
+//! On every interval the polynomial takes value, slope and curvature of the net at both ends, so the
+//! table is twice continuously differentiable whatever the widths of neighbouring intervals; degrees
+//! above five also take the net's value at inner points. The range is cut into equal cells, and each
+//! cell into as many intervals as the wanted error needs there: wide ones where the net is flat,
+//! narrow ones where it bends. So the rows in use stay in a core's cache. The error is measured
+//! between the nodes; what was reached is kept and shown. Inputs outside the range, and nets that no
+//! table follows (kinks), are evaluated exactly.
 
+use super::aligned::Aligned;
 use super::network::{Network, ScalarDerivatives};
-use super::real::{LANES, Real};
+use super::real::Real;
 
-/// A tabulated embedding net; outputs are padded with zeros to a multiple of [`LANES`].
-#[derive(Debug, Clone)]
-pub struct Table<T> {
-    lower: f64,
-    per_stride: f64,
-    stride: f64,
-    rows: usize,
-    padded: usize,
-    /// `[row][power][output]`, powers ascending.
-    coefficients: Vec<T>,
-    network: Network,
-    bound: Bound,
-}
+/// Equal cells of the range.
+const CELLS: usize = 64;
+/// Intervals of a cell, at most.
+const MOST_INTERVALS: usize = 256;
+/// Where the error is measured, in units of an interval: a Hermite polynomial strays most around
+/// the middle in value and around the quarters in slope.
+const CHECKS: [f64; 3] = [0.24, 0.5, 0.76];
+/// Inner points of degree 7: they balance the maxima of `u³(1−u)³(u−a)(u−1+a)`.
+const INNER: [f64; 2] = [0.36, 0.64];
 
 /// Largest measured difference to the net.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -31,108 +31,169 @@ pub struct Bound {
     pub slope: f64,
 }
 
-/// Spacings tried, coarse to fine.
-const STRIDES: [f64; 6] = [0.1, 0.05, 0.025, 0.0125, 0.00625, 0.003_125];
+impl Bound {
+    fn larger(self, other: Bound) -> Bound {
+        Bound { value: self.value.max(other.value), slope: self.slope.max(other.slope) }
+    }
 
-/// The polynomial coefficients of one interval of width `h` for one output (Taylor at the left end,
-/// matched to value, slope and curvature at the right end).
-fn quintic(left: [f64; 3], right: [f64; 3], h: f64) -> [f64; 6] {
-    let [y0, d0, c0] = left;
-    let [y1, d1, c1] = right;
-    let v = y1 - y0;
-    let (h2, h3) = (h * h, h * h * h);
-    [
-        y0,
-        d0,
-        c0 / 2.0,
-        (20.0 * v - (8.0 * d1 + 12.0 * d0) * h - (3.0 * c0 - c1) * h2) / (2.0 * h3),
-        (-30.0 * v + (14.0 * d1 + 16.0 * d0) * h + (3.0 * c0 - 2.0 * c1) * h2) / (2.0 * h3 * h),
-        (12.0 * v - 6.0 * (d1 + d0) * h + (c1 - c0) * h2) / (2.0 * h3 * h2),
-    ]
+    fn within(self, wanted: Bound) -> bool {
+        // false for NaN
+        self.value <= wanted.value && self.slope <= wanted.slope
+    }
+}
+
+/// A tabulated embedding net; outputs are padded with zeros to full registers.
+#[derive(Debug)]
+pub struct Table<T> {
+    lower: f64,
+    per_cell: f64,
+    /// First row and number of intervals of each cell; empty if the net is not tabulated.
+    cells: Vec<(u32, u32)>,
+    shape: RowShape,
+    /// Rows of `shape`, in units of the interval.
+    coefficients: Aligned<T>,
+    network: Network,
+    bound: Bound,
+}
+
+/// Order of the coefficients of an interval: `[register][power][lane]`, powers ascending, so that a
+/// kernel reads a row from its start to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowShape {
+    /// Of the polynomials: 5 or 7.
+    pub degree: usize,
+    /// Numbers in a register.
+    pub lanes: usize,
+    /// Registers that hold all outputs.
+    pub registers: usize,
+}
+
+impl RowShape {
+    /// Numbers in a row.
+    pub fn size(self) -> usize {
+        self.registers * (self.degree + 1) * self.lanes
+    }
+
+    /// Place of a coefficient.
+    fn place(self, power: usize, output: usize) -> usize {
+        let (register, lane) = (output / self.lanes, output % self.lanes);
+        (register * (self.degree + 1) + power) * self.lanes + lane
+    }
+}
+
+/// Where an input lies in a table.
+#[derive(Debug, Clone, Copy)]
+pub struct Location {
+    pub row: u32,
+    /// Position in the interval, from 0 to 1.
+    pub u: f64,
+    /// `du/dx`
+    pub scale: f64,
 }
 
 impl<T: Real> Table<T> {
-    /// A table of `network` for inputs from `lower` to `upper` with errors below `wanted`, or the
-    /// exact net (an empty table) if no spacing reaches that.
-    pub fn new(network: Network, lower: f64, upper: f64, wanted: Bound) -> Self {
-        let outputs = network.outputs();
-        let padded = outputs.next_multiple_of(LANES);
+    /// A table of `network` for inputs from `lower` to `upper` with errors below `wanted`; without rows, so that every input is evaluated exactly, if
+    /// that cannot be reached or `wanted` is `None`.
+    pub fn new(
+        network: Network,
+        (lower, upper): (f64, f64),
+        shape: RowShape,
+        wanted: Option<Bound>,
+    ) -> Self {
         let mut table = Table {
             lower,
-            per_stride: 1.0,
-            stride: 1.0,
-            rows: 0,
-            padded,
-            coefficients: Vec::new(),
+            per_cell: CELLS as f64 / (upper - lower),
+            cells: Vec::new(),
+            shape,
+            coefficients: Aligned::zeros(0),
             bound: Bound::default(),
             network,
         };
-        if !table.network.is_smooth() {
-            return table;
+        if let Some(wanted) = wanted
+            && table.network.is_smooth()
+        {
+            table.fill(wanted);
         }
-        for stride in STRIDES {
-            let rows = ((upper - lower) / stride).ceil() as usize + 1;
-            // a sample of the intervals tells early that a spacing is too wide
-            let sampled = table.fill(lower, stride, rows, 16, wanted);
-            if sampled.is_none() {
-                continue;
-            }
-            if let Some(bound) = table.fill(lower, stride, rows, 1, wanted) {
-                table.rows = rows;
-                table.stride = stride;
-                table.per_stride = 1.0 / stride;
-                table.bound = bound;
-                return table;
-            }
-        }
-        table.coefficients = Vec::new();
         table
     }
 
-    /// Coefficients of every `step`-th interval and the largest error found, or `None` as soon as
-    /// an error exceeds what is wanted.
-    fn fill(
-        &mut self,
-        lower: f64,
-        stride: f64,
-        rows: usize,
-        step: usize,
-        wanted: Bound,
-    ) -> Option<Bound> {
-        let padded = self.padded;
-        self.coefficients.clear();
-        self.coefficients.resize(rows * 6 * padded, T::ZERO);
-        let node = |net: &Network, k: f64| net.scalar_derivatives(lower + k * stride);
-        let mut bound = Bound::default();
-        let mut right: Option<(usize, ScalarDerivatives)> = None;
-        for k in (0..rows).step_by(step) {
-            let left = match right.take() {
-                Some((at, node)) if at == k => node,
-                _ => node(&self.network, k as f64),
+    fn fill(&mut self, wanted: Bound) {
+        let fit = hermite(self.shape.degree);
+        let mut rows: Vec<T> = Vec::new();
+        let mut cells = Vec::with_capacity(CELLS);
+        let mut total = 0;
+        for cell in 0..CELLS {
+            let left = self.lower + cell as f64 / self.per_cell;
+            let mut intervals = 1;
+            let (found, bound) = loop {
+                let width = 1.0 / (self.per_cell * intervals as f64);
+                if let Some(found) = self.cell(&fit, left, width, intervals, wanted) {
+                    break found;
+                }
+                intervals *= 2;
+                if intervals > MOST_INTERVALS {
+                    return; // no table follows this net
+                }
             };
-            let end = node(&self.network, k as f64 + 1.0);
-            // a quintic strays most near the middle in value and near the quarter in slope
-            let checks =
-                [0.25, 0.5].map(|part| (part * stride, node(&self.network, k as f64 + part)));
-            for o in 0..left.value.len() {
-                let at = |node: &ScalarDerivatives| [node.value[o], node.first[o], node.second[o]];
-                let a = quintic(at(&left), at(&end), stride);
-                for (dx, exact) in &checks {
-                    let value = a.iter().rev().fold(0.0, |y, c| y * dx + c);
-                    let slope = (1..6).rev().fold(0.0, |y, p| y * dx + p as f64 * a[p]);
-                    bound.value = bound.value.max((value - exact.value[o]).abs());
-                    bound.slope = bound.slope.max((slope - exact.first[o]).abs());
+            rows.extend(found);
+            cells.push((total, intervals as u32));
+            total += intervals as u32;
+            self.bound = self.bound.larger(bound);
+        }
+        self.coefficients = Aligned::from_slice(&rows);
+        self.cells = cells;
+    }
+
+    /// The rows of one cell, or `None` as soon as an error exceeds what is wanted.
+    fn cell(
+        &self,
+        fit: &[Vec<f64>],
+        left: f64,
+        width: f64,
+        intervals: usize,
+        wanted: Bound,
+    ) -> Option<(Vec<T>, Bound)> {
+        let outputs = self.network.outputs();
+        let mut rows = vec![T::ZERO; intervals * self.shape.size()];
+        let mut bound = Bound::default();
+        let at = |u: f64| self.network.scalar_derivatives(left + u * width);
+        let mut start = at(0.0);
+        for (k, row) in rows.chunks_exact_mut(self.shape.size()).enumerate() {
+            let k = k as f64;
+            let end = at(k + 1.0);
+            let inner: Vec<ScalarDerivatives> =
+                INNER[..self.shape.degree - 5].iter().map(|u| at(k + u)).collect();
+            let checks = CHECKS.map(|u| (u, at(k + u)));
+            for o in 0..outputs {
+                let ends = |node: &ScalarDerivatives| {
+                    [node.value[o], width * node.first[o], width * width * node.second[o]]
+                };
+                let mut known = ends(&start).to_vec();
+                known.extend(ends(&end));
+                known.extend(inner.iter().map(|node| node.value[o]));
+                let a: Vec<f64> = fit
+                    .iter()
+                    .map(|line| line.iter().zip(&known).map(|(f, y)| f * y).sum())
+                    .collect();
+                for (u, exact) in &checks {
+                    let value = a.iter().rev().fold(0.0, |y, c| y * u + c);
+                    let slope =
+                        (1..a.len()).rev().fold(0.0, |y, p| y * u + p as f64 * a[p]) / width;
+                    bound = bound.larger(Bound {
+                        value: (value - exact.value[o]).abs(),
+                        slope: (slope - exact.first[o]).abs(),
+                    });
                 }
                 for (p, c) in a.iter().enumerate() {
-                    self.coefficients[(k * 6 + p) * padded + o] = T::from_f64(*c);
+                    row[self.shape.place(p, o)] = T::from_f64(*c);
                 }
             }
-            if bound.value > wanted.value || bound.slope > wanted.slope {
+            if !bound.within(wanted) {
                 return None;
             }
-            right = Some((k + 1, end));
+            start = end;
         }
-        Some(bound)
+        Some((rows, bound))
     }
 
     /// The measured error of the table; zero for an exact net.
@@ -140,9 +201,9 @@ impl<T: Real> Table<T> {
         self.bound
     }
 
-    /// Spacing of the nodes, if there is a table.
-    pub fn stride(&self) -> Option<f64> {
-        (self.rows > 0).then_some(self.stride)
+    /// Intervals of the table; none if the net is evaluated exactly.
+    pub fn rows(&self) -> usize {
+        self.cells.last().map_or(0, |(first, count)| (first + count) as usize)
     }
 
     /// Bytes held.
@@ -150,78 +211,83 @@ impl<T: Real> Table<T> {
         self.coefficients.len() * size_of::<T>()
     }
 
-    /// The interval of `x` and the distance from its left end, if `x` is in the table.
+    /// The interval of `x`, if `x` is in the table.
     #[inline(always)]
-    pub fn locate(&self, x: f64) -> Option<(usize, T)> {
-        let position = (x - self.lower) * self.per_stride;
-        if position >= 0.0 && position < self.rows as f64 {
-            let row = position as usize;
-            let dx = x - (self.lower + row as f64 * self.stride);
-            Some((row, T::from_f64(dx)))
-        } else {
-            None
+    pub fn locate(&self, x: f64) -> Option<Location> {
+        let position = (x - self.lower) * self.per_cell;
+        // also false for NaN
+        if !(position >= 0.0 && position < self.cells.len() as f64) {
+            return None;
         }
+        let cell = position as usize;
+        let (first, intervals) = self.cells[cell];
+        let fine = (position - cell as f64) * f64::from(intervals);
+        let k = (fine as u32).min(intervals - 1);
+        Some(Location {
+            row: first + k,
+            u: fine - f64::from(k),
+            scale: self.per_cell * f64::from(intervals),
+        })
     }
 
-    /// Six coefficient rows of an interval, each `padded` long.
+    /// All rows.
     #[inline(always)]
-    pub fn row(&self, row: usize) -> &[T] {
-        &self.coefficients[row * 6 * self.padded..(row + 1) * 6 * self.padded]
+    pub fn coefficients(&self) -> &[T] {
+        &self.coefficients
     }
 
-    /// The net itself at `x`: outputs and slopes, padded.
-    pub fn exact(&self, x: f64, value: &mut [T], slope: &mut [T]) {
-        let result = self.network.scalar_derivatives(x);
-        for o in 0..result.value.len() {
-            value[o] = T::from_f64(result.value[o]);
-            slope[o] = T::from_f64(result.first[o]);
+    /// Appends a row of the same shape that stands for the net at `x` alone: at `u = 0` it has the
+    /// value of the net, and its slope with `scale = 1`.
+    pub fn push_exact(&self, x: f64, rows: &mut Vec<T>) {
+        let exact = self.network.scalar_derivatives(x);
+        let start = rows.len();
+        rows.resize(start + self.shape.size(), T::ZERO);
+        for o in 0..exact.value.len() {
+            rows[start + self.shape.place(0, o)] = T::from_f64(exact.value[o]);
+            rows[start + self.shape.place(1, o)] = T::from_f64(exact.first[o]);
         }
-        value[result.value.len()..self.padded].fill(T::ZERO);
-        slope[result.value.len()..self.padded].fill(T::ZERO);
     }
 }
 
-/// Values of one group of lanes of an interval.
-#[inline(always)]
-pub fn lane_values<T: Real>(row: &[T], padded: usize, start: usize, dx: T) -> [T; LANES] {
-    let mut y = *lanes(row, 5 * padded + start);
-    for p in (0..5).rev() {
-        let c = lanes(row, p * padded + start);
-        for l in 0..LANES {
-            y[l] = y[l].fma(dx, c[l]);
+/// The matrix from `[y₀, y₀′, y₀″, y₁, y₁′, y₁″, inner values]` to polynomial coefficients in `u` on
+/// [0, 1], ascending: the inverse of the conditions, by Gauss–Jordan elimination.
+fn hermite(degree: usize) -> Vec<Vec<f64>> {
+    let n = degree + 1;
+    let derivative = |order: usize, u: f64| -> Vec<f64> {
+        (0..n)
+            .map(|p| {
+                let factor: f64 = (0..order).map(|q| p as f64 - q as f64).product();
+                if p < order { 0.0 } else { factor * u.powi((p - order) as i32) }
+            })
+            .collect()
+    };
+    let mut conditions: Vec<Vec<f64>> = Vec::with_capacity(n);
+    for end in [0.0, 1.0] {
+        conditions.extend((0..3).map(|order| derivative(order, end)));
+    }
+    conditions.extend(INNER[..degree - 5].iter().map(|u| derivative(0, *u)));
+    let mut inverse: Vec<Vec<f64>> =
+        (0..n).map(|i| (0..n).map(|j| f64::from(u8::from(i == j))).collect()).collect();
+    for column in 0..n {
+        let pivot = (column..n)
+            .max_by(|a, b| conditions[*a][column].abs().total_cmp(&conditions[*b][column].abs()))
+            .expect("rows are left");
+        conditions.swap(column, pivot);
+        inverse.swap(column, pivot);
+        let scale = 1.0 / conditions[column][column];
+        conditions[column].iter_mut().for_each(|x| *x *= scale);
+        inverse[column].iter_mut().for_each(|x| *x *= scale);
+        for row in 0..n {
+            if row != column {
+                let factor = conditions[row][column];
+                for k in 0..n {
+                    conditions[row][k] -= factor * conditions[column][k];
+                    inverse[row][k] -= factor * inverse[column][k];
+                }
+            }
         }
     }
-    y
-}
-
-/// Values and slopes of one group of lanes of an interval.
-#[inline(always)]
-pub fn lane_values_slopes<T: Real>(
-    row: &[T],
-    padded: usize,
-    start: usize,
-    dx: T,
-) -> ([T; LANES], [T; LANES]) {
-    let mut value = *lanes(row, 5 * padded + start);
-    let mut slope = value;
-    for p in (1..5).rev() {
-        let c = lanes(row, p * padded + start);
-        for l in 0..LANES {
-            value[l] = value[l].fma(dx, c[l]);
-            slope[l] = slope[l].fma(dx, value[l]);
-        }
-    }
-    let c = lanes(row, start);
-    for l in 0..LANES {
-        value[l] = value[l].fma(dx, c[l]);
-    }
-    (value, slope)
-}
-
-/// `LANES` numbers from `start`.
-#[inline(always)]
-pub fn lanes<T>(data: &[T], start: usize) -> &[T; LANES] {
-    data[start..start + LANES].as_array().expect("a slice of LANES numbers")
+    inverse
 }
 
 #[cfg(test)]
@@ -231,41 +297,86 @@ mod tests {
     use super::*;
 
     fn evaluate(table: &Table<f64>, x: f64) -> (Vec<f64>, Vec<f64>) {
-        let (row, dx) = table.locate(x).expect("inside");
-        let mut value = Vec::new();
-        let mut slope = Vec::new();
-        for start in (0..table.padded).step_by(LANES) {
-            let (v, s) = lane_values_slopes(table.row(row), table.padded, start, dx);
-            assert_eq!(v.to_vec(), lane_values(table.row(row), table.padded, start, dx).to_vec());
-            value.extend(v);
-            slope.extend(s);
-        }
-        (value, slope)
+        let at = table.locate(x).expect("inside");
+        let (shape, n) = (table.shape, table.shape.degree + 1);
+        let row = &table.coefficients()[at.row as usize * shape.size()..][..shape.size()];
+        (0..shape.registers * shape.lanes)
+            .map(|o| {
+                let c = |p: usize| row[shape.place(p, o)];
+                let value = (0..n).rev().fold(0.0, |y, p| y * at.u + c(p));
+                let slope = (1..n).rev().fold(0.0, |y, p| y * at.u + p as f64 * c(p));
+                (value, slope * at.scale)
+            })
+            .unzip()
     }
 
     #[test]
     fn table_follows_the_net_within_its_bound() {
-        let net = random_network(5, &[1, 8, 16, 32], Activation::Tanh, false, false);
-        let wanted = Bound { value: 1e-9, slope: 1e-8 };
-        let table: Table<f64> = Table::new(net.clone(), -0.7, 8.0, wanted);
-        assert!(table.stride().is_some());
-        for k in 0..4000 {
-            let x = -0.7 + 8.69 * f64::from(k) / 4000.0;
-            let (value, slope) = evaluate(&table, x);
-            let exact = net.scalar_derivatives(x);
-            for o in 0..32 {
-                // twice the bound: the maximum may sit between the points where it was measured
-                assert!((value[o] - exact.value[o]).abs() < 2.0 * wanted.value);
-                assert!((slope[o] - exact.first[o]).abs() < 2.0 * wanted.slope);
+        let net = random_network(5, &[1, 8, 16, 30], Activation::Tanh, false, false);
+        for (degree, wanted) in
+            [(5, Bound { value: 1e-9, slope: 1e-8 }), (7, Bound { value: 1e-11, slope: 1e-9 })]
+        {
+            let shape = RowShape { degree, lanes: 8, registers: 4 };
+            let table = Table::<f64>::new(net.clone(), (-0.7, 8.0), shape, Some(wanted));
+            assert!(table.rows() > 0 && table.bound().within(wanted));
+            for k in 0..4000 {
+                let x = -0.7 + 8.69 * f64::from(k) / 4000.0;
+                let (value, slope) = evaluate(&table, x);
+                let exact = net.scalar_derivatives(x);
+                for o in 0..30 {
+                    // the largest error may sit between the points where it was measured
+                    assert!((value[o] - exact.value[o]).abs() < 1.5 * wanted.value);
+                    assert!((slope[o] - exact.first[o]).abs() < 1.5 * wanted.slope);
+                }
+                assert!(value[30].abs() + value[31].abs() < 1e-300, "padding is zero");
+            }
+            assert!(table.locate(-0.71).is_none() && table.locate(8.01).is_none());
+            assert!(table.locate(f64::NAN).is_none());
+        }
+    }
+
+    #[test]
+    fn the_table_is_twice_continuously_differentiable() {
+        let net = random_network(6, &[1, 8, 16], Activation::Tanh, false, false);
+        let wanted = Bound { value: 1e-8, slope: 1e-7 };
+        let shape = RowShape { degree: 5, lanes: 4, registers: 4 };
+        let table = Table::<f64>::new(net, (-0.5, 60.0), shape, Some(wanted));
+        let n = 6;
+        let mut widths = std::collections::BTreeSet::new();
+        for row in 1..table.rows() {
+            let scale = |row: usize| {
+                let owner = table.cells.iter().rfind(|c| c.0 as usize <= row).expect("a cell");
+                widths.insert(owner.1);
+                f64::from(owner.1)
+            };
+            let [before, after] = [row - 1, row].map(scale);
+            for o in 0..16 {
+                let c = |row: usize, p: usize| {
+                    table.coefficients[row * shape.size() + shape.place(p, o)]
+                };
+                for order in 0..3 {
+                    let factor =
+                        |p: usize| (0..order).map(|q| p as f64 - f64::from(q)).product::<f64>();
+                    let left: f64 = (0..n).map(|p| factor(p) * c(row - 1, p)).sum();
+                    let right = factor(order as usize) * c(row, order as usize);
+                    let (left, right) = (left * before.powi(order), right * after.powi(order));
+                    assert!((left - right).abs() < 1e-7, "row {row}, derivative {order}");
+                }
             }
         }
-        assert!(table.locate(-0.71).is_none() && table.locate(9.0).is_none());
+        assert!(widths.len() > 1, "intervals of several widths meet");
     }
 
     #[test]
     fn nets_with_kinks_are_not_tabulated() {
         let net = random_network(5, &[1, 8, 8], Activation::Relu, false, false);
-        let table: Table<f64> = Table::new(net, -1.0, 8.0, Bound { value: 1e-6, slope: 1e-6 });
-        assert_eq!(table.stride(), None);
+        let wanted = Bound { value: 1e-6, slope: 1e-6 };
+        let shape = RowShape { degree: 5, lanes: 8, registers: 1 };
+        let table = Table::<f64>::new(net.clone(), (-1.0, 8.0), shape, Some(wanted));
+        assert_eq!((table.rows(), table.locate(0.5).is_none()), (0, true));
+        let mut row = Vec::new();
+        table.push_exact(0.5, &mut row);
+        let exact = net.scalar_derivatives(0.5);
+        assert_eq!((row.len(), &row[..8], &row[8..16]), (48, &exact.value[..], &exact.first[..]));
     }
 }

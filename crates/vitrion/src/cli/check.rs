@@ -37,12 +37,12 @@ pub(super) fn check(arguments: &Arguments, common: &Common) -> Result<(), Error>
     if arguments.json {
         print_json(&Checked { plan: &plan, estimate: &estimate });
     } else {
-        print(&described(&plan, &estimate));
+        print(&described(&plan, &estimate, &inputs.potential.card().tables));
     }
     Ok(())
 }
 
-fn described(plan: &Plan, estimate: &Estimate) -> String {
+fn described(plan: &Plan, estimate: &Estimate, tables: &str) -> String {
     let mut systems = vec![words(&["system", "formula", "atoms", "g/cm³", "closest pair [Å]"])];
     for system in &plan.systems {
         systems.push(vec![
@@ -53,20 +53,22 @@ fn described(plan: &Plan, estimate: &Estimate) -> String {
             system.closest_pair_a.map_or("> 4".to_owned(), |distance| format!("{distance:.3}")),
         ]);
     }
-    let mut runs = vec![words(&["run", "atoms", "steps", "neighbours", "µs/atom/step", "time"])];
+    let mut runs =
+        vec![words(&["run", "atoms", "steps", "neighbours", "kB/atom", "µs/atom/step", "time"])];
     for run in &estimate.runs {
         runs.push(vec![
             run.id.clone(),
             run.atoms.to_string(),
             run.steps.to_string(),
             format!("{:.0}", run.neighbors),
+            format!("{:.2}", run.bytes_per_atom * 1e-3),
             format!("{:.2}", run.us_per_atom_step),
             duration(run.wall_s),
         ]);
     }
     format!(
         "{}\n{}\n{} runs at a time, {} thread(s) each: about {}, {:.0} MB of memory besides the \
-         potential, {:.0} MB of trajectories\n\n# plan.toml\n{}",
+         potential, {:.0} MB of trajectories\n{tables}\n\n# plan.toml\n{}",
         table(&systems),
         table(&runs),
         estimate.concurrent_runs,

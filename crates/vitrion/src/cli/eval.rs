@@ -1,8 +1,8 @@
 //! `vitrion eval`: a model against labelled frames.
 
+use super::ReadArguments;
 use super::output::{print, print_json, table};
 use super::predict::{evaluate, load};
-use super::{Common, ReadArguments};
 use serde::Serialize;
 use std::path::PathBuf;
 use vitrion::error::{Error, InputError};
@@ -22,6 +22,9 @@ pub(super) struct Arguments {
     /// Arithmetic: double, mixed or reference (slow, follows the equations)
     #[arg(long, default_value = "double", value_parser = ["double", "mixed", "reference"])]
     precision: String,
+    /// Evaluate the embedding nets themselves instead of their tables (slow)
+    #[arg(long)]
+    exact: bool,
     /// The table as JSON
     #[arg(long)]
     json: bool,
@@ -62,8 +65,8 @@ struct Sums {
     virial: Squares,
 }
 
-pub(super) fn eval(arguments: &Arguments, common: &Common) -> Result<(), Error> {
-    let mut potential = load(&arguments.model, &arguments.precision, common.threads)?;
+pub(super) fn eval(arguments: &Arguments) -> Result<(), Error> {
+    let mut potential = load(&arguments.model, &arguments.precision, arguments.exact)?;
     let mut total = Sums::default();
     let mut systems = Vec::new();
     for path in &arguments.data {

@@ -78,6 +78,19 @@ pub(super) fn carry_out(
         complain("stopping after the present step; once more to stop at once");
     })
     .expect("the only signal handler of the process");
+    if !common.quiet {
+        let (atoms, bytes) = plan.largest_run(&inputs);
+        complain(&format!(
+            "memory: {:.2} kB per atom, {:.0} MB for the largest run ({atoms} atoms), networks and \
+             tables besides",
+            bytes * 1e-3,
+            (bytes * atoms as f64 * 1e-6).ceil(),
+        ));
+        let tables = inputs.potential.card().tables;
+        if !tables.is_empty() {
+            complain(&tables);
+        }
+    }
     let bars = Bars::new(&plan, common.quiet);
     let resume: Vec<String> = std::env::args().collect();
     let options = Options {

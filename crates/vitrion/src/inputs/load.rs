@@ -20,7 +20,7 @@ const STRUCTURES: [(&str, &str); 2] = [
     ("builtin:glass-li3ps4", include_str!("../../structures/glass-li3ps4.extxyz")),
 ];
 /// Arithmetic unless the run file says otherwise.
-const PRECISION: Precision = Precision::Double;
+const PRECISION: Precision = Precision::Mixed;
 
 impl Inputs {
     /// Reads everything a run file points to; paths are relative to its folder.
@@ -92,11 +92,12 @@ fn potential(run: &RunFile) -> Result<LoadedPotential, InputError> {
         SpeciesTable::new(symbols).map_err(|error| refuse("species", error.to_string()))
     };
     Ok(match &run.potential.value {
-        PotentialTable::Model { model: name, precision } => {
+        PotentialTable::Model { model: name, precision, exact } => {
             let (model, blake3) = model(&name.value, &run.resolve(&name.value))
                 .map_err(|message| refuse_at(name.line, "model", message))?;
             let precision = precision.unwrap_or(PRECISION);
-            LoadedPotential::Deep { model: Box::new(model), blake3, precision }
+            let exact = exact.unwrap_or(false);
+            LoadedPotential::Deep { model: Box::new(model), blake3, precision, exact }
         }
         PotentialTable::LennardJones { species, cutoff, shifted } => {
             let symbols: Vec<String> = species.iter().map(|one| one.symbol.clone()).collect();
@@ -139,6 +140,12 @@ fn structure(
     let options = ReadOptions { type_map: table.value.type_map.clone(), ..ReadOptions::default() };
     let frame = io::read_first(&path, &options).map_err(|error| refuse(error.to_string()))?;
     Ok(LoadedStructure { structure: frame.structure, blake3: fingerprint(&path)? })
+}
+
+/// The structure that benches repeat: β-Li3PS4.
+pub fn bench_structure() -> Structure {
+    let (name, text) = STRUCTURES[0];
+    embedded(name, text)
 }
 
 fn embedded(name: &str, text: &'static str) -> Structure {

@@ -1,5 +1,6 @@
 //! Which program runs where.
 
+use crate::threads;
 use std::fs;
 
 /// Commit the program was built from, "unknown" outside a repository.
@@ -7,18 +8,13 @@ pub fn commit() -> &'static str {
     option_env!("VITRION_COMMIT").unwrap_or("unknown")
 }
 
-/// Threads the machine offers.
-pub fn available_threads() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
-}
-
 /// Processor and its threads, for example "Intel Xeon, 2 threads".
-pub(super) fn description() -> String {
+pub fn description() -> String {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpuinfo
         .lines()
         .find(|line| line.starts_with("model name"))
         .and_then(|line| line.split_once(':'))
         .map_or(std::env::consts::ARCH, |(_, name)| name.trim());
-    format!("{model}, {} threads", available_threads())
+    format!("{model}, {} threads", threads::available())
 }

@@ -79,15 +79,17 @@ pub(super) fn scaled(structure: &Structure, repeat: [usize; 3], scale: f64) -> S
 
 fn potential(run: &RunFile, loaded: &LoadedPotential) -> PotentialPlan {
     match (&run.potential.value, loaded) {
-        (PotentialTable::Model { model, .. }, LoadedPotential::Deep { blake3, precision, .. }) => {
-            PotentialPlan::DeepPotential {
-                model: model.value.clone(),
-                blake3: blake3.clone(),
-                precision: *precision,
-                species: loaded.species().symbols().to_vec(),
-                cutoff_a: loaded.cutoff(),
-            }
-        }
+        (
+            PotentialTable::Model { model, .. },
+            LoadedPotential::Deep { blake3, precision, exact, .. },
+        ) => PotentialPlan::DeepPotential {
+            model: model.value.clone(),
+            blake3: blake3.clone(),
+            precision: *precision,
+            exact: *exact,
+            species: loaded.species().symbols().to_vec(),
+            cutoff_a: loaded.cutoff(),
+        },
         (PotentialTable::LennardJones { species, cutoff, shifted }, _) => {
             PotentialPlan::LennardJones {
                 cutoff_a: *cutoff,

@@ -331,6 +331,7 @@ fn potential_section(results: &Results) -> String {
         ("Species", escape(&card.species.join(", "))),
         ("Cutoff", format!("{} Å", number::significant(card.cutoff_a, 3))),
         ("Precision", escape(&card.precision)),
+        ("Tables", escape(&card.tables)),
         ("BLAKE3", hash(&card.blake3)),
     ]);
     if !card.provenance.is_empty() {

@@ -15,6 +15,8 @@ pub enum PotentialTable {
         model: Located<String>,
         /// Arithmetic of the networks.
         precision: Option<Precision>,
+        /// Embedding nets themselves instead of their tables.
+        exact: Option<bool>,
     },
     /// Lennard-Jones, Lorentz–Berthelot mixed.
     LennardJones {
@@ -86,11 +88,12 @@ impl PotentialTable {
 }
 
 fn read_model(table: &Table<'_>) -> Result<PotentialTable, InputError> {
-    table.only(&["model", "precision", "kind"])?;
+    table.only(&["model", "precision", "exact", "kind"])?;
     let words = [("double", Precision::Double), ("mixed", Precision::Mixed)];
     Ok(PotentialTable::Model {
         model: table.require("model", "model = \"builtin:li-p-s\"", table.string("model")?)?,
         precision: table.word("precision", &words)?.map(|word| word.value),
+        exact: table.boolean("exact")?.map(|word| word.value),
     })
 }
 

@@ -1,0 +1,123 @@
+//! Several models at once: neighbours and geometry are shared, and the members' disagreement about
+//! forces is what active learning looks for.
+
+use super::{AnyEngine, Embedding, Precision, Sight, check_finite};
+use crate::deep_potential::DeepPotential;
+use pulp::Arch;
+use vitrion_core::math;
+use vitrion_core::{Atoms, Evaluation, NeighborList, PotentialError, SpeciesTable};
+
+/// Models of the same species and cut-off, evaluated together.
+#[derive(Debug)]
+pub struct Committee {
+    species: SpeciesTable,
+    cutoff: f64,
+    engine: AnyEngine,
+    evaluations: Vec<Evaluation>,
+    force_deviation: Vec<f64>,
+}
+
+/// Models that do not make a committee.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum CommitteeError {
+    /// No models at all.
+    #[error("a committee needs at least one model, found none")]
+    Empty,
+    /// Member `member` (from 0) differs from the first.
+    #[error(
+        "member {member} of the committee has another {what} than the first: {found}, expected \
+         {expected}; members share their neighbours, so train them with the same descriptor"
+    )]
+    Different { member: usize, what: &'static str, found: String, expected: String },
+}
+
+impl Committee {
+    /// Prepares these models for joint evaluation.
+    ///
+    /// # Errors
+    /// No models, or models that differ in species, cut-off, switch or excluded pairs.
+    pub fn new(models: &[&DeepPotential], precision: Precision) -> Result<Self, CommitteeError> {
+        let Some(first) = models.first() else { return Err(CommitteeError::Empty) };
+        let expected = Sight::new(&first.descriptor);
+        for (member, model) in models.iter().enumerate() {
+            let different = |what, found: String, expected: String| {
+                Err(CommitteeError::Different { member, what, found, expected })
+            };
+            if model.species != first.species {
+                let list = |m: &DeepPotential| m.species.symbols().join(" ");
+                return different("species", list(model), list(first));
+            }
+            let sight = Sight::new(&model.descriptor);
+            for (what, found, expected) in [
+                ("cut-off", sight.cutoff, expected.cutoff),
+                ("start of the switch", sight.smooth_cutoff, expected.smooth_cutoff),
+                ("protection of distances", sight.protection, expected.protection),
+            ] {
+                if found.total_cmp(&expected).is_ne() {
+                    return different(what, format!("{found} Å"), format!("{expected} Å"));
+                }
+            }
+            if sight.pair_excluded != expected.pair_excluded {
+                let list = |s: &Sight| format!("{:?}", s.pair_excluded);
+                return different("set of excluded pairs", list(&sight), list(&expected));
+            }
+        }
+        Ok(Committee {
+            species: first.species.clone(),
+            cutoff: first.descriptor.cutoff,
+            engine: AnyEngine::new(Arch::new(), models, precision, Embedding::Tables),
+            evaluations: vec![Evaluation::default(); models.len()],
+            force_deviation: Vec::new(),
+        })
+    }
+
+    /// Species of all members.
+    pub fn species(&self) -> &SpeciesTable {
+        &self.species
+    }
+
+    /// Interaction range [Å].
+    pub fn cutoff(&self) -> f64 {
+        self.cutoff
+    }
+
+    /// Evaluates every member.
+    ///
+    /// # Errors
+    /// A result of any member that is not finite.
+    pub fn evaluate(
+        &mut self,
+        atoms: Atoms<'_>,
+        list: &NeighborList,
+    ) -> Result<(), PotentialError> {
+        self.engine.evaluate(atoms, list, &mut self.evaluations);
+        for evaluation in &self.evaluations {
+            check_finite(&self.species, atoms, list, evaluation)?;
+        }
+        self.force_deviation.clear();
+        let members = self.evaluations.len() as f64;
+        for i in 0..atoms.positions.len() {
+            let mean = self
+                .evaluations
+                .iter()
+                .fold([0.0; 3], |sum, e| math::add(sum, e.forces[i]))
+                .map(|x| x / members);
+            let square: f64 =
+                self.evaluations.iter().map(|e| math::norm2(math::sub(e.forces[i], mean))).sum();
+            self.force_deviation.push((square / members).sqrt());
+        }
+        Ok(())
+    }
+
+    /// Energy, forces and virial of each member at the last evaluation.
+    pub fn evaluations(&self) -> &[Evaluation] {
+        &self.evaluations
+    }
+
+    /// Disagreement about the force on each atom at the last evaluation [eV/Å]:
+    /// `√⟨|F_i − ⟨F_i⟩|²⟩` over the members (Zhang et al., Phys. Rev. Mater. 3, 023804 (2019),
+    /// eq. 2), whose maximum over atoms is `max_devi_f` of DeePMD-kit.
+    pub fn force_deviation(&self) -> &[f64] {
+        &self.force_deviation
+    }
+}
