@@ -59,6 +59,11 @@ impl Interactions {
         };
         self.sorted.want_atom_virials = out.want_atom_virials;
         let result = potential.evaluate(atoms, self.list.list(), &mut self.sorted);
+        let evaluated = Instant::now();
+        if result.is_ok() || self.sorted.forces.len() == order.len() {
+            // of a failure too: the caller may want to see which forces are not finite
+            self.sorted.reorder(order, out);
+        }
         result.map_err(|error| match error {
             PotentialError::NonFinite { atom, symbol, energy, nearest } => {
                 let atom = order[atom] as usize;
@@ -66,8 +71,6 @@ impl Interactions {
             }
             other => other,
         })?;
-        let evaluated = Instant::now();
-        self.sorted.reorder(order, out);
         self.potential_time = evaluated - listed;
         self.neighbor_time = begin.elapsed().saturating_sub(self.potential_time);
         Ok(())
@@ -107,6 +110,7 @@ impl Interactions {
             + self.species.capacity()
             + (sorted.forces.capacity()) * size_of::<Vector3>()
             + sorted.atom_energies.capacity() * size_of::<f64>()
+            + sorted.atom_virials.capacity() * size_of::<crate::math::Matrix3>()
     }
 }
 

@@ -55,6 +55,8 @@ fn check_prints_the_plan_and_runs_nothing() {
     assert_eq!(plan["run"][2]["id"], "argon-100K");
     assert_eq!(plan["system"][0]["atoms"], 108);
     assert!(checked["estimate"]["wall_s"].as_f64().is_some_and(|s| s > 0.0));
+    let bytes = checked["estimate"]["runs"][0]["bytes_per_atom"].as_f64().expect("a number");
+    assert!(bytes > 500.0 && bytes < 4000.0, "{bytes} bytes per atom");
     assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 2, "nothing is written");
 }
 
@@ -120,4 +122,47 @@ fn analyze_finds_in_a_trajectory_what_the_run_found() {
         found.as_array().expect("a list").iter().filter_map(|one| one["kind"].as_str()).collect();
     assert_eq!(kinds, ["radial_distribution", "mean_squared_displacement", "diffusion"]);
     assert_eq!(found[2]["estimates"], of_run["estimates"]);
+}
+
+#[test]
+fn bench_measures_a_small_case_and_explains_itself() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let arguments = ["bench", "md", "--sizes", "30", "--steps", "2", "--on-threads", "1"];
+    let measured = json(folder.path(), &[&arguments[..], &["--json", "-q"]].concat());
+    let runs = measured["runs"].as_array().expect("a list");
+    assert_eq!(runs.len(), 2, "mixed and double");
+    for run in runs {
+        assert_eq!((run["atoms"].as_u64(), run["threads"].as_u64()), (Some(32), Some(1)));
+        for key in ["us_per_atom_step", "ns_per_day", "gflops", "fraction_of_peak", "kb_per_atom"] {
+            assert!(run[key].as_f64().is_some_and(|x| x > 0.0 && x.is_finite()), "{key}");
+        }
+    }
+    let output = vitrion(folder.path(), &[&arguments[..], &["--precision", "mixed"]].concat());
+    let text = stdout(&output);
+    for word in ["f32 multiply-add", "µs/atom/step", "neighbour", "embedding nets tabulated"] {
+        assert!(text.contains(word), "{text}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0, "nothing is written");
+    let refused = vitrion(folder.path(), &["bench", "md", "--sizes", "0"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(stderr(&refused).contains("--sizes must be at least 1 atom"), "{}", stderr(&refused));
+}
+
+#[test]
+fn a_committee_reports_how_much_its_members_disagree() {
+    let folder = workplace("good/argon.toml");
+    let model = ["predict", "builtin:li-p-s", "frame.extxyz"];
+    let text = "2\nLattice=\"9 0 0 0 9 0 0 0 9\" Properties=species:S:1:pos:R:3\n\
+                Li 0.0 0.0 0.0\nS 2.4 0.3 0.1\n";
+    fs::write(folder.path().join("frame.extxyz"), text).expect("writable");
+    let alone = json(folder.path(), &[&model[..], &["--json"]].concat());
+    assert!(alone["frames"][0].get("force_deviation").is_none());
+    let twins =
+        json(folder.path(), &[&model[..], &["--with", "builtin:li-p-s", "--json"]].concat());
+    assert_eq!(twins["frames"][0]["forces"], alone["frames"][0]["forces"]);
+    let deviation = twins["frames"][0]["force_deviation"].as_array().expect("one per atom");
+    assert!(deviation.len() == 2 && deviation.iter().all(|x| x.as_f64() == Some(0.0)));
+    let exact = json(folder.path(), &[&model[..], &["--exact", "--json"]].concat());
+    let energy = |found: &Value| found["frames"][0]["energy"].as_f64().expect("an energy");
+    assert!((energy(&exact) - energy(&alone)).abs() < 1e-9);
 }

@@ -14,7 +14,7 @@ use vitrion_core::{Atoms, NeighborList};
 
 /// Centres per block at most: enough rows to use a weight often while it is in the cache, few
 /// enough for their own numbers to stay there.
-pub(super) const CENTERS: usize = 128;
+pub(super) const CENTERS: usize = 256;
 /// Lanes of sums over neighbours in f64.
 const CHAINS: usize = 8;
 
@@ -23,8 +23,9 @@ const CHAINS: usize = 8;
 pub(super) struct Block {
     pub(super) species: usize,
     pub(super) centers: Vec<u32>,
-    /// First entry of each centre in the gradients of the block.
+    /// First entry of each centre in the gradients of the block, and the number of all entries.
     pub(super) starts: Vec<u32>,
+    entries: usize,
     pub(super) outcomes: Vec<Outcome>,
 }
 
@@ -35,6 +36,18 @@ pub(super) struct Outcome {
     /// `Σ_j ∂E_i/∂r_ij`: the force of its own energy on each centre.
     pub(super) own: Vec<Vector3>,
     pub(super) virials: Vec<Matrix3>,
+}
+
+impl Outcome {
+    /// Zeroes everything for `n` centres whose energies start from `bias`.
+    fn clear(&mut self, n: usize, bias: f64) {
+        self.energies.clear();
+        self.energies.resize(n, bias);
+        self.own.clear();
+        self.own.resize(n, [0.0; 3]);
+        self.virials.clear();
+        self.virials.resize(n, math::ZERO);
+    }
 }
 
 impl Block {
@@ -48,6 +61,7 @@ impl Block {
             species: 0,
             centers: Vec::with_capacity(CENTERS),
             starts: Vec::with_capacity(CENTERS),
+            entries: 0,
             outcomes: (0..members).map(outcome).collect(),
         }
     }
@@ -64,7 +78,8 @@ impl Block {
 /// Buffers of one thread, kept from step to step.
 #[derive(Debug)]
 pub(super) struct Workspace<T> {
-    near: Neighbors<T>,
+    /// Surroundings of the blocks of a group.
+    near: Vec<Neighbors<T>>,
     rows: Rows<T>,
     /// `[centre][4][padded]`, and room for one register more.
     moments: Aligned<T>,
@@ -83,7 +98,7 @@ impl<T: Real> Workspace<T> {
         let padded = members.iter().map(|m| m.padded).max().unwrap_or(0);
         let nets: Vec<_> = members.iter().map(|m| &m.fitting[..]).collect();
         Workspace {
-            near: Neighbors::default(),
+            near: Vec::new(),
             rows: Rows::default(),
             moments: Aligned::zeros(CENTERS * 4 * padded + machine_lanes::<T>(arch)),
             moment_gradient: Aligned::zeros(4 * padded),
@@ -97,7 +112,7 @@ impl<T: Real> Workspace<T> {
 
     /// Bytes held.
     pub(super) fn bytes(&self) -> usize {
-        self.near.bytes()
+        self.near.iter().map(Neighbors::bytes).sum::<usize>()
             + self.rows.bytes()
             + self.moments.len() * size_of::<T>()
             + self.fitting.bytes()
@@ -113,45 +128,51 @@ pub(super) struct Input<'a> {
     pub(super) list: &'a NeighborList,
 }
 
-/// Energies and pair gradients of a block for every member.
+/// Energies and pair gradients of a group of blocks for every member; `gradients` are those of each
+/// block and member in turn.
+///
+/// Members come one after the other for the whole group: the weights of one stay in the caches.
 pub(super) fn evaluate<T: Real>(
     input: Input<'_>,
     members: &[Model<T>],
-    block: &mut Block,
+    blocks: &mut [Block],
     gradients: &mut [Vec<[T; 3]>],
     work: &mut Workspace<T>,
 ) {
     let mut clock = Clock::start();
-    let n = block.centers.len();
-    block.starts.clear();
-    let mut entries = 0;
-    for centre in &block.centers {
-        block.starts.push(entries as u32);
-        entries += input.list.row(*centre as usize).len();
+    if work.near.len() < blocks.len() {
+        work.near.resize_with(blocks.len(), Neighbors::default);
     }
-    input.arch.dispatch(See { input, block, near: &mut work.near });
-    clock.lap(&mut work.breakdown.environment);
-    for (m, model) in members.iter().enumerate() {
-        let outcome = &mut block.outcomes[m];
-        outcome.energies.clear();
-        outcome.energies.resize(n, model.bias[block.species]);
-        outcome.own.clear();
-        outcome.own.resize(n, [0.0; 3]);
-        outcome.virials.clear();
-        outcome.virials.resize(n, math::ZERO);
-        let gradient = &mut gradients[m];
-        gradient.clear();
-        gradient.resize(entries, [T::ZERO; 3]);
-        if !model.has_net[block.species] {
-            continue;
+    for (block, near) in blocks.iter_mut().zip(&mut work.near) {
+        block.starts.clear();
+        let mut entries = 0;
+        for centre in &block.centers {
+            block.starts.push(entries as u32);
+            entries += input.list.row(*centre as usize).len();
         }
-        input.arch.dispatch(Describe { model, species: block.species, centers: n, work });
-        clock.lap(&mut work.breakdown.embedding);
-        let net = &model.fitting[block.species];
-        net.evaluate(input.arch, n, &mut work.fitting, &mut block.outcomes[m].energies);
-        clock.lap(&mut work.breakdown.fitting);
-        input.arch.dispatch(Differentiate { model, member: m, block, gradient, work });
-        clock.lap(&mut work.breakdown.force);
+        block.entries = entries;
+        input.arch.dispatch(See { input, block, near });
+    }
+    clock.lap(&mut work.breakdown.environment);
+    for (member, model) in members.iter().enumerate() {
+        for (number, block) in blocks.iter_mut().enumerate() {
+            let gradient = &mut gradients[number * members.len() + member];
+            gradient.clear();
+            gradient.resize(block.entries, [T::ZERO; 3]);
+            let n = block.centers.len();
+            block.outcomes[member].clear(n, model.bias[block.species]);
+            if !model.has_net[block.species] {
+                continue;
+            }
+            let species = block.species;
+            input.arch.dispatch(Describe { model, species, centers: n, number, work });
+            clock.lap(&mut work.breakdown.embedding);
+            let energies = &mut block.outcomes[member].energies;
+            model.fitting[species].evaluate(input.arch, n, &mut work.fitting, energies);
+            clock.lap(&mut work.breakdown.fitting);
+            input.arch.dispatch(Differentiate { model, member, block, number, gradient, work });
+            clock.lap(&mut work.breakdown.force);
+        }
     }
 }
 
@@ -177,6 +198,8 @@ struct Describe<'a, T> {
     model: &'a Model<T>,
     species: usize,
     centers: usize,
+    /// In its group.
+    number: usize,
     work: &'a mut Workspace<T>,
 }
 
@@ -185,8 +208,9 @@ impl<T: Real> WithSimd for Describe<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Describe { model, species, centers, work } = self;
+        let Describe { model, species, centers, number, work } = self;
         let Workspace { near, rows, moments, fitting, .. } = work;
+        let near = &near[number];
         rows.locate(model, species, centers, near);
         let width = 4 * model.padded;
         moments.fill(T::ZERO);
@@ -210,6 +234,8 @@ struct Differentiate<'a, T> {
     model: &'a Model<T>,
     member: usize,
     block: &'a mut Block,
+    /// In its group.
+    number: usize,
     gradient: &'a mut [[T; 3]],
     work: &'a mut Workspace<T>,
 }
@@ -219,8 +245,8 @@ impl<T: Real> WithSimd for Differentiate<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Differentiate { model, member, block, gradient, work } = self;
-        let Block { species, centers, starts, outcomes } = block;
+        let Differentiate { model, member, block, number, gradient, work } = self;
+        let Block { species, centers, starts, outcomes, .. } = block;
         let outcome = &mut outcomes[member];
         let width = 4 * model.padded;
         for centre in 0..centers.len() {
@@ -235,6 +261,7 @@ impl<T: Real> WithSimd for Differentiate<'_, T> {
                 pair_gradient,
                 ..
             } = &mut *work;
+            let near = &near[number];
             model.layout.moment_gradient(
                 simd,
                 &moments[centre * width..(centre + 1) * width],

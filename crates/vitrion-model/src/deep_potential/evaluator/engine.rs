@@ -15,6 +15,8 @@ use vitrion_core::{Atoms, Evaluation, NeighborList};
 const GATHERED: usize = 512;
 /// Blocks wanted per thread, so that none waits long for the others.
 const BLOCKS_PER_THREAD: usize = 4;
+/// Blocks that members of a committee work on in turn, at most.
+const BLOCKS_PER_GROUP: usize = 4;
 /// Fewest centres worth a block of their own.
 const FEWEST_CENTERS: usize = 8;
 
@@ -72,20 +74,24 @@ impl<T: Real> Engine<T> {
         self.distribute(atoms, threads);
         let (workspaces, members, arch) = (&self.workspaces, &self.members, self.arch);
         let input = Input { arch, sight: &self.sight, atoms, list };
-        let evaluate = |(block, gradients): (&mut Block, &mut [Vec<[T; 3]>])| {
+        let evaluate = |(blocks, gradients): (&mut [Block], &mut [Vec<[T; 3]>])| {
             let spare = workspaces.lock().expect("no thread panics with it").pop();
             let mut work = spare.unwrap_or_else(|| Workspace::new(arch, members));
-            block::evaluate(input, members, block, gradients, &mut work);
+            block::evaluate(input, members, blocks, gradients, &mut work);
             workspaces.lock().expect("no thread panics with it").push(work);
         };
         let blocks = &mut self.blocks[..self.used];
         let gradients = &mut self.gradients[..self.used * members.len()];
+        // a single model has nothing to share within a group; groups are even among the threads
+        let most = if members.len() > 1 { BLOCKS_PER_GROUP } else { 1 };
+        let groups = threads * blocks.len().div_ceil(threads * most);
+        let group = (blocks.len() / groups.max(1)).max(1);
         if threads > 1 && blocks.len() > 1 {
-            let gradients = gradients.par_chunks_exact_mut(members.len());
-            blocks.par_iter_mut().zip(gradients).with_max_len(1).for_each(evaluate);
+            let gradients = gradients.par_chunks_mut(group * members.len());
+            blocks.par_chunks_mut(group).zip(gradients).with_max_len(1).for_each(evaluate);
         } else {
-            let gradients = gradients.chunks_exact_mut(members.len());
-            blocks.iter_mut().zip(gradients).for_each(evaluate);
+            let gradients = gradients.chunks_mut(group * members.len());
+            blocks.chunks_mut(group).zip(gradients).for_each(evaluate);
         }
         for work in self.workspaces.get_mut().expect("no thread panics with it") {
             self.breakdown += std::mem::take(&mut work.breakdown);
