@@ -1,6 +1,6 @@
 //! What a potential sees and returns.
 //!
-//! The interface speaks of local atoms, ghosts and explicit neighbour vectors, so that the same
+//! The interface speaks of local atoms, ghosts and neighbours with explicit images, so that the same
 //! potential serves a single cell, a domain of a parallel run, and training.
 
 use crate::math::{self, Matrix3, Vector3};
@@ -9,7 +9,7 @@ use crate::species::SpeciesTable;
 /// Local atoms first, then ghosts (copies of atoms owned elsewhere; none inside vitrion itself).
 #[derive(Debug, Clone, Copy)]
 pub struct Atoms<'a> {
-    /// Cartesian positions [Å]; potentials use neighbour vectors, not these, for distances.
+    /// Cartesian positions [Å]; distances follow from [`NeighborList::vector`], which adds images.
     pub positions: &'a [Vector3],
     /// Species of each atom as an index into the *potential's* species table.
     pub species: &'a [u8],
@@ -164,7 +164,8 @@ pub trait Potential: Send {
     /// Species it knows; `Atoms::species` are indices into this table.
     fn species(&self) -> &SpeciesTable;
 
-    /// Interaction range [Å]: the list must hold every pair closer than this and may hold others.
+    /// Interaction range [Å]: the list must hold every pair closer than this and holds others, which
+    /// the potential itself leaves out.
     fn cutoff(&self) -> f64;
 
     /// Energy, forces and virial of the local atoms.

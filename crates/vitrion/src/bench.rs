@@ -401,7 +401,7 @@ fn parts(summaries: &[StageSummary], spent: &Breakdown, atoms: usize) -> Parts {
 pub fn validate(settings: &Settings) -> Result<(), InputError> {
     let refuse = |message: String| Err(InputError::Usage(message));
     if let Some(0) = settings.threads.iter().find(|n| **n == 0) {
-        return refuse("--threads must be at least 1".to_owned());
+        return refuse("--on-threads must be at least 1".to_owned());
     }
     if settings.sizes.contains(&0) {
         return refuse("--sizes must be at least 1 atom".to_owned());
@@ -480,7 +480,7 @@ mod tests {
     fn settings_that_make_no_sense_are_refused_by_name() {
         for (change, word) in [
             (Settings { sizes: vec![0], ..settings() }, "--sizes"),
-            (Settings { threads: vec![0], ..settings() }, "--threads"),
+            (Settings { threads: vec![0], ..settings() }, "--on-threads"),
             (Settings { steps: Some(0), ..settings() }, "--steps"),
             (Settings { temperature: -1.0, ..settings() }, "--temperature"),
             (Settings { timestep: f64::NAN, ..settings() }, "--timestep"),

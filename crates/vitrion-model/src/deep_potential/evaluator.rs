@@ -1,7 +1,7 @@
 //! The fast evaluator: centres batched by species, embedding nets from tables, fitting nets as
 //! matrix products, blocks spread over threads, results independent of their number.
 //!
-//! One evaluation, block by block (a block is up to 64 centres of one species):
+//! One evaluation, block by block (a block is up to 256 centres of one species):
 //!
 //! 1. [`environment`]: distances, switch and rows of the real neighbours, grouped by species;
 //! 2. [`embedding`]: tables → moments `T`; [`descriptor`]: `D`, each distinct number once;
