@@ -15,7 +15,6 @@ pub struct Interactions {
     list: VerletList,
     species: Vec<u8>,
     sorted: Evaluation,
-    neighbor_time: Duration,
     potential_time: Duration,
 }
 
@@ -29,7 +28,6 @@ impl Interactions {
             list: VerletList::new(cutoff, skin),
             species: Vec::new(),
             sorted: Evaluation::default(),
-            neighbor_time: Duration::ZERO,
             potential_time: Duration::ZERO,
         }
     }
@@ -46,7 +44,6 @@ impl Interactions {
         species: &[u8],
         out: &mut Evaluation,
     ) -> Result<(), PotentialError> {
-        let begin = Instant::now();
         self.list.update(cell, positions);
         let order = self.list.order();
         self.species.clear();
@@ -59,7 +56,7 @@ impl Interactions {
         };
         self.sorted.want_atom_virials = out.want_atom_virials;
         let result = potential.evaluate(atoms, self.list.list(), &mut self.sorted);
-        let evaluated = Instant::now();
+        self.potential_time = listed.elapsed();
         if result.is_ok() || self.sorted.forces.len() == order.len() {
             // of a failure too: the caller may want to see which forces are not finite
             self.sorted.reorder(order, out);
@@ -70,10 +67,7 @@ impl Interactions {
                 PotentialError::NonFinite { atom, symbol, energy, nearest }
             }
             other => other,
-        })?;
-        self.potential_time = evaluated - listed;
-        self.neighbor_time = begin.elapsed().saturating_sub(self.potential_time);
-        Ok(())
+        })
     }
 
     /// The neighbour list, in its own order of atoms.
@@ -93,24 +87,9 @@ impl Interactions {
         list.row(i).map(|p| crate::math::norm(list.vector(positions, i, p))).min_by(f64::total_cmp)
     }
 
-    /// Time of the last evaluation spent on the list and on order.
-    pub fn neighbor_time(&self) -> Duration {
-        self.neighbor_time
-    }
-
     /// Time of the last evaluation spent in the potential.
     pub fn potential_time(&self) -> Duration {
         self.potential_time
-    }
-
-    /// Bytes held.
-    pub fn bytes(&self) -> usize {
-        let sorted = &self.sorted;
-        self.list.bytes()
-            + self.species.capacity()
-            + (sorted.forces.capacity()) * size_of::<Vector3>()
-            + sorted.atom_energies.capacity() * size_of::<f64>()
-            + sorted.atom_virials.capacity() * size_of::<crate::math::Matrix3>()
     }
 }
 

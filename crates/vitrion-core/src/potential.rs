@@ -48,14 +48,6 @@ impl NeighborList {
         self.index.len()
     }
 
-    /// Bytes held.
-    pub fn bytes(&self) -> usize {
-        self.offsets.capacity() * size_of::<usize>()
-            + (self.index.capacity() + self.image.capacity() + self.reverse.capacity())
-                * size_of::<u32>()
-            + self.translations.capacity() * size_of::<Vector3>()
-    }
-
     /// `r_ij = r_j − r_i` [Å] of entry `p` of atom `i`, image included. Seen from the other end it
     /// is the exact negative.
     #[inline]

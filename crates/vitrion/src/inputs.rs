@@ -40,6 +40,8 @@ pub enum LoadedPotential {
         precision: Precision,
         /// Embedding nets themselves instead of their tables.
         exact: bool,
+        /// Tables of the embedding nets and their measured error, in plain text.
+        tables: String,
     },
     LennardJones(LennardJones),
     Zbl(Zbl),
@@ -94,14 +96,14 @@ impl LoadedPotential {
                 analytic("Lennard-Jones", "Lennard-Jones 12-6, Lorentz–Berthelot mixing")
             }
             LoadedPotential::Zbl(_) => analytic("ZBL", "Ziegler–Biersack–Littmark repulsion"),
-            LoadedPotential::Deep { model, blake3, precision, exact } => PotentialCard {
+            LoadedPotential::Deep { model, blake3, precision, tables, .. } => PotentialCard {
                 name: model.card.name.clone(),
                 kind: deep_potential_kind(model),
                 precision: vitrion_model::Precision::from(*precision).name().to_owned(),
                 blake3: blake3.clone(),
                 provenance: model.card.provenance.join(" "),
                 errors: model.card.errors.clone(),
-                tables: model.evaluator((*precision).into(), embedding(*exact)).describe(),
+                tables: tables.clone(),
                 limitations: model.card.limitations.clone(),
                 ..card
             },

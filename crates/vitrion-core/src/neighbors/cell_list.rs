@@ -40,13 +40,6 @@ impl Sorted {
             self.positions.iter_mut().zip(whence()).for_each(place);
         }
     }
-
-    /// Bytes held.
-    pub fn bytes(&self) -> usize {
-        self.order.capacity() * size_of::<u32>()
-            + self.images.capacity() * size_of::<[i32; 3]>()
-            + self.positions.capacity() * size_of::<Vector3>()
-    }
 }
 
 /// Equal bins along the lattice vectors; atoms of a bin are contiguous in the sorted order.

@@ -107,13 +107,6 @@ impl VerletList {
         (0..atoms).map(within).sum::<usize>() as f64 / atoms.max(1) as f64
     }
 
-    /// Bytes held.
-    pub fn bytes(&self) -> usize {
-        self.list.bytes()
-            + self.sorted.bytes()
-            + self.reference.as_ref().map_or(0, |r| r.positions.capacity() * size_of::<Vector3>())
-    }
-
     /// Brings the list to these positions, searching anew if it expired. O(N) between searches.
     pub fn update(&mut self, cell: &Cell, positions: &[Vector3]) -> &NeighborList {
         if self.expired(cell, positions) {

@@ -149,11 +149,6 @@ impl Evaluator {
         engine!(&mut self.engine, engine => engine.take_breakdown())
     }
 
-    /// Bytes of tables, nets and workspaces, and bytes that grow with the number of atoms.
-    pub fn bytes(&self) -> (usize, usize) {
-        engine!(&self.engine, engine => (engine.constant_bytes(), engine.system_bytes()))
-    }
-
     /// The part of [`Evaluator::flops_per_atom`] that is fitting nets.
     pub fn fitting_flops_per_atom(&self, counts: &[usize]) -> f64 {
         engine!(&self.engine, engine => engine.members()[0].fitting_flops_per_atom(counts))

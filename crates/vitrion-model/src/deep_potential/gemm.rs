@@ -52,11 +52,6 @@ impl<T: Real> Packed<T> {
     pub fn stride(&self) -> usize {
         self.panels * self.panel
     }
-
-    /// Bytes held.
-    pub fn bytes(&self) -> usize {
-        self.data.len() * size_of::<T>()
-    }
 }
 
 /// What is done with a finished part of a row, while it is in the first cache.

@@ -3,8 +3,10 @@
 use pulp::{Arch, Simd, WithSimd};
 use serde::Serialize;
 use std::hint::black_box;
+use std::marker::PhantomData;
 use std::time::Instant;
 use vitrion_model::Precision;
+use vitrion_model::deep_potential::real::{Real, lanes};
 
 /// Independent chains: more than latency × units of any processor so far.
 const CHAINS: usize = 24;
@@ -27,8 +29,8 @@ pub struct Peak {
 pub fn measure(precision: Precision, threads: usize) -> Peak {
     let gflops = std::thread::scope(|scope| {
         let one = || match precision {
-            Precision::Mixed => best(Single),
-            Precision::Double => best(Double),
+            Precision::Mixed => best::<f32>(),
+            Precision::Double => best::<f64>(),
         };
         let all: Vec<_> = (0..threads).map(|_| scope.spawn(one)).collect();
         all.into_iter().map(|t| t.join().expect("arithmetic does not panic")).sum()
@@ -37,57 +39,37 @@ pub fn measure(precision: Precision, threads: usize) -> Peak {
 }
 
 /// The fastest piece of one thread [GFLOP/s].
-fn best<W: WithSimd<Output = usize> + Copy>(work: W) -> f64 {
+fn best<T: Real>() -> f64 {
     let arch = Arch::new();
     (0..PIECES)
         .map(|_| {
             let begin = Instant::now();
-            let lanes = arch.dispatch(work);
+            let lanes = arch.dispatch(Chains::<T>(PhantomData));
             let operations = (2 * LENGTH * CHAINS as u64) as f64 * lanes as f64;
             operations * 1e-9 / begin.elapsed().as_secs_f64()
         })
         .fold(0.0, f64::max)
 }
 
-// structs, because a closure would be compiled without the widest instructions
+/// Independent chains of multiply-adds; a struct, because a closure would be compiled without the
+/// widest instructions. Returns the numbers in a register.
+struct Chains<T>(PhantomData<T>);
 
-#[derive(Clone, Copy)]
-struct Single;
-
-impl WithSimd for Single {
+impl<T: Real> WithSimd for Chains<T> {
     type Output = usize;
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> usize {
-        let mut chains = [simd.splat_f32s(1.0); CHAINS];
-        let (x, y) = (simd.splat_f32s(black_box(0.999_999)), simd.splat_f32s(black_box(1e-9)));
+        let mut chains = [T::splat(simd, T::ONE); CHAINS];
+        let x = T::splat(simd, black_box(T::from_f64(0.999_999)));
+        let y = T::splat(simd, black_box(T::from_f64(1e-9)));
         for _ in 0..LENGTH {
             for chain in &mut chains {
-                *chain = simd.mul_add_e_f32s(*chain, x, y);
+                *chain = T::mul_add(simd, *chain, x, y);
             }
         }
         black_box(&chains);
-        S::F32_LANES
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Double;
-
-impl WithSimd for Double {
-    type Output = usize;
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> usize {
-        let mut chains = [simd.splat_f64s(1.0); CHAINS];
-        let (x, y) = (simd.splat_f64s(black_box(0.999_999)), simd.splat_f64s(black_box(1e-9)));
-        for _ in 0..LENGTH {
-            for chain in &mut chains {
-                *chain = simd.mul_add_e_f64s(*chain, x, y);
-            }
-        }
-        black_box(&chains);
-        S::F64_LANES
+        lanes::<T, S>()
     }
 }
 

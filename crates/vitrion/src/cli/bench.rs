@@ -1,6 +1,6 @@
 //! `vitrion bench`: how fast this machine is.
 
-use super::output::{complain, print, print_json, table};
+use super::output::{complain, print, print_json, table, words};
 use super::{Common, ReadArguments};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -247,8 +247,4 @@ fn bar(p: Parts) -> String {
     let total: f64 = parts.iter().map(|(_, us)| us).sum();
     let letters = |us: f64| (us / total * BAR as f64).round() as usize;
     parts.iter().flat_map(|(letter, us)| std::iter::repeat_n(*letter, letters(*us))).collect()
-}
-
-fn words(row: &[&str]) -> Vec<String> {
-    row.iter().map(|word| (*word).to_owned()).collect()
 }

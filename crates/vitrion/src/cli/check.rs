@@ -1,7 +1,7 @@
 //! `vitrion check`: the resolved plan and what it costs; nothing is run.
 
 use super::Common;
-use super::output::{duration, print, print_json, table};
+use super::output::{duration, print, print_json, table, words};
 use serde::Serialize;
 use std::path::PathBuf;
 use vitrion::error::Error;
@@ -78,8 +78,4 @@ fn described(plan: &Plan, estimate: &Estimate, tables: &str) -> String {
         estimate.disk_mb.ceil(),
         plan.to_toml()
     )
-}
-
-fn words(row: &[&str]) -> Vec<String> {
-    row.iter().map(|word| (*word).to_owned()).collect()
 }

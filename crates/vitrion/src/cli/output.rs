@@ -44,6 +44,11 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
     text
 }
 
+/// A row of a [`table`] from constant words.
+pub(crate) fn words(row: &[&str]) -> Vec<String> {
+    row.iter().map(|word| (*word).to_owned()).collect()
+}
+
 /// A duration people read, for example "3 min 20 s".
 pub(crate) fn duration(seconds: f64) -> String {
     let whole = seconds.round() as u64;

@@ -1,6 +1,6 @@
 //! Reading what a run file points to.
 
-use super::{Inputs, LoadedPotential, LoadedStructure, SHIFTED};
+use super::{Inputs, LoadedPotential, LoadedStructure, SHIFTED, embedding};
 use crate::error::{InputError, nearest};
 use crate::run_file::{Located, PotentialTable, Precision, RunFile, SystemTable};
 use std::path::{Path, PathBuf};
@@ -97,7 +97,8 @@ fn potential(run: &RunFile) -> Result<LoadedPotential, InputError> {
                 .map_err(|message| refuse_at(name.line, "model", message))?;
             let precision = precision.unwrap_or(PRECISION);
             let exact = exact.unwrap_or(false);
-            LoadedPotential::Deep { model: Box::new(model), blake3, precision, exact }
+            let tables = model.evaluator(precision.into(), embedding(exact)).describe();
+            LoadedPotential::Deep { model: Box::new(model), blake3, precision, exact, tables }
         }
         PotentialTable::LennardJones { species, cutoff, shifted } => {
             let symbols: Vec<String> = species.iter().map(|one| one.symbol.clone()).collect();

@@ -65,14 +65,6 @@ impl Block {
             outcomes: (0..members).map(outcome).collect(),
         }
     }
-
-    /// Bytes held.
-    pub(super) fn bytes(&self) -> usize {
-        let outcomes = self.outcomes.iter().map(|o| {
-            o.energies.capacity() * (size_of::<f64>() + size_of::<Vector3>() + size_of::<Matrix3>())
-        });
-        outcomes.sum::<usize>() + 8 * self.centers.capacity() + size_of::<Self>()
-    }
 }
 
 /// Buffers of one thread, kept from step to step.
@@ -108,14 +100,6 @@ impl<T: Real> Workspace<T> {
             pair_gradient: Default::default(),
             breakdown: Breakdown::default(),
         }
-    }
-
-    /// Bytes held.
-    pub(super) fn bytes(&self) -> usize {
-        self.near.iter().map(Neighbors::bytes).sum::<usize>()
-            + self.rows.bytes()
-            + self.moments.len() * size_of::<T>()
-            + self.fitting.bytes()
     }
 }
 

@@ -52,11 +52,6 @@ impl<'a, T: Real> Source<'a, T> {
 }
 
 impl<T: Real> Rows<T> {
-    /// Bytes held.
-    pub(super) fn bytes(&self) -> usize {
-        self.located.capacity() * size_of::<Located<T>>() + self.exact.capacity() * size_of::<T>()
-    }
-
     /// Looks up all neighbours of the block.
     #[inline(always)]
     pub(super) fn locate(

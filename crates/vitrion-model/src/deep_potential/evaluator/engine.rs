@@ -114,7 +114,7 @@ impl<T: Real> Engine<T> {
             1 => CENTERS,
             _ => (atoms.n_local / (threads * BLOCKS_PER_THREAD)).clamp(FEWEST_CENTERS, CENTERS),
         };
-        for species in 0..self.sight_species() {
+        for species in 0..self.sight.species {
             let of_species = |i: &usize| usize::from(atoms.species[*i]) == species;
             let count = (0..atoms.n_local).filter(of_species).count();
             let blocks = count.div_ceil(most);
@@ -136,10 +136,6 @@ impl<T: Real> Engine<T> {
         }
         self.places.clear();
         self.places.resize(atoms.n_local, Place::default());
-    }
-
-    fn sight_species(&self) -> usize {
-        self.members.first().map_or(0, |model| model.species)
     }
 
     /// Notes where each atom's results are.
@@ -222,20 +218,5 @@ impl<T: Real> Engine<T> {
 
     pub(super) fn take_breakdown(&mut self) -> Breakdown {
         std::mem::take(&mut self.breakdown)
-    }
-
-    /// Bytes that do not grow with the system: tables, nets, workspaces.
-    pub(super) fn constant_bytes(&self) -> usize {
-        let spare = self.workspaces.lock().expect("no thread panics with it");
-        self.members.iter().map(Model::bytes).sum::<usize>()
-            + spare.iter().map(Workspace::bytes).sum::<usize>()
-    }
-
-    /// Bytes that grow with the system.
-    pub(super) fn system_bytes(&self) -> usize {
-        let gradients = self.gradients.iter().map(|g| g.capacity() * size_of::<[T; 3]>());
-        gradients.sum::<usize>()
-            + self.blocks.iter().map(Block::bytes).sum::<usize>()
-            + self.places.capacity() * size_of::<Place>()
     }
 }

@@ -39,6 +39,8 @@ struct Near {
 /// What decides which neighbours are seen, and how: the same for all members of a committee.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Sight {
+    /// Number of species.
+    pub(super) species: usize,
     pub(super) cutoff: f64,
     pub(super) smooth_cutoff: f64,
     pub(super) protection: f64,
@@ -49,6 +51,7 @@ pub(super) struct Sight {
 impl Sight {
     pub(super) fn new(descriptor: &Descriptor) -> Self {
         Sight {
+            species: descriptor.sel.len(),
             cutoff: descriptor.cutoff,
             smooth_cutoff: descriptor.smooth_cutoff,
             protection: descriptor.protection,
@@ -83,7 +86,7 @@ impl<T: Real> Neighbors<T> {
         species: &[u8],
         list: &NeighborList,
     ) {
-        let kinds = (sight.pair_excluded.len() as f64).sqrt() as usize;
+        let kinds = sight.species;
         self.species = kinds;
         let excluded = &sight.pair_excluded[own * kinds..(own + 1) * kinds];
         self.runs.clear();
@@ -154,12 +157,6 @@ impl<T: Real> Neighbors<T> {
             found += usize::from(r2 < cutoff2) & usize::from(!excluded[usize::from(species)]);
         }
         found
-    }
-
-    /// Bytes held.
-    pub(super) fn bytes(&self) -> usize {
-        self.slot.capacity() * (size_of::<u32>() + size_of::<f64>() + 7 * size_of::<T>())
-            + self.near.capacity() * size_of::<Near>()
     }
 
     fn resize(&mut self, len: usize) {

@@ -77,13 +77,6 @@ impl<T: Real> FittingWorkspace<T> {
             downstream: rows_of(widest),
         }
     }
-
-    /// Bytes held.
-    pub(super) fn bytes(&self) -> usize {
-        let buffers = self.outputs.iter().chain(&self.slopes);
-        let others = self.features.len() + self.upstream.len() + self.downstream.len();
-        (buffers.map(|b| b.len()).sum::<usize>() + others) * size_of::<T>()
-    }
 }
 
 impl<T: Real> FittingNet<T> {
@@ -144,11 +137,6 @@ impl<T: Real> FittingNet<T> {
     pub(super) fn flops(&self) -> f64 {
         let hidden: usize = self.hidden.iter().map(|l| l.inputs * l.outputs).sum();
         4.0 * (hidden + self.output.len()) as f64
-    }
-
-    /// Bytes of packed weights.
-    pub(super) fn bytes(&self) -> usize {
-        self.hidden.iter().map(|l| l.forward.bytes() + l.backward.bytes()).sum()
     }
 
     /// Adds the energies of `rows` centres, whose descriptors are in `work.features`, and turns

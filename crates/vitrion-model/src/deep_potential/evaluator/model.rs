@@ -148,12 +148,6 @@ impl<T: Real> Model<T> {
         let nets: f64 = counts.iter().zip(&self.fitting).map(|(c, n)| *c as f64 * n.flops()).sum();
         nets / total.max(1) as f64
     }
-
-    /// Bytes of tables and packed nets.
-    pub(super) fn bytes(&self) -> usize {
-        self.tables.iter().map(Table::bytes).sum::<usize>()
-            + self.fitting.iter().map(FittingNet::bytes).sum::<usize>()
-    }
 }
 
 /// A pair whose net a table follows, and the range of inputs it covers.
