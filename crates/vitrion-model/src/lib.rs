@@ -13,6 +13,7 @@ pub mod card;
 pub mod classical;
 pub mod deep_potential;
 pub mod error;
+pub mod train;
 
 pub use card::Card;
 pub use deep_potential::{

@@ -1,4 +1,4 @@
-//! Activation functions with two derivatives, as DeePMD-kit defines them.
+//! Activation functions with their derivatives, as DeePMD-kit defines them.
 
 /// An activation function.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -128,6 +128,40 @@ impl Activation {
         }
     }
 
+    /// `f‴` at `x`; zero for functions with kinks, which have none there.
+    pub fn third_derivative(self, x: f64) -> f64 {
+        match self {
+            Activation::Tanh => {
+                let t = x.tanh();
+                let slope = 1.0 - t * t;
+                slope * (4.0 * t * t - 2.0 * slope)
+            }
+            Activation::Gelu => {
+                // f = x (1 + T)/2, so f‴ = (3 T″ + x T‴)/2 with T = tanh(u(x))
+                let c = (2.0 / std::f64::consts::PI).sqrt();
+                let u = c * (x + 0.044_715 * x * x * x);
+                let du = c * (1.0 + 3.0 * 0.044_715 * x * x);
+                let ddu = c * 6.0 * 0.044_715 * x;
+                let dddu = c * 6.0 * 0.044_715;
+                let (_, first, second) = Activation::Tanh.derivatives(u);
+                let third = Activation::Tanh.third_derivative(u);
+                let bend = second * du * du + first * ddu;
+                let twist = third * du * du * du + 3.0 * second * du * ddu + first * dddu;
+                0.5 * (3.0 * bend + x * twist)
+            }
+            Activation::Softplus => Activation::Sigmoid.derivatives(x).2,
+            Activation::Sigmoid => {
+                let (s, slope, bend) = Activation::Sigmoid.derivatives(x);
+                bend * (1.0 - 2.0 * s) - 2.0 * slope * slope
+            }
+            Activation::Silu => {
+                let (_, _, bend) = Activation::Sigmoid.derivatives(x);
+                3.0 * bend + x * Activation::Sigmoid.third_derivative(x)
+            }
+            Activation::Relu | Activation::Relu6 | Activation::Silut(_) | Activation::Linear => 0.0,
+        }
+    }
+
     /// `f(x)`
     pub fn value(self, x: f64) -> f64 {
         self.derivatives(x).0
@@ -176,6 +210,12 @@ mod tests {
                     (activation.derivatives(x + h).1 - activation.derivatives(x - h).1) / (2.0 * h);
                 assert!((first - slope).abs() < 1e-9, "{activation:?} at {x}");
                 assert!((second - bend).abs() < 1e-9, "{activation:?} at {x}: curvature");
+                if activation.is_smooth() {
+                    let twist = (activation.derivatives(x + h).2 - activation.derivatives(x - h).2)
+                        / (2.0 * h);
+                    let third = activation.third_derivative(x);
+                    assert!((third - twist).abs() < 1e-8, "{activation:?} at {x}: third");
+                }
             }
         }
     }
