@@ -16,6 +16,10 @@ pub enum Stream {
     Bootstrap = 3,
     /// Langevin noise.
     Langevin = 4,
+    /// Batches of training frames.
+    Batches = 6,
+    /// Initial weights of a network.
+    Weights = 7,
     /// Test systems.
     Testing = 5,
 }

@@ -26,6 +26,7 @@ pub mod import;
 pub mod network;
 pub mod real;
 pub mod reference;
+mod repulsion;
 pub mod switching;
 pub mod table;
 pub mod vitrion_format;
@@ -55,6 +56,9 @@ pub struct DeepPotential {
     pub fitting_excluded: Vec<bool>,
     /// Species that have no energy at all.
     pub atom_excluded: Vec<bool>,
+    /// Screened nuclear repulsion (ZBL) added to the nets, which were trained with it: full below
+    /// the first, switched off at the second distance [Å].
+    pub zbl: Option<(f64, f64)>,
     /// Where it comes from and how good it is.
     pub card: Card,
 }

@@ -12,6 +12,7 @@ mod predict;
 mod progress;
 mod report;
 mod run;
+mod train;
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -42,6 +43,7 @@ enum Command {
     Demo(demo::Arguments),
     Run(run::RunArguments),
     Md(run::MdArguments),
+    Train(train::Arguments),
     Check(check::Arguments),
     Analyze(analyze::Arguments),
     Predict(predict::Arguments),
@@ -137,6 +139,7 @@ fn dispatch(cli: Cli) -> Result<(), Error> {
         Command::Demo(arguments) => demo::demo(&arguments, &common),
         Command::Run(arguments) => run::run(&arguments, &common),
         Command::Md(arguments) => run::md(&arguments, &common),
+        Command::Train(arguments) => train::train(&arguments, &common),
         Command::Check(arguments) => check::check(&arguments, &common),
         Command::Analyze(arguments) => threads::on(threads, || analyze::analyze(&arguments)),
         Command::Predict(arguments) => threads::on(threads, || predict::predict(&arguments)),

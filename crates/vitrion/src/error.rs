@@ -6,6 +6,8 @@ use vitrion_analysis::AnalysisError;
 use vitrion_core::PotentialError;
 use vitrion_core::io::IoError;
 use vitrion_md::MdError;
+use vitrion_model::train::DatasetError;
+use vitrion_model::train::trainer::TrainError;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -51,6 +53,9 @@ pub enum Error {
         #[source]
         source: PotentialError,
     },
+    /// Training stopped.
+    #[error("training: {0}")]
+    Train(#[from] TrainError),
     /// A result could not be written.
     #[error(transparent)]
     Results(#[from] ResultsError),
@@ -148,6 +153,9 @@ pub enum InputError {
     /// A file could not be read.
     #[error(transparent)]
     Io(#[from] IoError),
+    /// Frames to train on could not be had.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
 }
 
 impl InputError {

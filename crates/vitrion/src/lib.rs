@@ -10,6 +10,7 @@ pub mod report;
 pub mod results;
 pub mod run_file;
 pub mod threads;
+pub mod training;
 
 pub use error::InputError;
 pub use plan::Plan;

@@ -9,12 +9,14 @@ mod potential;
 mod reader;
 mod stage;
 mod system;
+mod training;
 
 pub use analysis::{AnalysisKind, AnalysisTable};
 pub use potential::{LennardJonesSpecies, PotentialTable, Precision};
 pub use reader::Located;
 pub use stage::{Duration, Ensemble, StageTable, Target};
 pub use system::SystemTable;
+pub use training::{DataTable, Start, TrainingFile};
 
 use crate::error::{InputError, Place};
 use reader::{Document, Table};

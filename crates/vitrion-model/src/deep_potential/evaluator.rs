@@ -24,6 +24,7 @@ mod model;
 pub use breakdown::Breakdown;
 pub use committee::{Committee, CommitteeError};
 
+use super::repulsion::Repulsion;
 use super::table::Bound;
 use super::{DeepPotential, Reference};
 use engine::Engine;
@@ -75,6 +76,7 @@ pub struct Evaluator {
     species: SpeciesTable,
     cutoff: f64,
     engine: AnyEngine,
+    repulsion: Option<Repulsion>,
 }
 
 /// The engine of either arithmetic.
@@ -129,6 +131,7 @@ impl DeepPotential {
             species: self.species.clone(),
             cutoff: self.descriptor.cutoff,
             engine: AnyEngine::new(Arch::new(), &[self], precision, embedding),
+            repulsion: Repulsion::of(self),
         }
     }
 
@@ -179,6 +182,9 @@ impl Potential for Evaluator {
         out: &mut Evaluation,
     ) -> Result<(), PotentialError> {
         self.engine.evaluate(atoms, neighbors, std::slice::from_mut(out));
+        if let Some(repulsion) = &mut self.repulsion {
+            repulsion.add(atoms, neighbors, out)?;
+        }
         check_finite(&self.species, atoms, neighbors, out)
     }
 }

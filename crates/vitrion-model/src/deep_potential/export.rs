@@ -52,6 +52,12 @@ fn place(arrays: &mut Vec<NamedArray>, shape: &[usize], data: &[f64]) -> Value {
 }
 
 fn native_tree(model: &DeepPotential, arrays: &mut Vec<NamedArray>) -> Result<Value, String> {
+    if let Some((inner, outer)) = model.zbl {
+        return Err(format!(
+            "the model has a repulsion inside (ZBL from {inner} to {outer} Å), which DeePMD-kit's \
+             formats describe as a table only; write .safetensors, or train a last stage without zbl"
+        ));
+    }
     let descriptor = &model.descriptor;
     let n = model.species.len();
     let any_excluded = descriptor.excluded.iter().any(|x| *x);

@@ -39,6 +39,8 @@ pub trait Real:
     fn fma(self, a: Self, b: Self) -> Self;
     /// tanh with an absolute error of a few units in the last place of 1.
     fn tanh(self) -> Self;
+    /// Square root.
+    fn sqrt(self) -> Self;
 
     /// All lanes the same.
     fn splat<S: Simd>(simd: S, value: Self) -> Self::Vector<S>;
@@ -182,6 +184,10 @@ impl Real for f64 {
         self
     }
     #[inline(always)]
+    fn sqrt(self) -> f64 {
+        f64::sqrt(self)
+    }
+    #[inline(always)]
     fn fma(self, a: f64, b: f64) -> f64 {
         self.mul_add(a, b)
     }
@@ -234,6 +240,10 @@ impl Real for f32 {
     #[inline(always)]
     fn to_f64(self) -> f64 {
         f64::from(self)
+    }
+    #[inline(always)]
+    fn sqrt(self) -> f32 {
+        f32::sqrt(self)
     }
     #[inline(always)]
     fn fma(self, a: f32, b: f32) -> f32 {

@@ -1,6 +1,7 @@
 //! The definition in code: f64 loops in the order of the equations. Never optimised.
 
 use super::DeepPotential;
+use super::repulsion::Repulsion;
 use super::switching::environment_row;
 use vitrion_core::math::{self, Vector3};
 use vitrion_core::{Atoms, Evaluation, NeighborList, Potential, PotentialError, SpeciesTable};
@@ -185,6 +186,9 @@ impl Potential for Reference {
             out.energy += energy;
         }
         out.scatter(neighbors, atoms.positions, &gradient);
+        if let Some(mut repulsion) = Repulsion::of(&self.model) {
+            repulsion.add(atoms, neighbors, out)?;
+        }
         super::evaluator::check_finite(&self.model.species, atoms, neighbors, out)
     }
 }

@@ -38,6 +38,9 @@ struct Header {
     pair_excluded: Vec<bool>,
     fitting_excluded: Vec<bool>,
     atom_excluded: Vec<bool>,
+    /// Inner and outer distance of the repulsion [Å].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    zbl_a: Option<(f64, f64)>,
     mean_is_zero: bool,
     card: Card,
 }
@@ -134,6 +137,7 @@ pub fn to_bytes(model: &DeepPotential) -> Result<Vec<u8>, String> {
         pair_excluded: descriptor.pair_excluded.clone(),
         fitting_excluded: model.fitting_excluded.clone(),
         atom_excluded: model.atom_excluded.clone(),
+        zbl_a: model.zbl,
         mean_is_zero: descriptor.mean_is_zero,
         card: model.card.clone(),
     };
@@ -231,6 +235,9 @@ pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<DeepPotential, ModelError
         }
         Ok(Network { layers })
     };
+    if header.zbl_a.is_some_and(|(inner, outer)| !(inner > 0.0 && inner < outer)) {
+        return Err(damaged(format!("zbl_a: expected 0 < inner < outer, found {:?}", header.zbl_a)));
+    }
     let n = header.species.len();
     let mut species = SpeciesTable::new(&header.species).map_err(|e| damaged(e.to_string()))?;
     for (symbol, mass) in header.species.iter().zip(&header.masses_amu) {
@@ -291,6 +298,7 @@ pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<DeepPotential, ModelError
         out_bias: array("out_bias", n)?,
         fitting_excluded: header.fitting_excluded,
         atom_excluded: header.atom_excluded,
+        zbl: header.zbl_a,
         card: header.card,
     })
 }

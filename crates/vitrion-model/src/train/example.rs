@@ -1,8 +1,8 @@
 //! A labelled frame ready for the trainer: atoms in spatial order, neighbours found.
 
-use vitrion_core::math::Matrix3;
+use vitrion_core::math::{self, Matrix3};
 use vitrion_core::neighbors::VerletList;
-use vitrion_core::{Cell, Labels, Vector3};
+use vitrion_core::{Atoms, Cell, Evaluation, Labels, Potential, Vector3};
 
 /// A frame with its neighbours; memory is reused from frame to frame.
 #[derive(Debug)]
@@ -60,6 +60,27 @@ impl Example {
                 sorted.clear();
                 sorted.extend(order.iter().map(|atom| forces[*atom as usize]));
             }
+        }
+    }
+
+    /// Takes what a potential of short range gives off the labels, so that a model learns the rest.
+    pub fn subtract(&mut self, potential: &mut dyn Potential) {
+        let atoms = Atoms {
+            positions: self.list.positions(),
+            species: &self.species,
+            n_local: self.species.len(),
+        };
+        let mut given = Evaluation::default();
+        // a result that is not finite becomes a label that is not, and the frame is named there
+        let _ = potential.evaluate(atoms, self.list.list(), &mut given);
+        if let Some(energy) = &mut self.labels.energy {
+            *energy -= given.energy;
+        }
+        if let Some(forces) = &mut self.labels.forces {
+            forces.iter_mut().zip(&given.forces).for_each(|(f, g)| *f = math::sub(*f, *g));
+        }
+        if let Some(virial) = &mut self.labels.virial {
+            *virial = math::matrix_add(virial, &math::matrix_scale(&given.virial, -1.0));
         }
     }
 

@@ -34,7 +34,8 @@ use crate::deep_potential::aligned::Aligned;
 use crate::deep_potential::real::{Real, machine_lanes};
 use fitting::Scratch;
 use panel::{Context, Panel};
-use product::{ACROSS, Outer, Segment};
+use product::{Outer, Segment};
+pub(super) use product::{ACROSS, Product};
 use pulp::Arch;
 use rayon::prelude::*;
 use std::sync::Mutex;
@@ -210,6 +211,21 @@ impl<T: Real> Gradient<T> {
         self.weight_gradients(gradient);
         self.embedding_gradients(parameters, gradient);
         Ok(found)
+    }
+
+    /// Squares of the errors of a batch.
+    ///
+    /// # Errors
+    /// Atoms too close, results that are not finite.
+    pub fn errors(
+        &mut self,
+        parameters: &[T],
+        batch: &[Example],
+    ) -> Result<Squares, GradientError> {
+        self.context.grid.forward(self.arch, parameters);
+        self.assign(batch);
+        self.forces(parameters, batch)?;
+        Ok(self.losses(batch, &Loss::default(), &Prefactors::default()).squares)
     }
 
     /// Deals the atoms out to panels, species by species.

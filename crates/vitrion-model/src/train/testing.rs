@@ -47,6 +47,7 @@ pub(crate) fn small_model(seed: u64, one_side: bool, mean: f64) -> DeepPotential
         out_bias: vec![0.0; 3],
         fitting_excluded: vec![false; 3],
         atom_excluded: vec![false; 3],
+        zbl: None,
         card: Card::default(),
     }
 }

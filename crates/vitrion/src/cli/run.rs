@@ -68,16 +68,7 @@ pub(super) fn carry_out(
     let inputs = Inputs::load(run)?;
     let plan = Plan::resolve(run, &inputs)?;
     let results = Results::open(out, run, &plan)?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let on_signal = Arc::clone(&stop);
-    ctrlc::set_handler(move || {
-        // the second signal ends the process at once; checkpoints are always whole
-        if on_signal.swap(true, Ordering::Relaxed) {
-            std::process::exit(2);
-        }
-        complain("stopping after the present step; once more to stop at once");
-    })
-    .expect("the only signal handler of the process");
+    let stop = stop_on_signal();
     if !common.quiet {
         let (atoms, bytes) = plan.largest_run(&inputs);
         complain(&format!(
@@ -110,6 +101,21 @@ pub(super) fn carry_out(
         print(&described(&manifest, results.root()));
     }
     Ok(())
+}
+
+/// A flag that the first signal to stop sets.
+pub(super) fn stop_on_signal() -> Arc<AtomicBool> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let on_signal = Arc::clone(&stop);
+    ctrlc::set_handler(move || {
+        // the second signal ends the process at once; checkpoints are always whole
+        if on_signal.swap(true, Ordering::Relaxed) {
+            std::process::exit(2);
+        }
+        complain("stopping after the present step; once more to stop at once");
+    })
+    .expect("the only signal handler of the process");
+    stop
 }
 
 fn described(manifest: &Manifest, root: &Path) -> String {

@@ -182,6 +182,11 @@ impl<'a> Table<'a> {
         })
     }
 
+    /// A number without a unit.
+    pub(crate) fn number(&self, key: &str) -> Result<Option<Located<f64>>, InputError> {
+        self.get(key, number)
+    }
+
     /// A quantity such as "2 fs", in the internal unit.
     pub(crate) fn quantity(
         &self,
@@ -288,6 +293,16 @@ fn integer(value: &DeValue<'_>) -> Result<i64, String> {
             .map_err(|_| format!("the whole number {found} is too large")),
         other => Err(format!("expected a whole number, found {}", described(other))),
     }
+}
+
+fn number(value: &DeValue<'_>) -> Result<f64, String> {
+    let unreadable = || "expected a number".to_owned();
+    let found: f64 = match value {
+        DeValue::Float(found) => found.as_str().replace('_', "").parse().map_err(|_| unreadable())?,
+        DeValue::Integer(_) => integer(value)? as f64,
+        other => return Err(format!("expected a number, found {}", described(other))),
+    };
+    if found.is_finite() { Ok(found) } else { Err(format!("expected a finite number, found {found}")) }
 }
 
 fn quantity(value: &DeValue<'_>, kind: Kind) -> Result<f64, String> {

@@ -3,6 +3,7 @@
 
 use super::{AnyEngine, Embedding, Precision, Sight, check_finite};
 use crate::deep_potential::DeepPotential;
+use crate::deep_potential::repulsion::Repulsion;
 use pulp::Arch;
 use vitrion_core::math;
 use vitrion_core::{Atoms, Evaluation, NeighborList, PotentialError, SpeciesTable};
@@ -13,6 +14,7 @@ pub struct Committee {
     species: SpeciesTable,
     cutoff: f64,
     engine: AnyEngine,
+    repulsions: Vec<Option<Repulsion>>,
     evaluations: Vec<Evaluation>,
     force_deviation: Vec<f64>,
 }
@@ -66,6 +68,7 @@ impl Committee {
             species: first.species.clone(),
             cutoff: first.descriptor.cutoff,
             engine: AnyEngine::new(Arch::new(), models, precision, Embedding::Tables),
+            repulsions: models.iter().map(|model| Repulsion::of(model)).collect(),
             evaluations: vec![Evaluation::default(); models.len()],
             force_deviation: Vec::new(),
         })
@@ -91,7 +94,10 @@ impl Committee {
         list: &NeighborList,
     ) -> Result<(), PotentialError> {
         self.engine.evaluate(atoms, list, &mut self.evaluations);
-        for evaluation in &self.evaluations {
+        for (evaluation, repulsion) in self.evaluations.iter_mut().zip(&mut self.repulsions) {
+            if let Some(repulsion) = repulsion {
+                repulsion.add(atoms, list, evaluation)?;
+            }
             check_finite(&self.species, atoms, list, evaluation)?;
         }
         self.force_deviation.clear();

@@ -71,6 +71,7 @@ pub fn load(path: &Path, root: &Node) -> Result<DeepPotential, ModelError> {
         out_bias,
         fitting_excluded,
         atom_excluded,
+        zbl: None,
         card,
     })
 }

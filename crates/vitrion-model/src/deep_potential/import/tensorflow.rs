@@ -416,6 +416,7 @@ pub fn load(path: &Path) -> Result<DeepPotential, ModelError> {
         out_bias,
         fitting_excluded: vec![false; n],
         atom_excluded: vec![false; n],
+        zbl: None,
         card,
     })
 }

@@ -17,13 +17,13 @@ use crate::deep_potential::real::{Real, lanes, load, store};
 use pulp::{Simd, WithSimd};
 
 /// Registers across a panel.
-pub(super) const ACROSS: usize = 3;
+pub(in crate::train) const ACROSS: usize = 3;
 /// Depth done at once: this much of `B` stays in the first cache.
 const DEPTH: usize = 160;
 
 /// `C[i][·] = Σ_l A(i, l) B[l][·]`, or `+=` with `add`.
 #[derive(Debug)]
-pub(super) struct Product<'a, T> {
+pub(in crate::train) struct Product<'a, T> {
     pub a: &'a [T],
     pub row_stride: usize,
     pub depth_stride: usize,

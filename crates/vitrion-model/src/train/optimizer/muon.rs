@@ -1,0 +1,188 @@
+//! The orthogonal factor of a matrix by Newton–Schulz iterations on its Gram matrix.
+//!
+//! Muon's iteration `X ← X (a + b A + c A²)` with `A = Xᵀ X` multiplies `X` by polynomials in `A`
+//! only, so it is done on the small square side: `Q ← Q p(A)`, `A ← A p(A)²`, and `X Q` once at the
+//! end (all factors commute and are symmetric).
+
+use crate::deep_potential::aligned::Aligned;
+use crate::deep_potential::real::{Real, machine_lanes};
+use crate::train::gradient::{ACROSS, Product};
+use pulp::Arch;
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// Jordan's coefficients: fast at the price of singular values between 0.7 and 1.2.
+const COEFFICIENTS: [f64; 3] = [3.4445, -4.7750, 2.0315];
+const ITERATIONS: usize = 5;
+
+/// One weight matrix and the memory to orthogonalise it.
+#[derive(Debug)]
+pub(super) struct Orthogonalizer<T> {
+    arch: Arch,
+    at: usize,
+    rows: usize,
+    columns: usize,
+    /// Longer and shorter side; the shorter in full registers.
+    long: usize,
+    short: usize,
+    padded: usize,
+    /// `[long][padded]`
+    x: Aligned<T>,
+    product: Aligned<T>,
+    /// `[short][padded]`: Gram matrix, its polynomial, the factor, and one to spare.
+    gram: Aligned<T>,
+    polynomial: Aligned<T>,
+    factor: Aligned<T>,
+    spare: Aligned<T>,
+}
+
+impl<T: Real> Orthogonalizer<T> {
+    pub(super) fn new(arch: Arch, at: usize, rows: usize, columns: usize) -> Self {
+        let (long, short) = (rows.max(columns), rows.min(columns));
+        let padded = short.next_multiple_of(machine_lanes::<T>(arch));
+        let square = || Aligned::zeros(short * padded);
+        Orthogonalizer {
+            arch,
+            at,
+            rows,
+            columns,
+            long,
+            short,
+            padded,
+            x: Aligned::zeros(long * padded),
+            product: Aligned::zeros(long * padded),
+            gram: square(),
+            polynomial: square(),
+            factor: square(),
+            spare: square(),
+        }
+    }
+
+    pub(super) fn range(&self) -> Range<usize> {
+        self.at..self.at + self.rows * self.columns
+    }
+
+    /// Place in `x` of a weight.
+    fn place(&self, row: usize, column: usize) -> usize {
+        if self.rows >= self.columns {
+            row * self.padded + column
+        } else {
+            column * self.padded + row
+        }
+    }
+
+    /// `m ← μ m + g`; `θ ← (1 − lr·decay) θ − lr · 0.2 √max(rows, columns) · orth(g + μ m)`.
+    pub(super) fn step(
+        &mut self,
+        parameters: &mut [T],
+        gradient: &[T],
+        momentum: &mut [T],
+        decay: f64,
+        rate: f64,
+        weight_decay: f64,
+    ) {
+        let mu = T::from_f64(decay);
+        let mut square = 0.0;
+        for row in 0..self.rows {
+            for column in 0..self.columns {
+                let k = row * self.columns + column;
+                momentum[k] = mu * momentum[k] + gradient[k];
+                let x = gradient[k] + mu * momentum[k];
+                square += x.to_f64() * x.to_f64();
+                let place = self.place(row, column);
+                self.x[place] = x;
+            }
+        }
+        if square < f64::MIN_POSITIVE {
+            return;
+        }
+        let scale = T::from_f64(1.0 / square.sqrt());
+        self.x.iter_mut().for_each(|x| *x = *x * scale);
+        self.orthogonalize();
+        let keep = T::from_f64(1.0 - rate * weight_decay);
+        let step = T::from_f64(rate * 0.2 * (self.long as f64).sqrt());
+        for row in 0..self.rows {
+            for column in 0..self.columns {
+                let k = row * self.columns + column;
+                parameters[k] =
+                    keep * parameters[k] - step * self.product[self.place(row, column)];
+            }
+        }
+    }
+
+    /// The orthogonal factor of `x`, to `product`.
+    fn orthogonalize(&mut self) {
+        let (short, padded) = (self.short, self.padded);
+        let shape = Squares { arch: self.arch, padded };
+        // A = Xᵀ X
+        shape.multiply(&self.x, 1, padded, self.long, &self.x, &mut self.gram);
+        let [a, b, c] = COEFFICIENTS.map(T::from_f64);
+        for iteration in 0..ITERATIONS {
+            // p(A) = a + b A + c A²
+            shape.multiply(&self.gram, padded, 1, short, &self.gram, &mut self.polynomial);
+            for row in 0..short {
+                for column in 0..short {
+                    let k = row * padded + column;
+                    let diagonal = if row == column { a } else { T::ZERO };
+                    self.polynomial[k] = diagonal + b * self.gram[k] + c * self.polynomial[k];
+                }
+            }
+            if iteration == 0 {
+                self.factor.copy_from_slice(&self.polynomial);
+            } else {
+                let spare = &mut self.spare;
+                shape.multiply(&self.factor, padded, 1, short, &self.polynomial, spare);
+                std::mem::swap(&mut self.factor, &mut self.spare);
+            }
+            if iteration + 1 < ITERATIONS {
+                let spare = &mut self.spare;
+                shape.multiply(&self.gram, padded, 1, short, &self.polynomial, spare);
+                shape.multiply(&self.spare, padded, 1, short, &self.polynomial, &mut self.gram);
+            }
+        }
+        shape.multiply(&self.x, padded, 1, short, &self.factor, &mut self.product);
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Squares {
+    arch: Arch,
+    padded: usize,
+}
+
+impl Squares {
+    /// `C = A B` with `A(i, l) = a[i · row_stride + l · depth_stride]`; rows are shared out to the
+    /// threads.
+    fn multiply<T: Real>(
+        self,
+        a: &[T],
+        row_stride: usize,
+        depth_stride: usize,
+        depth: usize,
+        b: &[T],
+        c: &mut [T],
+    ) {
+        const ROWS: usize = 40;
+        let lanes = machine_lanes::<T>(self.arch);
+        c.par_chunks_mut(ROWS * self.padded).enumerate().for_each(|(part, c)| {
+            let rows = c.len() / self.padded;
+            let mut column = 0;
+            while column < self.padded {
+                let across = ((self.padded - column) / lanes).min(ACROSS);
+                self.arch.dispatch(Product {
+                    a: &a[part * ROWS * row_stride..],
+                    row_stride,
+                    depth_stride,
+                    b: &b[column..],
+                    b_stride: self.padded,
+                    c: &mut c[column..],
+                    c_stride: self.padded,
+                    rows,
+                    depth,
+                    across,
+                });
+                column += across * lanes;
+            }
+        });
+    }
+}
