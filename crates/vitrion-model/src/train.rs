@@ -18,6 +18,6 @@ pub(crate) mod testing;
 
 pub use dataset::{Dataset, DatasetError, LabelledFrame, Source, System};
 pub use example::{Example, Known};
-pub use gradient::{BatchLoss, Gradient, GradientError, Predicted};
+pub use gradient::{BatchLoss, Gradient, GradientError, Phases, Predicted};
 pub use loss::{Loss, Prefactors};
 pub use parameters::Places;

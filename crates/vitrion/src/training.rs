@@ -79,7 +79,7 @@ pub fn prepare(
         (_, None) => unreachable!("a start without a shape has a model"),
     };
     // frames of the held-out part may be a little closer than those of training
-    settings.nearest = settings.nearest.min(0.8 * statistics.nearest.0);
+    settings.nearest = 0.8 * statistics.nearest.0;
     let mut hasher = blake3::Hasher::new();
     hasher.update(format!("{settings:?} {}", file.double).as_bytes());
     hasher.update(data.fingerprint().as_bytes());

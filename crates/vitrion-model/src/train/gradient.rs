@@ -34,11 +34,12 @@ use crate::deep_potential::aligned::Aligned;
 use crate::deep_potential::real::{Real, machine_lanes};
 use fitting::Scratch;
 use panel::{Context, Panel};
-use product::{Outer, Segment};
-pub(super) use product::{ACROSS, Product};
+use product::{Outer, PANEL, Segment};
+pub(super) use product::Product;
 use pulp::Arch;
 use rayon::prelude::*;
 use std::sync::Mutex;
+use std::time::Instant;
 use vitrion_core::math::{self, Matrix3};
 use vitrion_core::{SpeciesTable, Vector3};
 
@@ -84,6 +85,21 @@ pub struct BatchLoss {
     pub atoms: usize,
 }
 
+/// Seconds of the phases of a step, summed over steps.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Phases {
+    /// Embedding nets on their grids, both ways.
+    pub embedding: f64,
+    /// Energies and pair gradients.
+    pub forward: f64,
+    /// Forces and losses of the frames.
+    pub frames: f64,
+    /// Tangents and adjoints.
+    pub adjoints: f64,
+    /// Weight gradients of the fitting nets.
+    pub weights: f64,
+}
+
 /// Evaluates losses and gradients of one model shape; owns all memory of a step.
 #[derive(Debug)]
 pub struct Gradient<T> {
@@ -96,6 +112,7 @@ pub struct Gradient<T> {
     frames: Vec<FrameState<T>>,
     scratch: Vec<Mutex<Scratch<T>>>,
     groups: Vec<Aligned<T>>,
+    phases: Phases,
 }
 
 /// What is known of a frame between the phases.
@@ -135,6 +152,7 @@ impl<T: Real> Gradient<T> {
             groups: (0..GROUPS).map(|_| Aligned::zeros(nodes)).collect(),
             context,
             places,
+            phases: Phases::default(),
         })
     }
 
@@ -146,6 +164,11 @@ impl<T: Real> Gradient<T> {
     /// Species of the model.
     pub fn species(&self) -> &SpeciesTable {
         &self.species
+    }
+
+    /// Seconds by phase since the last call.
+    pub fn take_phases(&mut self) -> Phases {
+        std::mem::take(&mut self.phases)
     }
 
     /// Floating-point operations of one step on atoms with `neighbors` neighbours on average, the
@@ -202,14 +225,24 @@ impl<T: Real> Gradient<T> {
         prefactors: &Prefactors,
         gradient: &mut [T],
     ) -> Result<BatchLoss, GradientError> {
+        let start = Instant::now();
         self.context.grid.forward(self.arch, parameters);
+        self.phases.embedding += start.elapsed().as_secs_f64();
         self.assign(batch);
         self.forces(parameters, batch)?;
+        let start = Instant::now();
         let found = self.losses(batch, loss, prefactors);
+        self.phases.frames += start.elapsed().as_secs_f64();
+        let start = Instant::now();
         self.adjoints(parameters, batch);
+        self.phases.adjoints += start.elapsed().as_secs_f64();
+        let start = Instant::now();
         gradient.fill(T::ZERO);
         self.weight_gradients(gradient);
-        self.embedding_gradients(parameters, gradient);
+        self.phases.weights += start.elapsed().as_secs_f64();
+        let start = Instant::now();
+        self.context.grid.backward(self.arch, parameters, &self.groups[0], gradient);
+        self.phases.embedding += start.elapsed().as_secs_f64();
         Ok(found)
     }
 
@@ -230,7 +263,7 @@ impl<T: Real> Gradient<T> {
 
     /// Deals the atoms out to panels, species by species.
     fn assign(&mut self, batch: &[Example]) {
-        let wide = ACROSS * machine_lanes::<T>(self.arch);
+        let wide = PANEL * machine_lanes::<T>(self.arch);
         if self.frames.len() < batch.len() {
             self.frames.resize_with(batch.len(), FrameState::default);
         }
@@ -268,6 +301,7 @@ impl<T: Real> Gradient<T> {
 
     /// Phases 1 and 2 up to energies, forces and virials.
     fn forces(&mut self, parameters: &[T], batch: &[Example]) -> Result<(), GradientError> {
+        let start = Instant::now();
         let (context, places, scratch) = (&self.context, &self.places, &self.scratch);
         let mut panels: Vec<&mut Panel<T>> =
             self.panels.iter_mut().flatten().filter(|p| !p.is_empty()).collect();
@@ -275,8 +309,10 @@ impl<T: Real> Gradient<T> {
             let mut scratch = own(scratch);
             panel.forward(context, places, parameters, batch, &mut scratch)
         })?;
+        self.phases.forward += start.elapsed().as_secs_f64();
+        let start = Instant::now();
         let panels: Vec<&Panel<T>> = panels.into_iter().map(|p| &*p).collect();
-        self.frames[..batch.len()].par_iter_mut().zip(batch).try_for_each(|(frame, example)| {
+        let done = self.frames[..batch.len()].par_iter_mut().zip(batch).try_for_each(|(frame, example)| {
             frame.gather(&panels, example);
             let finite = frame.energy.is_finite()
                 && frame.forces.iter().flatten().all(|x| x.is_finite());
@@ -286,7 +322,9 @@ impl<T: Real> Gradient<T> {
                 let (frame, energy) = (example.number, frame.energy);
                 Err(GradientError::NonFinite { frame, energy })
             }
-        })
+        });
+        self.phases.frames += start.elapsed().as_secs_f64();
+        done
     }
 
     /// Losses and their slopes.
@@ -379,11 +417,6 @@ impl<T: Real> Gradient<T> {
         }
         tasks.into_par_iter().for_each(|task| task.run(arch, lanes));
     }
-
-    /// Phase 5.
-    fn embedding_gradients(&mut self, parameters: &[T], gradient: &mut [T]) {
-        self.context.grid.backward(self.arch, parameters, &self.groups[0], gradient);
-    }
 }
 
 /// Part of a fitting net's gradient.
@@ -429,7 +462,7 @@ impl<T: Real> Task<'_, T> {
                 arch.dispatch(Outer {
                     segments: &segments,
                     first,
-                    panel: ACROSS * lanes,
+                    panel: PANEL * lanes,
                     b_stride: columns.next_multiple_of(lanes),
                     columns,
                     c: self.part,

@@ -12,6 +12,7 @@
 //! `e_i` weighs the element of an atom. With `huber = δ` a square `x²` becomes `x²/2` below δ and
 //! `δ(|x| − δ/2)` above, of `dE/N`, `dF` and `dW/N` (δ in eV, eV/Å, eV). Sums run over what is labelled.
 
+use serde::{Deserialize, Serialize};
 use vitrion_core::math::Matrix3;
 use vitrion_core::{Labels, Vector3};
 
@@ -58,7 +59,7 @@ pub struct Norms {
 }
 
 /// Sums of squares of a batch, for reports; `count` is that of the terms.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Squares {
     /// `(dE/N)²` [eV²]
     pub energy: Sum,
@@ -69,7 +70,7 @@ pub struct Squares {
 }
 
 /// A sum and how many terms it has.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Sum {
     pub sum: f64,
     pub count: f64,

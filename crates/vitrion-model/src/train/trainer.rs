@@ -5,7 +5,7 @@ mod lcurve;
 
 use super::dataset::Dataset;
 use super::example::{Example, Known};
-use super::gradient::{Gradient, GradientError};
+use super::gradient::{Gradient, GradientError, Phases};
 use super::loss::Squares;
 use super::optimizer::{self, Optimizer};
 use super::sampler::Sampler;
@@ -91,6 +91,11 @@ pub struct Trained {
     pub complete: bool,
     /// Seconds in the loop, over all continued runs.
     pub seconds: f64,
+    /// Seconds of this run by phase.
+    pub phases: Phases,
+    /// Seconds of this run for batches and their neighbour lists, and for the optimiser.
+    pub batches: f64,
+    pub optimizer: f64,
     /// Atoms seen.
     pub atoms: f64,
 }
@@ -111,6 +116,8 @@ pub struct Trainer<'a, T> {
     displayed: Vec<usize>,
     position: Position,
     curve: LearningCurve,
+    /// Seconds for batches and for the optimiser.
+    times: [f64; 2],
 }
 
 impl<'a, T: Real> Trainer<'a, T> {
@@ -161,6 +168,7 @@ impl<'a, T: Real> Trainer<'a, T> {
             parts,
             position,
             curve,
+            times: [0.0; 2],
         })
     }
 
@@ -193,12 +201,14 @@ impl<'a, T: Real> Trainer<'a, T> {
             );
             let mut zbl = repulsion(stage, &self.model);
             let mut frames = Vec::new();
-            let mut squares = Squares::default();
             while self.position.stage_step < stage.steps {
+                let now = Instant::now();
                 sampler.batch(self.position.step, &mut frames);
                 self.fill(&frames, zbl.as_ref());
+                self.times[0] += now.elapsed().as_secs_f64();
                 let rate = stage.learning_rate.at(self.position.stage_step, stage.steps);
-                squares.merge(&self.step(stage, rate, &mut zbl)?);
+                let squares = self.step(stage, rate, &mut zbl)?;
+                self.position.squares.merge(&squares);
                 let atoms: usize = self.batch[..frames.len()].iter().map(Example::atoms).sum();
                 seen += atoms as f64;
                 self.position.atoms += atoms as f64;
@@ -214,16 +224,16 @@ impl<'a, T: Real> Trainer<'a, T> {
                     step: self.position.step,
                     steps: total,
                     learning_rate: rate,
-                    training: &squares,
+                    training: &self.position.squares,
                     validation: validation.as_ref(),
                     atoms_per_second: seen / seconds,
                 };
                 let stop = watch(&progress) == Control::Stop;
                 if line {
+                    let training = std::mem::take(&mut self.position.squares);
                     let step = self.position.step;
-                    self.curve.write(&Line { step, training: squares, validation, rate })?;
+                    self.curve.write(&Line { step, training, validation, rate })?;
                     self.position.curve_bytes = self.curve.bytes();
-                    squares = Squares::default();
                     let patient = self.improved(validation.as_ref());
                     if !patient {
                         self.position.stage_step = stage.steps;
@@ -255,6 +265,9 @@ impl<'a, T: Real> Trainer<'a, T> {
             steps: self.position.step,
             complete,
             seconds: self.position.seconds,
+            phases: self.gradient.take_phases(),
+            batches: self.times[0],
+            optimizer: self.times[1],
             atoms: self.position.atoms,
         })
     }
@@ -316,6 +329,7 @@ impl<'a, T: Real> Trainer<'a, T> {
             let path = Checkpoint::path(self.folder);
             return Err(TrainError::Diverged { step, frame, path });
         }
+        let now = Instant::now();
         if let Some(most) = stage.clip
             && norm > most
         {
@@ -334,6 +348,7 @@ impl<'a, T: Real> Trainer<'a, T> {
                     a.iter_mut().zip(p).for_each(|(a, p)| *a = keep * *a + take * *p);
                 });
         }
+        self.times[1] += now.elapsed().as_secs_f64();
         Ok(found.squares)
     }
 

@@ -6,3 +6,5 @@ mod expected;
 mod exports;
 mod parity;
 mod refusals;
+mod trainer;
+mod training;

@@ -66,6 +66,7 @@ pub(super) fn train(arguments: &Arguments, common: &Common) -> Result<(), Error>
         };
         let trained = training::carry_out(&file, &prepared, &out, &mut watch)?;
         print(&format!("{} steps in {}", trained.steps, duration(trained.seconds)));
+        complain(&format!("{:?} {} {}", trained.phases, trained.batches, trained.optimizer));
         Ok(())
     })
 }

@@ -11,7 +11,7 @@
 //! ```
 
 use super::curve::{Curve, Other, Straight, Tanh, with_curve};
-use super::product::{ACROSS, Product};
+use super::product::{PANEL, Product};
 use crate::deep_potential::activation::Activation;
 use crate::deep_potential::aligned::Aligned;
 use crate::deep_potential::network::Skip;
@@ -63,7 +63,7 @@ pub(super) struct Scratch<T> {
 impl<T: Real> Scratch<T> {
     /// For layers of at most `widest` outputs, and so many moments and descriptor entries.
     pub(super) fn new(arch: Arch, widest: usize, moments: usize, entries: usize) -> Self {
-        let zeros = |rows: usize| Aligned::zeros(rows * ACROSS * machine_lanes::<T>(arch));
+        let zeros = |rows: usize| Aligned::zeros(rows * PANEL * machine_lanes::<T>(arch));
         Scratch {
             first: zeros(widest),
             second: zeros(widest),
@@ -76,7 +76,7 @@ impl<T: Real> Scratch<T> {
 
 impl<T: Real> PanelNet<T> {
     pub(super) fn new(arch: Arch, net: &NetPlace) -> Self {
-        let panel = ACROSS * machine_lanes::<T>(arch);
+        let panel = PANEL * machine_lanes::<T>(arch);
         let (last, hidden) = net.layers.split_last().expect("a net has layers");
         let layers = hidden
             .iter()

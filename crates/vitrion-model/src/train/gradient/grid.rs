@@ -18,7 +18,7 @@
 //! ```
 
 use super::curve::{Curve, Other, Straight, Tanh, with_curve};
-use super::product::{ACROSS, Outer, Product, Segment};
+use super::product::{PANEL, Outer, Product, Segment};
 use crate::deep_potential::activation::Activation;
 use crate::deep_potential::aligned::Aligned;
 use crate::deep_potential::network::Skip;
@@ -59,7 +59,7 @@ impl<T: Real> Grid<T> {
         width: usize,
     ) -> Self {
         let padded = width.next_multiple_of(machine_lanes::<T>(arch));
-        let panel = ACROSS * machine_lanes::<T>(arch);
+        let panel = PANEL * machine_lanes::<T>(arch);
         let mut first = 0;
         let nets: Vec<_> = nets
             .iter()
@@ -341,7 +341,7 @@ fn multiply<T: Real>(
             c_stride: wide,
             rows: if forward { place.outputs } else { place.inputs },
             depth: if forward { place.inputs } else { place.outputs },
-            across: ACROSS,
+            across: PANEL,
         });
     }
 }

@@ -3,11 +3,9 @@
 
 use super::descriptor::{Contract, ContractTangents, Spread, to_panel, to_rows};
 use super::fitting::{PanelNet, Scratch};
-use super::grid::Grid;
-use super::product::ACROSS;
-use super::surroundings::{
-    Entry, Moments, MomentTangents, Moving, NodeAdjoints, PairGradients, Raw,
-};
+use super::grid::{Grid, hermite};
+use super::product::PANEL;
+use super::surroundings::{Entry, Moments, MomentTangents, Moving, NodeAdjoints, PairGradients};
 use super::{FrameState, GradientError};
 use crate::deep_potential::aligned::Aligned;
 use crate::deep_potential::real::{Real, machine_lanes};
@@ -100,7 +98,7 @@ pub(super) struct Panel<T> {
 
 impl<T: Real> Panel<T> {
     pub(super) fn new(context: &Context<T>, places: &Places, species: usize) -> Self {
-        let panel = ACROSS * machine_lanes::<T>(context.arch);
+        let panel = PANEL * machine_lanes::<T>(context.arch);
         let arrays = |rows: usize| std::array::from_fn(|_| Aligned::zeros(rows * panel));
         Panel {
             species,
@@ -152,7 +150,7 @@ impl<T: Real> Panel<T> {
         self.find_entries(context, batch)?;
         let (arch, across) = (context.arch, self.across(context.arch));
         let (width, padded) = (context.width, context.grid.padded);
-        let panel = ACROSS * machine_lanes::<T>(arch);
+        let panel = PANEL * machine_lanes::<T>(arch);
         self.moments_to(context, 0);
         arch.dispatch(Contract {
             entries: &places.entries,
@@ -199,7 +197,7 @@ impl<T: Real> Panel<T> {
     /// Moments (`way` 0) or their tangents (`way` 1) of all lanes, in panel order.
     fn moments_to(&mut self, context: &Context<T>, way: usize) {
         let (arch, padded) = (context.arch, context.grid.padded);
-        let panel = ACROSS * machine_lanes::<T>(arch);
+        let panel = PANEL * machine_lanes::<T>(arch);
         let rows = &mut self.rows[1];
         rows[self.centres.len() * 4 * padded..].fill(T::ZERO);
         for (lane, out) in rows.chunks_exact_mut(4 * padded).take(self.centres.len()).enumerate() {
@@ -249,24 +247,8 @@ impl<T: Real> Panel<T> {
                 let ds = dw * q - w * q * q;
                 let dt = dw * q * q - 2.0 * w * q * q * q;
                 let x = (s - mean[0]) / std[0];
-                let unit = vector.map(|v| v / r);
-                let row = [
-                    x * inverse,
-                    t * vector[0] / std[1] * inverse,
-                    t * vector[1] / std[1] * inverse,
-                    t * vector[2] / std[1] * inverse,
-                ];
-                let raw = Raw {
-                    row,
-                    unit,
-                    distance: r,
-                    radial: ds / std[0],
-                    angular: t / std[1],
-                    angular_slope: r * dt / std[1],
-                    neighbor: list.index[p],
-                };
                 let net = context.net_of_pair[pair];
-                let Some(entry) = Entry::new(&raw, &context.grid, net, x) else {
+                let Some(place) = context.grid.locate(net, x) else {
                     let order = example.order();
                     return Err(GradientError::TooClose {
                         frame: example.number,
@@ -276,7 +258,22 @@ impl<T: Real> Panel<T> {
                         nearest: context.nearest,
                     });
                 };
-                self.entries.push(entry);
+                let (value, slope) = hermite(place.u, context.grid.spacing(net));
+                let (angular, per_r) = (t / std[1], 1.0 / r);
+                let turn = angular * inverse;
+                self.entries.push(Entry {
+                    row: [x * inverse, turn * vector[0], turn * vector[1], turn * vector[2]]
+                        .map(T::from_f64),
+                    unit: vector.map(|v| T::from_f64(v * per_r)),
+                    distance: T::from_f64(r),
+                    radial: T::from_f64(ds / std[0]),
+                    angular: T::from_f64(angular),
+                    angular_slope: T::from_f64(r * dt / std[1]),
+                    node: place.node as u32,
+                    neighbor: list.index[p],
+                    value: value.map(T::from_f64),
+                    slope: slope.map(T::from_f64),
+                });
             }
             for species in 0..n {
                 let pair = self.species * n + species;
@@ -285,17 +282,18 @@ impl<T: Real> Panel<T> {
                     continue;
                 }
                 let empty = descriptor.sel[species] as f64 - counts[species];
-                let raw = Raw {
-                    row: [empty * x * inverse, 0.0, 0.0, 0.0],
-                    unit: [0.0; 3],
-                    distance: 0.0,
-                    radial: 0.0,
-                    angular: 0.0,
-                    angular_slope: 0.0,
+                let net = context.net_of_pair[pair];
+                let place =
+                    context.grid.locate(net, x).expect("the grid starts below the empty slots");
+                let (value, slope) = hermite(place.u, context.grid.spacing(net));
+                self.entries.push(Entry {
+                    row: [T::from_f64(empty * x * inverse), T::ZERO, T::ZERO, T::ZERO],
+                    node: place.node as u32,
                     neighbor: *atom,
-                };
-                let entry = Entry::new(&raw, &context.grid, context.net_of_pair[pair], x);
-                self.entries.push(entry.expect("the grid starts below the empty slots"));
+                    value: value.map(T::from_f64),
+                    slope: slope.map(T::from_f64),
+                    ..Entry::default()
+                });
             }
             self.offsets.push(self.entries.len());
         }
@@ -315,7 +313,7 @@ impl<T: Real> Panel<T> {
     ) {
         let (arch, across) = (context.arch, self.across(context.arch));
         let (width, padded) = (context.width, context.grid.padded);
-        let panel = ACROSS * machine_lanes::<T>(arch);
+        let panel = PANEL * machine_lanes::<T>(arch);
         self.move_entries(context, frames);
         self.moments_to(context, 1);
         let [moments, tangents] = &self.moments;

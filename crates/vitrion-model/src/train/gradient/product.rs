@@ -15,11 +15,16 @@
 
 use crate::deep_potential::real::{Real, lanes, load, store};
 use pulp::{Simd, WithSimd};
+use std::ops::Range;
 
-/// Registers across a panel.
+/// Registers across a tile.
 pub(in crate::train) const ACROSS: usize = 3;
-/// Depth done at once: this much of `B` stays in the first cache.
+/// Registers across a panel: every block of weights that is fetched serves so many.
+pub(in crate::train) const PANEL: usize = 6;
+/// Depth and rows done at once: one tile's width of `B` stays in the first cache, the block of `A`
+/// in the second.
 const DEPTH: usize = 160;
+const ROWS: usize = 240;
 
 /// `C[i][·] = Σ_l A(i, l) B[l][·]`, or `+=` with `add`.
 #[derive(Debug)]
@@ -33,7 +38,7 @@ pub(in crate::train) struct Product<'a, T> {
     pub c_stride: usize,
     pub rows: usize,
     pub depth: usize,
-    /// Registers of each row of `B` and `C`: 1 to [`ACROSS`].
+    /// Registers of each row of `B` and `C`.
     pub across: usize,
 }
 
@@ -52,57 +57,70 @@ impl<T: Real> WithSimd for Product<'_, T> {
         assert!(self.rows == 0 || self.depth == 0 || last < self.a.len(), "weights fit");
         assert!(self.b.len() >= reach(self.depth, self.b_stride, width), "the panel fits");
         assert!(self.c.len() >= reach(self.rows, self.c_stride, width), "the product fits");
-        match self.across {
-            1 => self.blocks::<S, 1>(simd),
-            2 => self.blocks::<S, 2>(simd),
-            _ => self.blocks::<S, ACROSS>(simd),
+        for first in (0..self.rows).step_by(ROWS) {
+            let rows = first..(first + ROWS).min(self.rows);
+            let mut start = 0;
+            loop {
+                let depth = start..(start + DEPTH).min(self.depth);
+                start = depth.end;
+                for column in (0..self.across).step_by(ACROSS) {
+                    let block = (rows.clone(), depth.clone(), column * lanes::<T, S>());
+                    match self.across - column {
+                        1 => self.block::<S, 1>(simd, block),
+                        2 => self.block::<S, 2>(simd, block),
+                        _ => self.block::<S, ACROSS>(simd, block),
+                    }
+                }
+                if start >= self.depth {
+                    break;
+                }
+            }
         }
     }
 }
 
+/// Rows, depth and first column of a block.
+type Block = (Range<usize>, Range<usize>, usize);
+
 impl<T: Real> Product<'_, T> {
     #[inline(always)]
-    fn blocks<S: Simd, const WIDE: usize>(&mut self, simd: S) {
+    fn block<S: Simd, const WIDE: usize>(&mut self, simd: S, (rows, depth, column): Block) {
         let tall = S::REGISTER_COUNT >= 32;
-        let mut start = 0;
-        loop {
-            let deep = (self.depth - start).min(DEPTH);
-            let mut row = 0;
-            while row < self.rows {
-                // SAFETY: at most as many rows as are left, `start + deep ≤ depth`, and the
-                // assertions of `with_simd` hold
-                row += unsafe {
-                    match (tall, self.rows - row) {
-                        (true, 8..) => self.tile::<S, 8, WIDE>(simd, row, start, deep),
-                        (_, 4..) => self.tile::<S, 4, WIDE>(simd, row, start, deep),
-                        (_, 2..) => self.tile::<S, 2, WIDE>(simd, row, start, deep),
-                        _ => self.tile::<S, 1, WIDE>(simd, row, start, deep),
-                    }
-                };
-            }
-            start += deep;
-            if start >= self.depth {
-                break;
-            }
+        let mut row = rows.start;
+        while row < rows.end {
+            let place = (row, depth.start, column);
+            // SAFETY: at most as many rows as are left, depth and columns are in range, and the
+            // assertions of `with_simd` hold
+            row += unsafe {
+                // narrow tiles are taller, so that loads stay fewer than multiplications
+                match (tall, rows.end - row) {
+                    (true, 16..) if WIDE == 1 => self.tile::<S, 16, WIDE>(simd, place, depth.len()),
+                    (true, 12..) if WIDE == 2 => self.tile::<S, 12, WIDE>(simd, place, depth.len()),
+                    (true, 8..) => self.tile::<S, 8, WIDE>(simd, place, depth.len()),
+                    (_, 4..) => self.tile::<S, 4, WIDE>(simd, place, depth.len()),
+                    (_, 2..) => self.tile::<S, 2, WIDE>(simd, place, depth.len()),
+                    _ => self.tile::<S, 1, WIDE>(simd, place, depth.len()),
+                }
+            };
         }
     }
 
     /// # Safety
-    /// `row + ROWS ≤ rows`, `start + deep ≤ depth`, and all operands reach that far.
+    /// `row + ROWS ≤ rows`, `start + deep ≤ depth`, `column` and `WIDE` registers are within `across`,
+    /// and all operands reach that far.
     #[inline(always)]
     unsafe fn tile<S: Simd, const ROWS: usize, const WIDE: usize>(
         &mut self,
         simd: S,
-        row: usize,
-        start: usize,
+        (row, start, column): (usize, usize, usize),
         deep: usize,
     ) -> usize {
         let mut sums = [[T::splat(simd, T::ZERO); WIDE]; ROWS];
         // SAFETY: by the caller's promise; register accesses are unaligned ones
         unsafe {
             let mut a = self.a.as_ptr().add(row * self.row_stride + start * self.depth_stride);
-            let mut b = self.b.as_ptr().add(start * self.b_stride);
-            let c = self.c.as_mut_ptr().add(row * self.c_stride);
+            let mut b = self.b.as_ptr().add(start * self.b_stride + column);
+            let c = self.c.as_mut_ptr().add(row * self.c_stride + column);
             if start > 0 {
                 for r in 0..ROWS {
                     for v in 0..WIDE {
@@ -160,7 +178,7 @@ pub(super) struct Outer<'a, T> {
 }
 
 /// Segments done at once, so that their part of `b` stays in the first cache.
-const SEGMENTS: usize = 4;
+const SEGMENTS: usize = 2;
 
 impl<T: Real> WithSimd for Outer<'_, T> {
     type Output = ();
@@ -258,8 +276,10 @@ unsafe fn tile<T: Real, S: Simd, const ROWS: usize, const WIDE: usize>(
                 let sum = T::vector_add(simd, load::<T, S>(line, first), sums[i][v]);
                 store::<T, S>(line, first, sum);
             } else if first < shape.columns {
-                let part: &[T] = bytemuck::cast_slice(std::slice::from_ref(&sums[i][v]));
-                line[first..].iter_mut().zip(part).for_each(|(x, y)| *x += *y);
+                // a copy: the address of `sums` itself would keep all sums out of registers
+                let mut part = [T::ZERO; 16];
+                store::<T, S>(&mut part, 0, sums[i][v]);
+                line[first..].iter_mut().zip(part).for_each(|(x, y)| *x += y);
             }
         }
     }
@@ -282,10 +302,10 @@ mod tests {
     fn products_agree_with_plain_loops_along_and_across_the_weights() {
         let arch = Arch::new();
         let lanes = machine_lanes::<f64>(arch);
-        for (inputs, outputs) in [(1, 1), (7, 13), (40, 24), (330, 17), (3, 331)] {
+        for (inputs, outputs) in [(1, 1), (7, 13), (40, 24), (330, 17), (3, 331), (250, 250)] {
             let weights = numbers(inputs * outputs, 0);
-            for across in 1..=ACROSS {
-                let (stride, width) = (ACROSS * lanes, across * lanes);
+            for across in 1..=PANEL {
+                let (stride, width) = (PANEL * lanes, across * lanes);
                 for forward in [true, false] {
                     let (rows, depth) = if forward { (outputs, inputs) } else { (inputs, outputs) };
                     let b = numbers(depth * stride, 1);
@@ -320,7 +340,7 @@ mod tests {
     #[test]
     fn weight_gradients_agree_with_plain_loops() {
         let arch = Arch::new();
-        let panel = ACROSS * machine_lanes::<f64>(arch);
+        let panel = PANEL * machine_lanes::<f64>(arch);
         for (inputs, columns, count) in [(5, 1_usize, 1), (23, 25, 3), (16, 48, 9), (9, 100, 5)] {
             let b_stride = columns.next_multiple_of(machine_lanes::<f64>(arch));
             let a: Vec<_> = (0..count).map(|k| numbers(inputs * panel, k)).collect();

@@ -9,12 +9,12 @@
 //! Ḡ_p   = Σ_c ρ_pc T̄′_c + ρ̇_pc T̄_c,   Ḡ′_p = ẋ_p Σ_c ρ_pc T̄_c     adjoints, spread to nodes
 //! ```
 
-use super::grid::{Grid, ORDERS, hermite};
+use super::grid::ORDERS;
 use crate::deep_potential::real::{Real, lanes, load, store};
 use pulp::{Simd, WithSimd};
 
 /// One neighbour of one centre.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Entry<T> {
     /// `R̃ / N_m`
     pub row: [T; 4],
@@ -35,37 +35,7 @@ pub(super) struct Entry<T> {
     pub slope: [T; 2 * ORDERS],
 }
 
-/// What an entry is made of, in f64.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Raw {
-    pub row: [f64; 4],
-    pub unit: [f64; 3],
-    pub distance: f64,
-    pub radial: f64,
-    pub angular: f64,
-    pub angular_slope: f64,
-    pub neighbor: u32,
-}
-
 impl<T: Real> Entry<T> {
-    /// The entry of a neighbour at input `x` of net `net`; `None` if the grid does not reach there.
-    pub(super) fn new(raw: &Raw, grid: &Grid<T>, net: usize, x: f64) -> Option<Self> {
-        let place = grid.locate(net, x)?;
-        let (value, slope) = hermite(place.u, grid.spacing(net));
-        Some(Entry {
-            row: raw.row.map(T::from_f64),
-            unit: raw.unit.map(T::from_f64),
-            distance: T::from_f64(raw.distance),
-            radial: T::from_f64(raw.radial),
-            angular: T::from_f64(raw.angular),
-            angular_slope: T::from_f64(raw.angular_slope),
-            node: place.node as u32,
-            neighbor: raw.neighbor,
-            value: value.map(T::from_f64),
-            slope: slope.map(T::from_f64),
-        })
-    }
-
     /// `dR̃` of a displacement of the neighbour against the centre.
     #[inline(always)]
     fn tangent(&self, d: [T; 3]) -> [T; 4] {

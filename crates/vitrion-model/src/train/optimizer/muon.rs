@@ -6,7 +6,7 @@
 
 use crate::deep_potential::aligned::Aligned;
 use crate::deep_potential::real::{Real, machine_lanes};
-use crate::train::gradient::{ACROSS, Product};
+use crate::train::gradient::Product;
 use pulp::Arch;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -166,23 +166,18 @@ impl Squares {
         let lanes = machine_lanes::<T>(self.arch);
         c.par_chunks_mut(ROWS * self.padded).enumerate().for_each(|(part, c)| {
             let rows = c.len() / self.padded;
-            let mut column = 0;
-            while column < self.padded {
-                let across = ((self.padded - column) / lanes).min(ACROSS);
-                self.arch.dispatch(Product {
-                    a: &a[part * ROWS * row_stride..],
-                    row_stride,
-                    depth_stride,
-                    b: &b[column..],
-                    b_stride: self.padded,
-                    c: &mut c[column..],
-                    c_stride: self.padded,
-                    rows,
-                    depth,
-                    across,
-                });
-                column += across * lanes;
-            }
+            self.arch.dispatch(Product {
+                a: &a[part * ROWS * row_stride..],
+                row_stride,
+                depth_stride,
+                b,
+                b_stride: self.padded,
+                c,
+                c_stride: self.padded,
+                rows,
+                depth,
+                across: self.padded / lanes,
+            });
         });
     }
 }

@@ -6,6 +6,7 @@
 
 use super::TrainError;
 use crate::deep_potential::real::Real;
+use crate::train::loss::Squares;
 use crate::train::optimizer::Optimizer;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -30,6 +31,8 @@ pub(super) struct Position {
     /// Best validation error of the stage, and lines since; none yet is infinity.
     #[serde(with = "bits")]
     pub best: f64,
+    /// Errors of the batches since the last line of the curve.
+    pub squares: Squares,
     pub waited: u64,
 }
 
@@ -59,6 +62,7 @@ impl Position {
             atoms: 0.0,
             curve_bytes: 0,
             best: f64::INFINITY,
+            squares: Squares::default(),
             waited: 0,
         }
     }
