@@ -1,6 +1,7 @@
 //! Training of a Deep Potential from labelled frames.
 
 pub mod dataset;
+pub mod evaluation;
 pub mod example;
 pub mod gradient;
 pub mod initial;

@@ -150,7 +150,10 @@ fn sources(file: &TrainingFile) -> Result<Vec<Source>, InputError> {
 }
 
 /// A file, a system, or the systems of a folder in the order of their names.
-fn systems_in(path: &Path) -> std::io::Result<Vec<PathBuf>> {
+///
+/// # Errors
+/// The path is not there or cannot be read.
+pub fn systems_in(path: &Path) -> std::io::Result<Vec<PathBuf>> {
     if !path.is_dir() || path.join("type.raw").exists() {
         std::fs::metadata(path)?;
         return Ok(vec![path.to_owned()]);

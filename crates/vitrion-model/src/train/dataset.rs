@@ -1,6 +1,7 @@
 //! Labelled frames from many files, packed once into one memory-mapped store.
 
 pub mod store;
+pub mod validate;
 
 pub use store::DatasetError;
 

@@ -6,7 +6,9 @@ use super::predict::{evaluate, load};
 use serde::Serialize;
 use std::path::PathBuf;
 use vitrion::error::{Error, InputError};
-use vitrion_core::{Evaluation, Frame, io};
+use vitrion::training::systems_in;
+use vitrion_core::io;
+use vitrion_model::train::evaluation::{Errors, Measure, Row};
 
 /// Errors of a model against labelled frames, per file and in all
 #[derive(clap::Args)]
@@ -36,41 +38,14 @@ struct Evaluated {
     total: Row,
 }
 
-/// Root mean square errors; `None` without labels of that kind.
-#[derive(Serialize)]
-struct Row {
-    name: String,
-    frames: usize,
-    /// Atoms of all frames.
-    atoms: usize,
-    rmse_energy_mev_per_atom: Option<f64>,
-    #[serde(rename = "rmse_force_mev_per_A")]
-    rmse_force_mev_per_a: Option<f64>,
-    rmse_virial_mev_per_atom: Option<f64>,
-}
-
-/// Sums of squares and how many.
-#[derive(Clone, Copy, Default)]
-struct Squares {
-    sum: f64,
-    count: usize,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Sums {
-    frames: usize,
-    atoms: usize,
-    energy: Squares,
-    force: Squares,
-    virial: Squares,
-}
-
 pub(super) fn eval(arguments: &Arguments) -> Result<(), Error> {
     let mut potential = load(&arguments.model, &arguments.precision, arguments.exact)?;
-    let mut total = Sums::default();
+    let table = potential.species().clone();
+    let symbols = table.symbols();
+    let mut total = Errors::new(symbols.len());
     let mut systems = Vec::new();
-    for path in &arguments.data {
-        let mut sums = Sums::default();
+    for path in &systems_of(&arguments.data)? {
+        let mut errors = Errors::new(symbols.len());
         let source = io::open(path, &arguments.read.options()).map_err(InputError::Io)?;
         for (number, frame) in source.enumerate() {
             let frame = frame.map_err(InputError::Io)?;
@@ -82,12 +57,19 @@ pub(super) fn eval(arguments: &Arguments) -> Result<(), Error> {
                 );
                 return Err(InputError::Usage(message).into());
             }
-            sums.add(&frame, &evaluate(&mut *potential, &frame, path, number)?);
+            let found = evaluate(&mut *potential, &frame, path, number)?;
+            // evaluated, so the potential knows all elements
+            let map = frame.structure.table.map_onto(&table).map_err(|e| {
+                InputError::Usage(format!("{}, frame {}: {e}", path.display(), number + 1))
+            })?;
+            let species: Vec<u8> =
+                frame.structure.species.iter().map(|id| map[id.index()]).collect();
+            errors.add(&species, &frame.labels, &found);
         }
-        total.merge(sums);
-        systems.push(sums.row(path.display().to_string()));
+        total.merge(&errors);
+        systems.push(errors.row(path.display().to_string(), symbols));
     }
-    let result = Evaluated { systems, total: total.row("total".to_owned()) };
+    let result = Evaluated { systems, total: total.row("total".to_owned(), symbols) };
     if arguments.json {
         print_json(&result);
     } else {
@@ -96,73 +78,47 @@ pub(super) fn eval(arguments: &Arguments) -> Result<(), Error> {
     Ok(())
 }
 
-impl Squares {
-    fn add(&mut self, difference: f64) {
-        self.sum += difference * difference;
-        self.count += 1;
+/// Folders of deepmd/npy systems stand for their systems.
+fn systems_of(paths: &[PathBuf]) -> Result<Vec<PathBuf>, InputError> {
+    let mut all = Vec::new();
+    for path in paths {
+        let found = systems_in(path).map_err(|source| InputError::Os {
+            path: path.clone(),
+            doing: "read",
+            source,
+        })?;
+        // nothing recognised: the reader says what is wrong with the folder itself
+        all.extend(if found.is_empty() { vec![path.clone()] } else { found });
     }
-
-    fn merge(&mut self, other: Squares) {
-        self.sum += other.sum;
-        self.count += other.count;
-    }
-
-    /// In thousandths: eV → meV.
-    fn root_mean(self) -> Option<f64> {
-        (self.count > 0).then(|| 1e3 * (self.sum / self.count as f64).sqrt())
-    }
-}
-
-impl Sums {
-    fn add(&mut self, frame: &Frame, found: &Evaluation) {
-        let atoms = frame.structure.len();
-        self.frames += 1;
-        self.atoms += atoms;
-        if let Some(energy) = frame.labels.energy {
-            self.energy.add((found.energy - energy) / atoms as f64);
-        }
-        for (f, label) in found.forces.iter().zip(frame.labels.forces.iter().flatten()) {
-            (0..3).for_each(|k| self.force.add(f[k] - label[k]));
-        }
-        for (row, label) in found.virial.iter().zip(frame.labels.virial.iter().flatten()) {
-            (0..3).for_each(|k| self.virial.add((row[k] - label[k]) / atoms as f64));
-        }
-    }
-
-    fn merge(&mut self, other: Sums) {
-        self.frames += other.frames;
-        self.atoms += other.atoms;
-        self.energy.merge(other.energy);
-        self.force.merge(other.force);
-        self.virial.merge(other.virial);
-    }
-
-    fn row(self, name: String) -> Row {
-        Row {
-            name,
-            frames: self.frames,
-            atoms: self.atoms,
-            rmse_energy_mev_per_atom: self.energy.root_mean(),
-            rmse_force_mev_per_a: self.force.root_mean(),
-            rmse_virial_mev_per_atom: self.virial.root_mean(),
-        }
-    }
+    Ok(all)
 }
 
 fn described(result: &Evaluated) -> String {
+    error_table(&result.systems, &result.total)
+}
+
+/// Root mean square errors by system, then forces by element.
+pub(super) fn error_table(rows: &[Row], total: &Row) -> String {
     let heading =
         ["system", "frames", "atoms", "energy [meV/atom]", "force [meV/Å]", "virial [meV/atom]"];
-    let mut rows = vec![heading.map(str::to_owned).to_vec()];
-    let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.3}"));
-    for row in result.systems.iter().chain([&result.total]) {
-        rows.push(vec![
+    let mut cells = vec![heading.map(str::to_owned).to_vec()];
+    let elements: Vec<&str> = total.elements.iter().map(|(symbol, _)| symbol.as_str()).collect();
+    cells[0].extend(elements.iter().map(|symbol| format!("on {symbol}")));
+    let number = |value: Option<Measure>| value.map_or("-".into(), |m| format!("{:.3}", m.rmse));
+    for row in rows.iter().chain([total]) {
+        let mut line = vec![
             row.name.clone(),
             row.frames.to_string(),
             row.atoms.to_string(),
-            number(row.rmse_energy_mev_per_atom),
-            number(row.rmse_force_mev_per_a),
-            number(row.rmse_virial_mev_per_atom),
-        ]);
+            number(row.energy_mev_per_atom),
+            number(row.force_mev_per_a),
+            number(row.virial_mev_per_atom),
+        ];
+        for symbol in &elements {
+            let found = row.elements.iter().find(|(element, _)| element == symbol);
+            line.push(number(found.map(|(_, measure)| *measure)));
+        }
+        cells.push(line);
     }
-    format!("Root mean square errors\n{}", table(&rows))
+    format!("Root mean square errors\n{}", table(&cells))
 }
