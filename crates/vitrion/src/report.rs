@@ -20,7 +20,10 @@ mod literature;
 mod load;
 mod number;
 mod sections;
+mod training;
 mod verdict;
+
+pub use training::write_training_report;
 
 use html::{escape, script_json};
 use std::io::Write as _;
@@ -65,8 +68,16 @@ pub enum ReportError {
 /// # Errors
 /// A folder without a readable manifest of this layout version, or one that cannot be written to.
 pub fn write_report(results: &Path) -> Result<PathBuf, ReportError> {
+    if results.join("evaluation.json").exists() {
+        return write_training_report(results);
+    }
     let loaded = load::results(results)?;
-    let page = page(&loaded)?;
+    let sections::Body { html, figures, scenes } = sections::body(&loaded);
+    write_page(results, &document(&loaded.manifest.name, &html, &figures, &scenes)?)
+}
+
+/// Replaces `report.html` of a folder.
+fn write_page(results: &Path, page: &str) -> Result<PathBuf, ReportError> {
     let path = results.join("report.html");
     let draft = results.join("report.html.tmp");
     let os = |source| ReportError::Os { path: path.clone(), doing: "write", source };
@@ -84,10 +95,14 @@ struct Data<'a> {
     scenes: &'a [atoms::Scene],
 }
 
-fn page(results: &load::Results) -> Result<String, ReportError> {
-    let sections::Body { html, figures, scenes } = sections::body(results);
-    let name = &results.manifest.name;
-    let data = Data { name, figures: &figures, scenes: &scenes };
+/// A whole page around the sections.
+fn document(
+    name: &str,
+    html: &str,
+    figures: &[chart::Figure],
+    scenes: &[atoms::Scene],
+) -> Result<String, ReportError> {
+    let data = Data { name, figures, scenes };
     let data = serde_json::to_string(&data).map_err(ReportError::Data)?;
     Ok(format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\

@@ -3,10 +3,12 @@
 use crate::error::{Error, InputError};
 use crate::inputs;
 use crate::run_file::{Start, TrainingFile};
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use vitrion_core::SpeciesTable;
 use vitrion_core::io::ReadOptions;
 use vitrion_model::DeepPotential;
+use vitrion_model::train::evaluation::{self, Evaluated, Measure};
 use vitrion_model::train::settings::Settings;
 use vitrion_model::train::statistics::Statistics;
 use vitrion_model::train::trainer::{Control, Progress, Trained, Trainer};
@@ -88,8 +90,59 @@ pub fn prepare(
     Ok(Prepared { data, statistics, model, settings, identity })
 }
 
-/// The loop, in `folder`, continuing from its checkpoint; the finished model is written to
-/// `folder/model.safetensors`.
+/// What a finished run leaves beside its model.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TrainingSummary {
+    pub name: String,
+    pub seed: u64,
+    pub steps: u64,
+    /// Time in the loop [s], and atoms seen in it.
+    pub seconds: f64,
+    pub atoms_seen: f64,
+    pub parameters: usize,
+    pub training_frames: usize,
+    pub validation_frames: usize,
+    /// Where the time of the last part of the run went [s].
+    pub times: Times,
+    /// Hash of the frames.
+    pub data: String,
+}
+
+/// Seconds by phase.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub struct Times {
+    pub batches: f64,
+    pub embedding: f64,
+    pub forward: f64,
+    pub frames: f64,
+    pub adjoints: f64,
+    pub weights: f64,
+    pub optimizer: f64,
+}
+
+/// Errors of the finished model; `evaluation.json`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// On all held-out frames; empty without a split.
+    pub validation: Option<Evaluated>,
+    /// On a sample of the training frames.
+    pub training: Evaluated,
+}
+
+/// A run that reached its end.
+#[derive(Debug)]
+pub struct Finished {
+    pub summary: TrainingSummary,
+    pub evaluation: Evaluation,
+    pub model: PathBuf,
+    pub report: PathBuf,
+}
+
+/// Training frames that are evaluated at the end, about.
+const TRAINING_SAMPLE: usize = 1000;
+
+/// The loop, in `folder`, continuing from its checkpoint; then errors, card, model and report.
+/// `None` if `watch` stopped it.
 ///
 /// # Errors
 /// What stopped training; a folder that cannot be written.
@@ -98,19 +151,105 @@ pub fn carry_out(
     prepared: &Prepared,
     folder: &Path,
     watch: &mut dyn FnMut(&Progress<'_>) -> Control,
-) -> Result<Trained, Error> {
+    evaluated: &mut dyn FnMut(usize, usize),
+) -> Result<Option<Finished>, Error> {
     let Prepared { data, model, settings, identity, .. } = prepared;
-    let mut trained = if file.double {
-        Trainer::<f64>::new(settings, data, model.clone(), folder, identity)?.run(watch)?
-    } else {
-        Trainer::<f32>::new(settings, data, model.clone(), folder, identity)?.run(watch)?
+    let Trained { mut model, steps, complete, seconds, phases, batches, optimizer, atoms } =
+        if file.double {
+            Trainer::<f64>::new(settings, data, model.clone(), folder, identity)?.run(watch)?
+        } else {
+            Trainer::<f32>::new(settings, data, model.clone(), folder, identity)?.run(watch)?
+        };
+    if !complete {
+        return Ok(None);
+    }
+    let parts = settings.split.parts(data);
+    let stride = parts.training.len().div_ceil(TRAINING_SAMPLE).max(1);
+    let sample: Vec<usize> = parts.training.iter().copied().step_by(stride).collect();
+    let all = parts.validation.len() + sample.len();
+    let mut evaluate = |frames: &[usize], before: usize| {
+        evaluation::evaluate(&model, data, frames, &mut |done| evaluated(before + done, all))
+            .map_err(|(frame, source)| Error::Potential { what: data.name_of(frame), source })
     };
-    let card = &mut trained.model.card;
+    let validation = match &parts.validation[..] {
+        [] => None,
+        frames => Some(evaluate(frames, 0)?),
+    };
+    let training = evaluate(&sample, parts.validation.len())?;
+    let evaluation = Evaluation { validation, training };
+    let summary = TrainingSummary {
+        name: file.name.clone(),
+        seed: settings.seed,
+        steps,
+        seconds,
+        atoms_seen: atoms,
+        parameters: model.parameters(),
+        training_frames: parts.training.len(),
+        validation_frames: parts.validation.len(),
+        times: Times {
+            batches,
+            embedding: phases.embedding,
+            forward: phases.forward,
+            frames: phases.frames,
+            adjoints: phases.adjoints,
+            weights: phases.weights,
+            optimizer,
+        },
+        data: data.fingerprint().to_owned(),
+    };
+    fill_card(file, &summary, &evaluation, &mut model);
+    let target = folder.join("model.safetensors");
+    model.save(&target).map_err(|e| InputError::Usage(e.to_string()))?;
+    write_json(&folder.join("summary.json"), &summary)?;
+    write_json(&folder.join("evaluation.json"), &evaluation)?;
+    let report = crate::report::write_training_report(folder)?;
+    Ok(Some(Finished { summary, evaluation, model: target, report }))
+}
+
+/// Writes a result as JSON.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), InputError> {
+    let text = serde_json::to_string_pretty(value).expect("results are plain data");
+    std::fs::write(path, text).map_err(InputError::os(path, "write"))
+}
+
+/// States on the card where the model comes from and how good it is.
+fn fill_card(
+    file: &TrainingFile,
+    summary: &TrainingSummary,
+    evaluation: &Evaluation,
+    model: &mut DeepPotential,
+) {
+    let card = &mut model.card;
     card.name.clone_from(&file.name);
     card.software = format!("vitrion {}", env!("CARGO_PKG_VERSION"));
-    let target = folder.join("model.safetensors");
-    trained.model.save(&target).map_err(|e| InputError::Usage(e.to_string()))?;
-    Ok(trained)
+    card.provenance.push(format!(
+        "trained on {} frames (BLAKE3 {}), {} held out in blocks; {} steps of about {} atoms, seed {}",
+        summary.training_frames,
+        &summary.data[..16],
+        summary.validation_frames,
+        summary.steps,
+        file.settings.sampling.atoms_per_batch,
+        summary.seed,
+    ));
+    let number = |m: Option<Measure>| m.map_or("-".to_owned(), |m| format!("{:.1}", m.rmse));
+    let (what, found) = match &evaluation.validation {
+        Some(found) => ("held-out frames", found),
+        None => ("training frames (nothing was held out)", &evaluation.training),
+    };
+    card.errors.clear();
+    for row in found.groups.iter().chain([&found.total]) {
+        card.errors.push(format!(
+            "{}: {} {what}: energy {} meV/atom, force {} meV/Å, virial {} meV/atom (root mean square)",
+            row.name,
+            row.frames,
+            number(row.energy_mev_per_atom),
+            number(row.force_mev_per_a),
+            number(row.virial_mev_per_atom),
+        ));
+    }
 }
 
 /// The systems that the data tables name.

@@ -7,6 +7,7 @@ use crate::deep_potential::real::Real;
 use muon::Orthogonalizer;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Which optimiser, and its constants.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -114,19 +115,33 @@ impl<T: Real> Optimizer<T> {
                 });
         }
         if let Method::Muon { momentum, weight_decay, .. } = self.method {
-            for matrix in &mut self.matrices {
-                let range = matrix.range();
-                matrix.step(
-                    &mut parameters[range.clone()],
-                    &gradient[range.clone()],
-                    &mut self.first[range],
-                    momentum,
-                    rate,
-                    weight_decay,
-                );
-            }
+            let places: Vec<Range<usize>> = self.matrices.iter().map(|m| m.range()).collect();
+            let parameters = parts(parameters, &places);
+            let momenta = parts(&mut self.first, &places);
+            self.matrices
+                .par_iter_mut()
+                .zip(parameters.into_par_iter().zip(momenta))
+                .with_max_len(1)
+                .for_each(|(matrix, (parameters, first))| {
+                    let gradient = &gradient[matrix.range()];
+                    matrix.step(parameters, gradient, first, momentum, rate, weight_decay);
+                });
         }
     }
+}
+
+/// Disjoint ascending parts of a slice.
+fn parts<'a, T>(mut slice: &'a mut [T], ranges: &[Range<usize>]) -> Vec<&'a mut [T]> {
+    let mut at = 0;
+    let mut parts = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        let (_, rest) = std::mem::take(&mut slice).split_at_mut(range.start - at);
+        let (part, rest) = rest.split_at_mut(range.len());
+        parts.push(part);
+        slice = rest;
+        at = range.end;
+    }
+    parts
 }
 
 /// Start, rows and columns of the weights between hidden layers, in order of their starts: all but

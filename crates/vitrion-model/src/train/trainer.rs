@@ -67,7 +67,9 @@ pub struct Progress<'a> {
     pub learning_rate: f64,
     /// Since the last line.
     pub training: &'a Squares,
-    /// On the fixed validation frames; `None` between lines of the curve.
+    /// True where the learning curve gets a line.
+    pub line: bool,
+    /// On the fixed validation frames, at a line of the curve.
     pub validation: Option<&'a Squares>,
     /// Atoms per second since the start or the resume.
     pub atoms_per_second: f64,
@@ -224,6 +226,7 @@ impl<'a, T: Real> Trainer<'a, T> {
                     step: self.position.step,
                     steps: total,
                     learning_rate: rate,
+                    line,
                     training: &self.position.squares,
                     validation: validation.as_ref(),
                     atoms_per_second: seen / seconds,

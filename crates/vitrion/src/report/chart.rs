@@ -137,6 +137,40 @@ impl Figure {
         out
     }
 
+    /// The chart of the first facet as an SVG file of its own, with its legend.
+    pub(super) fn file(&self) -> String {
+        let still = self.svg();
+        let end = still.find("</svg>").unwrap_or(still.len());
+        let inner = still[..end].find('>').map_or("", |start| &still[start + 1..end]);
+        let mut labels: Vec<(&str, Style)> = Vec::new();
+        for series in self.first_facet() {
+            if !series.label.is_empty() && labels.iter().all(|(label, _)| *label != series.label) {
+                labels.push((&series.label, series.style));
+            }
+        }
+        let mut legend = String::new();
+        for (row, (label, style)) in labels.iter().enumerate() {
+            let y = HEIGHT + 4.0 + 18.0 * row as f64;
+            let _ = write!(
+                legend,
+                "<g transform=\"translate({LEFT} {y})\">{}</g>\
+                 <text class=\"tick\" x=\"{}\" y=\"{}\">{}</text>",
+                key(*style),
+                LEFT + 36.0,
+                y + 10.0,
+                escape(label)
+            );
+        }
+        format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {}\">\
+             <title>{}</title><style>{}\ntext {{ font-family: sans-serif; }}</style>\
+             <rect width=\"100%\" height=\"100%\" fill=\"var(--card)\"/>{inner}{legend}</svg>\n",
+            HEIGHT + 10.0 + 18.0 * labels.len() as f64,
+            escape(&self.title),
+            include_str!("style.css").replace('<', "&lt;").replace('>', "&gt;"),
+        )
+    }
+
     fn plot(&self) -> Plot {
         let log = (self.x.log, self.y.log);
         let shown = || self.first_facet().filter(|series| !series.style.guide);

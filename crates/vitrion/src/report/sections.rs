@@ -500,7 +500,7 @@ fn data_section(figures: &[Figure]) -> String {
     out
 }
 
-fn selector(figure: Option<&Figure>, label: &str) -> String {
+pub(super) fn selector(figure: Option<&Figure>, label: &str) -> String {
     let Some(figure) = figure.filter(|figure| figure.facets.len() > 1) else {
         return String::new();
     };
@@ -518,12 +518,12 @@ fn selector(figure: Option<&Figure>, label: &str) -> String {
     out
 }
 
-fn grid(charts: &[Figure]) -> String {
+pub(super) fn grid(charts: &[Figure]) -> String {
     let inner: String = charts.iter().map(chart).collect();
     format!("<div class=\"grid-2\">{inner}</div>")
 }
 
-fn chart(figure: &Figure) -> String {
+pub(super) fn chart(figure: &Figure) -> String {
     let caption = if figure.caption.is_empty() {
         String::new()
     } else {

@@ -6,7 +6,7 @@ mod work;
 
 use super::Dataset;
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use vitrion_core::math;
@@ -14,7 +14,7 @@ use vitrion_core::neighbors::closest_pair;
 use vitrion_core::{SpeciesId, units};
 
 /// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Good to know.
@@ -26,7 +26,7 @@ pub enum Severity {
 }
 
 /// One finding.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
     pub severity: Severity,
     /// The system, or "all systems".
@@ -38,7 +38,7 @@ pub struct Finding {
 }
 
 /// One system in numbers.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SystemSummary {
     pub name: String,
     pub frames: usize,
@@ -55,7 +55,7 @@ pub struct SystemSummary {
 }
 
 /// What was found.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Validation {
     pub systems: Vec<SystemSummary>,
     pub findings: Vec<Finding>,

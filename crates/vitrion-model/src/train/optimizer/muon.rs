@@ -62,15 +62,6 @@ impl<T: Real> Orthogonalizer<T> {
         self.at..self.at + self.rows * self.columns
     }
 
-    /// Place in `x` of a weight.
-    fn place(&self, row: usize, column: usize) -> usize {
-        if self.rows >= self.columns {
-            row * self.padded + column
-        } else {
-            column * self.padded + row
-        }
-    }
-
     /// `m ← μ m + g`; `θ ← (1 − lr·decay) θ − lr · 0.2 √max(rows, columns) · orth(g + μ m)`.
     pub(super) fn step(
         &mut self,
@@ -82,16 +73,29 @@ impl<T: Real> Orthogonalizer<T> {
         weight_decay: f64,
     ) {
         let mu = T::from_f64(decay);
+        let (columns, padded) = (self.columns, self.padded);
+        let upright = self.rows >= self.columns;
         let mut square = 0.0;
-        for row in 0..self.rows {
-            for column in 0..self.columns {
-                let k = row * self.columns + column;
-                momentum[k] = mu * momentum[k] + gradient[k];
-                let x = gradient[k] + mu * momentum[k];
-                square += x.to_f64() * x.to_f64();
-                let place = self.place(row, column);
-                self.x[place] = x;
+        let lines = momentum.chunks_exact_mut(columns).zip(gradient.chunks_exact(columns));
+        for (row, (momentum, gradient)) in lines.enumerate() {
+            let mut sum = T::ZERO;
+            for (m, g) in momentum.iter_mut().zip(gradient) {
+                *m = mu * *m + *g;
             }
+            if upright {
+                let to = &mut self.x[row * padded..row * padded + columns];
+                for (x, (m, g)) in to.iter_mut().zip(momentum.iter().zip(gradient)) {
+                    *x = *g + mu * *m;
+                    sum += *x * *x;
+                }
+            } else {
+                for (column, (m, g)) in momentum.iter().zip(gradient).enumerate() {
+                    let x = *g + mu * *m;
+                    self.x[column * padded + row] = x;
+                    sum += x * x;
+                }
+            }
+            square += sum.to_f64();
         }
         if square < f64::MIN_POSITIVE {
             return;
@@ -101,11 +105,14 @@ impl<T: Real> Orthogonalizer<T> {
         self.orthogonalize();
         let keep = T::from_f64(1.0 - rate * weight_decay);
         let step = T::from_f64(rate * 0.2 * (self.long as f64).sqrt());
-        for row in 0..self.rows {
-            for column in 0..self.columns {
-                let k = row * self.columns + column;
-                parameters[k] =
-                    keep * parameters[k] - step * self.product[self.place(row, column)];
+        for (row, parameters) in parameters.chunks_exact_mut(columns).enumerate() {
+            if upright {
+                let from = &self.product[row * padded..row * padded + columns];
+                parameters.iter_mut().zip(from).for_each(|(p, x)| *p = keep * *p - step * *x);
+            } else {
+                for (column, p) in parameters.iter_mut().enumerate() {
+                    *p = keep * *p - step * self.product[column * padded + row];
+                }
             }
         }
     }
