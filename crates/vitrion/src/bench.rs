@@ -6,6 +6,7 @@
 
 pub mod flops;
 pub mod peak;
+pub mod training;
 
 use crate::error::{Error, InputError};
 use crate::inputs::embedding;

@@ -7,8 +7,13 @@ use std::path::{Path, PathBuf};
 use vitrion::bench::{self, Parts, Results, Run, Settings};
 use vitrion::error::{Error, InputError};
 use vitrion::{inputs, threads};
-use vitrion_core::io;
+use vitrion::bench::training::{self, TrainingSettings};
+use vitrion::training::systems_in;
+use vitrion_core::{SpeciesTable, io};
 use vitrion_model::Precision;
+use vitrion_model::train::initial::Shape;
+use vitrion_model::train::optimizer::Method;
+use vitrion_model::train::{Dataset, Source};
 
 /// Width of the bar that shows where the time goes.
 const BAR: usize = 60;
@@ -23,6 +28,51 @@ pub(super) struct Arguments {
 #[derive(clap::Subcommand)]
 enum What {
     Md(MdArguments),
+    Train(TrainArguments),
+}
+
+/// Training: time per atom and step, operations per second, and where the time goes
+#[derive(clap::Args)]
+struct TrainArguments {
+    /// Labelled frames: files, deepmd/npy systems or folders of them
+    #[arg(value_name = "DATA", required = true)]
+    data: Vec<PathBuf>,
+    #[command(flatten)]
+    read: ReadArguments,
+    /// Elements of the model, in order
+    #[arg(long, value_name = "ELEMENTS", value_delimiter = ',', default_values = ["Li", "P", "S"])]
+    species: Vec<String>,
+    /// Atoms per batch
+    #[arg(long, value_name = "N", default_value_t = 1024)]
+    atoms: usize,
+    /// Widths of the embedding nets
+    #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [25, 50, 100])]
+    embedding: Vec<usize>,
+    /// Axis columns of the descriptor
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    axis: usize,
+    /// Widths of the hidden fitting layers
+    #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [240, 240, 240])]
+    fitting: Vec<usize>,
+    /// Slots per species, as DeePMD-kit has them; they do not change the cost
+    #[arg(long, value_name = "N", value_delimiter = ',')]
+    sel: Option<Vec<usize>>,
+    /// Numbers of threads to try [default: one and all, or --threads]
+    #[arg(long, value_name = "N", value_delimiter = ',')]
+    on_threads: Option<Vec<usize>>,
+    /// Arithmetic: single, double, or both
+    #[arg(long, value_name = "P", value_delimiter = ',', default_values = ["single", "double"],
+          value_parser = ["single", "double"])]
+    precision: Vec<String>,
+    /// Optimiser: adam or muon
+    #[arg(long, default_value = "adam", value_parser = ["adam", "muon"])]
+    optimizer: String,
+    /// Steps of each of three timed runs
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    steps: usize,
+    /// Everything as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 /// Dynamics: time per atom and step, operations per second, and where the time goes
@@ -75,7 +125,10 @@ pub(super) fn bench(
     given_threads: Option<usize>,
     common: &Common,
 ) -> Result<(), Error> {
-    let What::Md(arguments) = &arguments.what;
+    let arguments = match &arguments.what {
+        What::Md(arguments) => arguments,
+        What::Train(arguments) => return bench_training(arguments, given_threads, common),
+    };
     let (model, _) =
         inputs::model(&arguments.model, Path::new(&arguments.model)).map_err(InputError::Usage)?;
     let structure = match &arguments.structure {
@@ -88,10 +141,6 @@ pub(super) fn bench(
                 .map_err(InputError::Io)?
                 .structure
         }
-    };
-    let one_and_all = || {
-        let all = threads::available();
-        if all > 1 { vec![1, all] } else { vec![1] }
     };
     let settings = Settings {
         sizes: arguments.sizes.clone().unwrap_or_else(|| match arguments.structure {
@@ -127,6 +176,99 @@ pub(super) fn bench(
     } else {
         print(&described(&results));
     }
+    Ok(())
+}
+
+fn one_and_all() -> Vec<usize> {
+    let all = threads::available();
+    if all > 1 { vec![1, all] } else { vec![1] }
+}
+
+fn bench_training(
+    arguments: &TrainArguments,
+    given_threads: Option<usize>,
+    common: &Common,
+) -> Result<(), Error> {
+    let species = SpeciesTable::new(&arguments.species)
+        .map_err(|error| InputError::Usage(format!("--species: {error}")))?;
+    let mut sources = Vec::new();
+    for path in &arguments.data {
+        let failed = |source| InputError::Os { path: path.clone(), doing: "read", source };
+        for path in systems_in(path).map_err(failed)? {
+            let name = path.display().to_string();
+            sources.push(Source { path, group: name.clone(), name, weight: 1.0 });
+        }
+    }
+    let folder = std::env::temp_dir().join(format!("vitrion-bench-{}", std::process::id()));
+    let failed = |source| InputError::Os { path: folder.clone(), doing: "create", source };
+    std::fs::create_dir_all(&folder).map_err(failed)?;
+    let packed = folder.join("frames.pack");
+    let data = Dataset::open(&sources, &species, &packed, &arguments.read.options(), &|_| {})
+        .map_err(InputError::Dataset);
+    let settings = TrainingSettings {
+        shape: Shape {
+            embedding: arguments.embedding.clone(),
+            axis: arguments.axis,
+            fitting: arguments.fitting.clone(),
+            sel: arguments.sel.clone(),
+            ..Shape::default()
+        },
+        atoms: arguments.atoms,
+        steps: arguments.steps.max(1),
+        threads: arguments
+            .on_threads
+            .clone()
+            .or(given_threads.map(|n| vec![n]))
+            .unwrap_or_else(one_and_all),
+        precisions: arguments
+            .precision
+            .iter()
+            .map(|word| if word == "single" { Precision::Mixed } else { Precision::Double })
+            .collect(),
+        optimizer: if arguments.optimizer == "muon" { Method::MUON } else { Method::ADAM },
+    };
+    let tell = |what: &str| {
+        if !common.quiet {
+            complain(what);
+        }
+    };
+    let found = data.map_err(Error::from).and_then(|data| training::run(&data, &settings, &tell));
+    // the mapped file is gone with its data set
+    let _ = std::fs::remove_dir_all(&folder);
+    let runs = found?;
+    if arguments.json {
+        print_json(&runs);
+        return Ok(());
+    }
+    let mut rows = vec![words(&[
+        "precision", "threads", "atoms", "frames", "neighbours", "ms/step", "µs/atom", "min–max",
+        "GFLOP/s", "peak", "of peak",
+    ])];
+    for run in &runs {
+        rows.push(vec![
+            run.precision.to_owned(),
+            run.threads.to_string(),
+            format!("{:.0}", run.atoms),
+            run.frames.to_string(),
+            format!("{:.1}", run.neighbors),
+            format!("{:.2}", run.ms_per_step),
+            format!("{:.1}", run.us_per_atom),
+            format!("{:.1}–{:.1}", run.us_min, run.us_max),
+            format!("{:.1}", run.gflops),
+            format!("{:.1}", run.peak_gflops),
+            percent(run.fraction_of_peak),
+        ]);
+    }
+    let mut text = table(&rows);
+    let mut rows = vec![words(&["µs/atom"])];
+    rows[0].extend(runs[0].parts.iter().map(|(name, _)| (*name).to_owned()));
+    for run in &runs {
+        let mut row = vec![format!("{}, {} thread(s)", run.precision, run.threads)];
+        row.extend(run.parts.iter().map(|(_, us)| format!("{us:.1}")));
+        rows.push(row);
+    }
+    let _ = write!(text, "\n{}", table(&rows));
+    print(&text);
     Ok(())
 }
 

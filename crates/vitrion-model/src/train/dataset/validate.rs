@@ -272,28 +272,31 @@ fn force_outliers(data: &Dataset, system: usize, sizes: &[Vec<f64>], notes: &mut
     }
 }
 
-/// Energies per atom far from their neighbours in time: label noise shows as single jumps, while
-/// heating and melting change energies gradually.
+/// Energies per atom far from the mean of the frames before and after: label noise makes single
+/// spikes, while heating and melting change energies gradually.
 fn energy_outliers(energies: &[f64], notes: &mut Notes<'_>) {
     if energies.len() < 20 {
         return;
     }
-    let off: Vec<f64> = (0..energies.len())
-        .map(|k| {
-            let mut near: Vec<f64> =
-                energies[k.saturating_sub(5)..(k + 6).min(energies.len())].to_vec();
-            near.sort_by(f64::total_cmp);
-            energies[k] - near[near.len() / 2]
-        })
-        .collect();
+    let off: Vec<f64> = energies.windows(3).map(|e| e[1] - 0.5 * (e[0] + e[2])).collect();
     let mut sizes: Vec<f64> = off.iter().map(|x| x.abs()).collect();
     sizes.sort_by(f64::total_cmp);
     // 1.4826 median of absolute deviations is the standard deviation of a normal distribution
     let spread = (1.4826 * sizes[sizes.len() / 2]).max(1e-5);
-    let frames: Vec<usize> =
-        (0..off.len()).filter(|k| off[*k].abs() > 12.0 * spread && off[*k].abs() > 0.02).collect();
-    let message =
-        format!("the energy jumps by more than twelve times the usual {:.1} meV/atom", 1e3 * spread);
+    let limit = (20.0 * spread).max(0.05);
+    // a spike also spoils the windows of its neighbours, with half the size and the other sign
+    let frames: Vec<usize> = (0..off.len())
+        .filter(|k| {
+            let near = |l: usize| off.get(l).map_or(0.0, |x| x.abs());
+            off[*k].abs() > limit && off[*k].abs() >= near(k + 1).max(near(k.wrapping_sub(1)))
+        })
+        .map(|k| k + 1)
+        .collect();
+    let message = format!(
+        "the energy jumps by more than {:.0} meV/atom for one frame; usual is {:.1}",
+        1e3 * limit,
+        1e3 * spread
+    );
     notes.add(Severity::Warning, &frames, message);
 }
 
@@ -370,7 +373,7 @@ fn compositions(data: &Dataset) -> Vec<Finding> {
         let fractions: Vec<f64> = first.counts(n).iter().map(|c| *c as f64 / atoms).collect();
         let same = |other: &[f64]| other.iter().zip(&fractions).all(|(a, b)| (a - b).abs() < 1e-6);
         if let Some((_, other, name)) = known.iter().find(|(f, _, _)| same(f))
-            && (other - median).abs() > 0.5
+            && (other - median).abs() > 1.0
         {
             findings.push(Finding {
                 severity: Severity::Warning,
