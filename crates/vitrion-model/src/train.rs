@@ -13,9 +13,9 @@ pub mod schedule;
 pub mod settings;
 pub mod split;
 pub mod statistics;
-pub mod trainer;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod trainer;
 
 pub use dataset::{Dataset, DatasetError, LabelledFrame, Source, System};
 pub use example::{Example, Known};

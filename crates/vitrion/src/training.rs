@@ -42,8 +42,8 @@ pub fn prepare(
         .map_err(|error| InputError::Usage(format!("{}: species: {error}", file.path.display())))?;
     let sources = sources(file)?;
     let packed = folder.join("frames.pack");
-    let data =
-        Dataset::open(&sources, &species, &packed, options, progress).map_err(InputError::Dataset)?;
+    let data = Dataset::open(&sources, &species, &packed, options, progress)
+        .map_err(InputError::Dataset)?;
     let mut settings = file.settings.clone();
     settings.seed += member as u64;
     let parts = settings.split.parts(&data);
@@ -53,8 +53,8 @@ pub fn prepare(
             let refuse = |message: String| {
                 InputError::Usage(format!("{}:{}: {message}", file.path.display(), name.line))
             };
-            let (model, _) = inputs::model(&name.value, &file.resolve(&name.value))
-                .map_err(refuse)?;
+            let (model, _) =
+                inputs::model(&name.value, &file.resolve(&name.value)).map_err(refuse)?;
             if model.species.symbols() != species.symbols() {
                 let message = format!(
                     "the model knows {}, the file says {}; name them in the model's order",
@@ -263,7 +263,8 @@ fn sources(file: &TrainingFile) -> Result<Vec<Source>, InputError> {
         };
         let mut found = systems_in(&path).map_err(InputError::os(&path, "read"))?;
         if let Some(wanted) = &table.value.systems {
-            let name = |p: &PathBuf| p.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let name =
+                |p: &PathBuf| p.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if let Some(missing) = wanted.iter().find(|w| !found.iter().any(|p| name(p) == **w)) {
                 return Err(refuse(format!("{} holds no system \"{missing}\"", path.display())));
             }

@@ -16,7 +16,8 @@ impl Repulsion {
     /// `None` for a model without.
     pub(super) fn of(model: &DeepPotential) -> Option<Self> {
         let (inner, outer) = model.zbl?;
-        let zbl = Zbl::new(model.species.clone(), inner, outer).expect("a model's radii are checked");
+        let zbl =
+            Zbl::new(model.species.clone(), inner, outer).expect("a model's radii are checked");
         Some(Repulsion { zbl, own: Evaluation::default() })
     }
 

@@ -236,7 +236,10 @@ pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<DeepPotential, ModelError
         Ok(Network { layers })
     };
     if header.zbl_a.is_some_and(|(inner, outer)| !(inner > 0.0 && inner < outer)) {
-        return Err(damaged(format!("zbl_a: expected 0 < inner < outer, found {:?}", header.zbl_a)));
+        return Err(damaged(format!(
+            "zbl_a: expected 0 < inner < outer, found {:?}",
+            header.zbl_a
+        )));
     }
     let n = header.species.len();
     let mut species = SpeciesTable::new(&header.species).map_err(|e| damaged(e.to_string()))?;

@@ -34,8 +34,8 @@ use crate::deep_potential::aligned::Aligned;
 use crate::deep_potential::real::{Real, machine_lanes};
 use fitting::Scratch;
 use panel::{Context, Panel};
-use product::{Outer, PANEL, Segment};
 pub(super) use product::Product;
+use product::{Outer, PANEL, Segment};
 use pulp::Arch;
 use rayon::prelude::*;
 use std::sync::Mutex;
@@ -184,9 +184,7 @@ impl<T: Real> Gradient<T> {
             12.0 * weights as f64 * *count as f64
         });
         let neighbors = neighbors * width * 143.0;
-        nets.sum::<f64>()
-            + atoms as f64 * (neighbors + 72.0 * entries)
-            + self.context.grid.flops()
+        nets.sum::<f64>() + atoms as f64 * (neighbors + 72.0 * entries) + self.context.grid.flops()
     }
 
     /// Energies, forces and virials of frames.
@@ -312,25 +310,26 @@ impl<T: Real> Gradient<T> {
         self.phases.forward += start.elapsed().as_secs_f64();
         let start = Instant::now();
         let panels: Vec<&Panel<T>> = panels.into_iter().map(|p| &*p).collect();
-        let done = self.frames[..batch.len()].par_iter_mut().zip(batch).try_for_each(|(frame, example)| {
-            frame.gather(&panels, example);
-            let finite = frame.energy.is_finite()
-                && frame.forces.iter().flatten().all(|x| x.is_finite());
-            if finite {
-                Ok(())
-            } else {
-                let (frame, energy) = (example.number, frame.energy);
-                Err(GradientError::NonFinite { frame, energy })
-            }
-        });
+        let done = self.frames[..batch.len()].par_iter_mut().zip(batch).try_for_each(
+            |(frame, example)| {
+                frame.gather(&panels, example);
+                let finite = frame.energy.is_finite()
+                    && frame.forces.iter().flatten().all(|x| x.is_finite());
+                if finite {
+                    Ok(())
+                } else {
+                    let (frame, energy) = (example.number, frame.energy);
+                    Err(GradientError::NonFinite { frame, energy })
+                }
+            },
+        );
         self.phases.frames += start.elapsed().as_secs_f64();
         done
     }
 
     /// Losses and their slopes.
     fn losses(&mut self, batch: &[Example], loss: &Loss, prefactors: &Prefactors) -> BatchLoss {
-        let norms: Norms =
-            loss.norms(batch.iter().map(|e| (&e.species[..], &e.labels, e.weight)));
+        let norms: Norms = loss.norms(batch.iter().map(|e| (&e.species[..], &e.labels, e.weight)));
         let frames = &mut self.frames[..batch.len()];
         frames.par_iter_mut().zip(batch).for_each(|(frame, example)| {
             let compared = Compared {

@@ -51,7 +51,12 @@ impl Shape {
     /// A model with weights drawn as in DeePMD-kit: `W ~ N(0, 1/√(n_in + n_out))`, `b ~ N(0, 1)`,
     /// timesteps around 0.1. The mean of the environment is set to zero (`set_davg_zero`), so empty
     /// slots contribute nothing.
-    pub fn model(&self, species: &SpeciesTable, statistics: &Statistics, seed: u64) -> DeepPotential {
+    pub fn model(
+        &self,
+        species: &SpeciesTable,
+        statistics: &Statistics,
+        seed: u64,
+    ) -> DeepPotential {
         let n = species.len();
         let nets = if self.one_side { n } else { n * n };
         let mut widths = vec![1];
@@ -86,7 +91,9 @@ impl Shape {
                 sel: statistics.sel.clone(),
                 one_side: self.one_side,
                 embedding: pairs()
-                    .map(|pair| Some(embedding[if self.one_side { pair % n } else { pair }].clone()))
+                    .map(|pair| {
+                        Some(embedding[if self.one_side { pair % n } else { pair }].clone())
+                    })
                     .collect(),
                 mean: vec![[0.0; 4]; n * n],
                 std: pairs()

@@ -129,10 +129,7 @@ impl Loss {
     }
 
     /// Denominators of a batch.
-    pub fn norms<'a>(
-        &self,
-        frames: impl Iterator<Item = (&'a [u8], &'a Labels, f64)>,
-    ) -> Norms {
+    pub fn norms<'a>(&self, frames: impl Iterator<Item = (&'a [u8], &'a Labels, f64)>) -> Norms {
         let mut norms = Norms::default();
         for (species, labels, weight) in frames {
             if labels.energy.is_some() {

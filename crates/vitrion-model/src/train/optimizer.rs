@@ -9,6 +9,9 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use std::ops::Range;
 
+/// Numbers that one task updates.
+const PART: usize = 1 << 14;
+
 /// Which optimiser, and its constants.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Method {
@@ -21,17 +24,21 @@ pub enum Method {
 }
 
 impl Method {
+    /// As in a training file.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Method::Adam { weight_decay, .. } if *weight_decay > 0.0 => "adamw",
+            Method::Adam { .. } => "adam",
+            Method::Muon { .. } => "muon",
+        }
+    }
+
     /// Adam with the usual constants.
     pub const ADAM: Method =
         Method::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0 };
     /// Muon with the usual constants.
-    pub const MUON: Method = Method::Muon {
-        momentum: 0.95,
-        beta1: 0.9,
-        beta2: 0.999,
-        epsilon: 1e-8,
-        weight_decay: 0.0,
-    };
+    pub const MUON: Method =
+        Method::Muon { momentum: 0.95, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0 };
 }
 
 /// The memory of an optimiser.
@@ -94,7 +101,6 @@ impl<T: Real> Optimizer<T> {
             epsilon: T::from_f64(epsilon),
             keep: T::from_f64(1.0 - rate * weight_decay),
         };
-        const PART: usize = 1 << 14;
         // between the matrices that Muon treats
         let mut ranges = Vec::new();
         let mut at = 0;
@@ -115,7 +121,8 @@ impl<T: Real> Optimizer<T> {
                 });
         }
         if let Method::Muon { momentum, weight_decay, .. } = self.method {
-            let places: Vec<Range<usize>> = self.matrices.iter().map(|m| m.range()).collect();
+            let places: Vec<Range<usize>> =
+                self.matrices.iter().map(Orthogonalizer::range).collect();
             let parameters = parts(parameters, &places);
             let momenta = parts(&mut self.first, &places);
             self.matrices
@@ -197,7 +204,7 @@ impl<T: Real> WithSimd for Adam<'_, T> {
 /// Norm of a gradient; chunks are summed in order, so it does not depend on threads.
 pub fn norm<T: Real>(gradient: &[T]) -> f64 {
     let parts: Vec<f64> = gradient
-        .par_chunks(1 << 14)
+        .par_chunks(PART)
         .map(|part| part.iter().map(|g| g.to_f64() * g.to_f64()).sum())
         .collect();
     parts.iter().sum::<f64>().sqrt()

@@ -199,7 +199,10 @@ fn places(network: &Network, inputs: usize, len: &mut usize) -> Vec<LayerPlace> 
 
 fn write_layer<T: Real>(place: &LayerPlace, layer: &Layer, weight: &[f64], flat: &mut [T]) {
     let mut put = |at: usize, numbers: &[f64]| {
-        flat[at..at + numbers.len()].iter_mut().zip(numbers).for_each(|(x, y)| *x = T::from_f64(*y));
+        flat[at..at + numbers.len()]
+            .iter_mut()
+            .zip(numbers)
+            .for_each(|(x, y)| *x = T::from_f64(*y));
     };
     put(place.weight, weight);
     put(place.bias, &layer.bias);
@@ -213,9 +216,11 @@ fn weights<'a, T: Real>(place: &LayerPlace, flat: &'a [T]) -> impl Iterator<Item
 }
 
 fn read_rest<T: Real>(place: &LayerPlace, flat: &[T], layer: &mut Layer) {
-    let get = |at: usize| flat[at..at + place.outputs].iter().map(|x| x.to_f64()).collect();
-    layer.bias = get(place.bias);
+    let get = |at: usize| -> Vec<f64> {
+        flat[at..at + place.outputs].iter().map(|x| x.to_f64()).collect()
+    };
     layer.timestep = place.timestep.map(get);
+    layer.bias = get(place.bias);
 }
 
 #[cfg(test)]

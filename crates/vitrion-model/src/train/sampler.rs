@@ -104,7 +104,9 @@ fn flattened(energies: &[f64], power: f64) -> Vec<f64> {
     let width = ((high - low) / BINS as f64).max(f64::MIN_POSITIVE);
     let bin = |e: &f64| (((e - low) / width) as usize).min(BINS - 1);
     let mut counts = [0.0_f64; BINS];
-    energies.iter().for_each(|e| counts[bin(e)] += 1.0);
+    for e in energies {
+        counts[bin(e)] += 1.0;
+    }
     let raw: Vec<f64> = energies.iter().map(|e| counts[bin(e)].powf(-power)).collect();
     let mean = raw.iter().sum::<f64>() / raw.len() as f64;
     raw.into_iter().map(|w| w / mean).collect()

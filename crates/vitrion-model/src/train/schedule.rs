@@ -12,6 +12,16 @@ pub enum Decay {
     Cosine,
 }
 
+impl Decay {
+    /// As in a training file.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Decay::Exponential { .. } => "exp",
+            Decay::Cosine => "cosine",
+        }
+    }
+}
+
 /// A learning rate schedule over the steps of a stage.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LearningRate {
@@ -32,7 +42,13 @@ impl LearningRate {
         match self.decay {
             Decay::Exponential { decay_steps, smooth } => {
                 let s = decay_steps.unwrap_or(5000);
-                let s = if s < total { s } else if total > 1000 { 100 } else { total / 100 + 1 };
+                let s = if s < total {
+                    s
+                } else if total > 1000 {
+                    100
+                } else {
+                    total / 100 + 1
+                };
                 let rate = (self.stop / self.start).powf(s as f64 / total as f64);
                 let exponent = if smooth { t as f64 / s as f64 } else { (t / s) as f64 };
                 (self.start * rate.powf(exponent)).max(self.stop)
@@ -84,8 +100,7 @@ mod tests {
 
     #[test]
     fn warm_up_grows_linearly_and_the_cosine_ends_at_its_stop() {
-        let rate =
-            LearningRate { start: 2e-3, stop: 1e-5, decay: Decay::Cosine, warmup_steps: 10 };
+        let rate = LearningRate { start: 2e-3, stop: 1e-5, decay: Decay::Cosine, warmup_steps: 10 };
         assert!((rate.at(4, 110) - 1e-3).abs() < 1e-15);
         assert!((rate.at(10, 110) - 2e-3).abs() < 1e-15);
         assert!((rate.at(60, 110) - 0.5 * (2e-3 + 1e-5)).abs() < 1e-12);
@@ -95,8 +110,7 @@ mod tests {
     #[test]
     fn prefactors_follow_the_learning_rate() {
         let p = |energy, force, virial| Prefactors { energy, force, virial };
-        let schedule =
-            PrefactorSchedule { start: p(0.02, 1000.0, 0.02), limit: p(2.0, 1.0, 0.2) };
+        let schedule = PrefactorSchedule { start: p(0.02, 1000.0, 0.02), limit: p(2.0, 1.0, 0.2) };
         for (fraction, force) in [(1.0, 1000.0), (0.1, 100.9), (0.0, 1.0)] {
             assert!((schedule.at(fraction).force - force).abs() < 1e-9);
         }

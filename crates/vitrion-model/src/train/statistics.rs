@@ -67,13 +67,17 @@ impl Statistics {
                 || Example::new(cutoff),
                 |example, frames| {
                     let mut part = Part::new(n);
-                    frames.iter().for_each(|f| part.add(data, *f, example, smooth_cutoff));
+                    for f in frames {
+                        part.add(data, *f, example, smooth_cutoff);
+                    }
                     part
                 },
             )
             .collect();
         let mut all = Part::new(n);
-        parts.iter().for_each(|part| all.merge(part));
+        for part in &parts {
+            all.merge(part);
+        }
         let mut atoms = vec![0; n];
         for frame in frames {
             let counts = data.frame(*frame).counts(n);

@@ -15,7 +15,7 @@ use crate::classical::Zbl;
 use crate::deep_potential::DeepPotential;
 use crate::deep_potential::real::Real;
 use checkpoint::{Checkpoint, Position};
-use lcurve::{Line, LearningCurve};
+use lcurve::{LearningCurve, Line};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -149,7 +149,9 @@ impl<'a, T: Real> Trainer<'a, T> {
         let position = match found {
             None => Position::new(identity),
             Some(checkpoint) => {
-                let stage = &settings.stages[checkpoint.position.stage];
+                // a finished run points behind its last stage
+                let last = settings.stages.len() - 1;
+                let stage = &settings.stages[checkpoint.position.stage.min(last)];
                 optimizer = Optimizer::new(stage.optimizer, &places);
                 checkpoint.restore(folder, &mut parameters, &mut average, &mut optimizer)?
             }
@@ -301,8 +303,7 @@ impl<'a, T: Real> Trainer<'a, T> {
         let data = self.data;
         self.batch[..frames.len()].par_iter_mut().zip(frames).for_each(|(example, number)| {
             let frame = data.frame(*number);
-            let known =
-                Known { energy: frame.energy, forces: frame.forces, virial: frame.virial };
+            let known = Known { energy: frame.energy, forces: frame.forces, virial: frame.virial };
             let (cell, positions) = (&frame.cell, frame.positions);
             example.set(*number, 1.0, cell, positions, frame.species, known);
             if let Some(zbl) = zbl {
@@ -344,12 +345,11 @@ impl<'a, T: Real> Trainer<'a, T> {
             let t = self.position.stage_step as f64;
             let decay = decay.min((1.0 + t) / (10.0 + t));
             let (keep, take) = (T::from_f64(decay), T::from_f64(1.0 - decay));
-            self.average
-                .par_chunks_mut(1 << 14)
-                .zip(self.parameters.par_chunks(1 << 14))
-                .for_each(|(a, p)| {
+            self.average.par_chunks_mut(1 << 14).zip(self.parameters.par_chunks(1 << 14)).for_each(
+                |(a, p)| {
                     a.iter_mut().zip(p).for_each(|(a, p)| *a = keep * *a + take * *p);
-                });
+                },
+            );
         }
         self.times[1] += now.elapsed().as_secs_f64();
         Ok(found.squares)

@@ -52,7 +52,8 @@ fn frames(folder: &Path, count: usize, spoil: impl Fn(usize, &mut Labels)) -> Pa
 }
 
 fn data(folder: &Path, path: &Path) -> Dataset {
-    let source = Source { path: path.to_owned(), name: "lj".into(), group: "lj".into(), weight: 1.0 };
+    let source =
+        Source { path: path.to_owned(), name: "lj".into(), group: "lj".into(), weight: 1.0 };
     let packed = folder.join("frames.pack");
     Dataset::open(&[source], &species(), &packed, &ReadOptions::default(), &|_| {})
         .expect("readable frames")
@@ -114,7 +115,8 @@ fn both_optimisers_learn_lennard_jones() {
     for method in [Method::ADAM, Method::MUON] {
         let place = folder("run");
         run(&settings(400, method), &data, place.path(), None).expect("training runs");
-        let forces = (0..data.len()).flat_map(|k| data.frame(k).forces.expect("forces").as_flattened());
+        let forces =
+            (0..data.len()).flat_map(|k| data.frame(k).forces.expect("forces").as_flattened());
         let (sum, count) = forces.fold((0.0, 0.0), |(sum, n), f| (sum + f * f, n + 1.0));
         let spread = f64::sqrt(sum / count);
         let last = last_force_error(place.path());
@@ -197,10 +199,9 @@ fn repulsion_is_part_of_a_model_that_was_trained_with_it() {
     let sum = energy(&mut bare.reference()) + energy(&mut zbl);
     let whole = energy(&mut trained.reference());
     assert!((whole - sum).abs() < 1e-10 && energy(&mut zbl).abs() > 1e-3);
-    let fast = energy(&mut trained.evaluator(
-        vitrion_model::Precision::Double,
-        vitrion_model::Embedding::Tables,
-    ));
+    let fast = energy(
+        &mut trained.evaluator(vitrion_model::Precision::Double, vitrion_model::Embedding::Tables),
+    );
     assert!((fast - whole).abs() < 1e-7);
     let kept = home.path().join("kept.safetensors");
     trained.save(&kept).expect("our format holds it");

@@ -74,8 +74,8 @@ fn check(name: &str) {
     let batch: Vec<Example> = frames
         .map(|(number, frame)| {
             let cell = Cell::periodic(frame.cell).expect("a cell");
-            let structure = Structure::new(cell, &frame.symbols, frame.positions.clone())
-                .expect("elements");
+            let structure =
+                Structure::new(cell, &frame.symbols, frame.positions.clone()).expect("elements");
             let map = structure.table.map_onto(&model.species).expect("known elements");
             let species: Vec<u8> = structure.species.iter().map(|id| map[id.index()]).collect();
             let known = Known {
@@ -90,7 +90,8 @@ fn check(name: &str) {
         })
         .collect();
 
-    for (found, frame) in engine.predict(&parameters, &batch).expect("finite").iter().zip(&expected.frames)
+    for (found, frame) in
+        engine.predict(&parameters, &batch).expect("finite").iter().zip(&expected.frames)
     {
         close(&[found.energy], &[frame.predicted.energy], "energy");
         close(found.forces.as_flattened(), frame.predicted.forces.as_flattened(), "forces");

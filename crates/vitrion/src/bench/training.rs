@@ -6,6 +6,8 @@ use crate::threads;
 use serde::Serialize;
 use std::time::Instant;
 use vitrion_core::neighbors::VerletList;
+use vitrion_model::Precision;
+use vitrion_model::deep_potential::real::Real;
 use vitrion_model::train::gradient::{Gradient, Phases};
 use vitrion_model::train::initial::Shape;
 use vitrion_model::train::loss::{Loss, Prefactors};
@@ -13,8 +15,6 @@ use vitrion_model::train::optimizer::{Method, Optimizer};
 use vitrion_model::train::sampler::{Sampler, Sampling};
 use vitrion_model::train::statistics::Statistics;
 use vitrion_model::train::{Dataset, Example, Known};
-use vitrion_model::Precision;
-use vitrion_model::deep_potential::real::Real;
 
 /// Steps before the first that is timed.
 const WARM_UP: usize = 3;

@@ -4,11 +4,11 @@ use super::output::{complain, print, print_json, table, words};
 use super::{Common, ReadArguments};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use vitrion::bench::training::{self, TrainingSettings};
 use vitrion::bench::{self, Parts, Results, Run, Settings};
 use vitrion::error::{Error, InputError};
-use vitrion::{inputs, threads};
-use vitrion::bench::training::{self, TrainingSettings};
 use vitrion::training::systems_in;
+use vitrion::{inputs, threads};
 use vitrion_core::{SpeciesTable, io};
 use vitrion_model::Precision;
 use vitrion_model::train::initial::Shape;
@@ -241,8 +241,17 @@ fn bench_training(
         return Ok(());
     }
     let mut rows = vec![words(&[
-        "precision", "threads", "atoms", "frames", "neighbours", "ms/step", "µs/atom", "min–max",
-        "GFLOP/s", "peak", "of peak",
+        "precision",
+        "threads",
+        "atoms",
+        "frames",
+        "neighbours",
+        "ms/step",
+        "µs/atom",
+        "min–max",
+        "GFLOP/s",
+        "peak",
+        "of peak",
     ])];
     for run in &runs {
         rows.push(vec![

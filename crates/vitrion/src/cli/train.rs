@@ -6,14 +6,15 @@ use super::{Common, ReadArguments};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
+use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use vitrion::error::{Error, InputError};
 use vitrion::run_file::{Located, Start, TrainingFile};
-use vitrion::training::{self, Finished, Prepared};
 use vitrion::threads;
+use vitrion::training::{self, Finished, Prepared};
 use vitrion_model::train::dataset::validate::{Severity, validate};
 use vitrion_model::train::trainer::{Control, Progress};
 
@@ -100,8 +101,11 @@ fn resolve(arguments: &Arguments) -> Result<(TrainingFile, PathBuf), Error> {
     }
     let out = out.unwrap_or_else(|| file.resolve(&file.name));
     if !arguments.check {
-        std::fs::create_dir_all(&out)
-            .map_err(|source| InputError::Os { path: out.clone(), doing: "create", source })?;
+        std::fs::create_dir_all(&out).map_err(|source| InputError::Os {
+            path: out.clone(),
+            doing: "create",
+            source,
+        })?;
         training::write_json(&out.join("origin.json"), &origin)?;
     }
     Ok((file, out))
@@ -118,10 +122,9 @@ fn carry_out(
     for member in 0..file.committee {
         let started = Instant::now();
         let reading = bar(common, 0, "reading frames");
-        let prepared =
-            training::prepare(file, out, &arguments.read.options(), member, &|done| {
-                reading.set_position(done as u64);
-            })?;
+        let prepared = training::prepare(file, out, &arguments.read.options(), member, &|done| {
+            reading.set_position(done as u64);
+        })?;
         reading.finish_and_clear();
         if member == 0 {
             check(arguments, common, &prepared, out, started.elapsed().as_secs_f64())?;
@@ -159,7 +162,9 @@ fn carry_out(
         let all: Vec<_> = finished.iter().map(|f| (&f.summary, &f.evaluation)).collect();
         print_json(&all);
     } else {
-        finished.iter().for_each(|found| print(&described(found)));
+        for found in &finished {
+            print(&described(found));
+        }
     }
     Ok(())
 }
@@ -242,23 +247,31 @@ fn plan(file: &TrainingFile, prepared: &Prepared) -> String {
         );
     }
     for stage in &prepared.settings.stages {
-        text.push_str(&format!(
-            "stage \"{}\": {} steps, {:?}, learning rate {:e} to {:e} ({:?}), prefactors e {} to {}, \
-             f {} to {}, v {} to {}{}\n",
+        let (rate, p) = (&stage.learning_rate, &stage.prefactors);
+        let _ = write!(
+            text,
+            "stage \"{}\": {} steps of {}, learning rate {:e} to {:e} ({}), prefactors e {} to {}, f {} \
+             to {}, v {} to {}",
             stage.name,
             stage.steps,
-            stage.optimizer,
-            stage.learning_rate.start,
-            stage.learning_rate.stop,
-            stage.learning_rate.decay,
-            stage.prefactors.start.energy,
-            stage.prefactors.limit.energy,
-            stage.prefactors.start.force,
-            stage.prefactors.limit.force,
-            stage.prefactors.start.virial,
-            stage.prefactors.limit.virial,
-            stage.zbl.map_or(String::new(), |(a, b)| format!(", ZBL from {a} to {b} Å")),
-        ));
+            stage.optimizer.name(),
+            rate.start,
+            rate.stop,
+            rate.decay.name(),
+            p.start.energy,
+            p.limit.energy,
+            p.start.force,
+            p.limit.force,
+            p.start.virial,
+            p.limit.virial,
+        );
+        if let Some(decay) = stage.average {
+            let _ = write!(text, ", weights averaged over about {:.0} steps", 1.0 / (1.0 - decay));
+        }
+        if let Some((inner, outer)) = stage.zbl {
+            let _ = write!(text, ", ZBL switched off from {inner} to {outer} Å");
+        }
+        text.push('\n');
     }
     text.trim_end().to_owned()
 }

@@ -6,6 +6,7 @@ use super::sections::{chart, grid, selector};
 use super::{ReportError, document, number, write_page};
 use crate::training::{Evaluation, TrainingSummary};
 use serde::de::DeserializeOwned;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use vitrion_model::train::dataset::validate::{Severity, Validation};
 use vitrion_model::train::evaluation::{Evaluated, Measure, Row};
@@ -97,9 +98,19 @@ fn body(
     }
     html.push_str("</section><section><h2>Errors</h2>");
     if let Some(held) = held {
-        html.push_str(&errors("held-out", "Held-out frames, by system", &held.systems, &held.total));
+        html.push_str(&errors(
+            "held-out",
+            "Held-out frames, by system",
+            &held.systems,
+            &held.total,
+        ));
         if held.groups.len() < held.systems.len() {
-            html.push_str(&errors("groups", "Held-out frames, by group", &held.groups, &held.total));
+            html.push_str(&errors(
+                "groups",
+                "Held-out frames, by group",
+                &held.groups,
+                &held.total,
+            ));
         }
     }
     let training = &evaluation.training;
@@ -115,9 +126,8 @@ fn body(
 
 /// Errors by row, forces by element.
 fn errors(id: &str, caption: &str, rows: &[Row], total: &Row) -> String {
-    let mut head: Vec<String> = ["", "frames", "energy [meV/atom]", "force [meV/Å]"]
-        .map(str::to_owned)
-        .to_vec();
+    let mut head: Vec<String> =
+        ["", "frames", "energy [meV/atom]", "force [meV/Å]"].map(str::to_owned).to_vec();
     head.push("virial [meV/atom]".into());
     let elements: Vec<&str> = total.elements.iter().map(|(symbol, _)| symbol.as_str()).collect();
     head.extend(elements.iter().map(|symbol| format!("force on {}", escape(symbol))));
@@ -144,8 +154,17 @@ fn errors(id: &str, caption: &str, rows: &[Row], total: &Row) -> String {
 
 /// What the checks of the frames found.
 fn data(checks: &Validation) -> String {
-    let head = ["system", "frames", "atoms", "formula", "g/cm³", "energy [eV/atom]", "force [eV/Å]",
-        "pressure of the labels [GPa]", "shortest distance [Å]"]
+    let head = [
+        "system",
+        "frames",
+        "atoms",
+        "formula",
+        "g/cm³",
+        "energy [eV/atom]",
+        "force [eV/Å]",
+        "pressure of the labels [GPa]",
+        "shortest distance [Å]",
+    ]
     .map(str::to_owned);
     let range = |r: [f64; 2], digits: usize| format!("{:.digits$} – {:.digits$}", r[0], r[1]);
     let rows: Vec<Vec<String>> = checks
@@ -176,11 +195,12 @@ fn data(checks: &Validation) -> String {
         };
         let count =
             if finding.count > 0 { format!(" ({} frames)", finding.count) } else { String::new() };
-        html.push_str(&format!(
+        let _ = write!(
+            html,
             "<li><b>{word}</b>, {}: {}{count}</li>",
             escape(&finding.system),
             escape(&finding.message)
-        ));
+        );
     }
     html.push_str("</ul></section>");
     html
@@ -269,7 +289,13 @@ fn parity(evaluation: &Evaluation) -> Vec<Figure> {
     let Evaluated { parity, .. } = found;
     let mut figures = Vec::new();
     for (id, title, unit, names, points) in [
-        ("parity-energy", "Energy, relative to free atoms of the model", "eV/atom", &systems, &parity.energy),
+        (
+            "parity-energy",
+            "Energy, relative to free atoms of the model",
+            "eV/atom",
+            &systems,
+            &parity.energy,
+        ),
         ("parity-force", "Force components", "eV/Å", &elements, &parity.force),
         ("parity-virial", "Virial components", "eV/atom", &systems, &parity.virial),
     ] {

@@ -298,11 +298,17 @@ fn integer(value: &DeValue<'_>) -> Result<i64, String> {
 fn number(value: &DeValue<'_>) -> Result<f64, String> {
     let unreadable = || "expected a number".to_owned();
     let found: f64 = match value {
-        DeValue::Float(found) => found.as_str().replace('_', "").parse().map_err(|_| unreadable())?,
+        DeValue::Float(found) => {
+            found.as_str().replace('_', "").parse().map_err(|_| unreadable())?
+        }
         DeValue::Integer(_) => integer(value)? as f64,
         other => return Err(format!("expected a number, found {}", described(other))),
     };
-    if found.is_finite() { Ok(found) } else { Err(format!("expected a finite number, found {found}")) }
+    if found.is_finite() {
+        Ok(found)
+    } else {
+        Err(format!("expected a finite number, found {found}"))
+    }
 }
 
 fn quantity(value: &DeValue<'_>, kind: Kind) -> Result<f64, String> {

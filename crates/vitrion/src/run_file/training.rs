@@ -74,8 +74,19 @@ impl TrainingFile {
         let parsed = document.parse()?;
         let root = Table::root(document, &parsed);
         root.only(&[
-            "format", "name", "seed", "species", "precision", "committee", "model", "data", "network",
-            "batch", "validation", "output", "stage",
+            "format",
+            "name",
+            "seed",
+            "species",
+            "precision",
+            "committee",
+            "model",
+            "data",
+            "network",
+            "batch",
+            "validation",
+            "output",
+            "stage",
         ])?;
         let format = root.require("format", "format = 1", root.count("format")?)?;
         if format.value != super::FORMAT {
@@ -84,11 +95,8 @@ impl TrainingFile {
         }
         let name = root.require("name", "name = \"li-p-s\"", root.string("name")?)?;
         refuse_unsafe_name(&root, &name)?;
-        let species = root.require(
-            "species",
-            "species = [\"Li\", \"P\", \"S\"]",
-            root.strings("species")?,
-        )?;
+        let species =
+            root.require("species", "species = [\"Li\", \"P\", \"S\"]", root.strings("species")?)?;
         let seed = root.require("seed", "seed = 1", root.count("seed")?)?.value;
         let tables = root.tables("data")?;
         if tables.is_empty() {
@@ -177,14 +185,23 @@ fn positive_count(table: &Table<'_>, key: &str) -> Result<Option<u64>, InputErro
 fn widths(table: &Table<'_>, key: &str) -> Result<Option<Vec<usize>>, InputError> {
     let Some(list) = table.integers(key)? else { return Ok(None) };
     if list.is_empty() || list.iter().any(|w| w.value < 1) {
-        return Err(table.refuse(key, "expected whole numbers above zero, for example [25, 50, 100]"));
+        return Err(
+            table.refuse(key, "expected whole numbers above zero, for example [25, 50, 100]")
+        );
     }
     Ok(Some(list.into_iter().map(|w| w.value as usize).collect()))
 }
 
 fn read_network(table: &Table<'_>, species: usize) -> Result<Shape, InputError> {
     table.only(&[
-        "cutoff", "smooth_cutoff", "embedding", "axis", "fitting", "activation", "one_side", "timestep",
+        "cutoff",
+        "smooth_cutoff",
+        "embedding",
+        "axis",
+        "fitting",
+        "activation",
+        "one_side",
+        "timestep",
         "sel",
     ])?;
     let default = Shape::default();
@@ -258,15 +275,15 @@ fn read_settings(
         };
     }
     if let Some(table) = root.table("output", "in [output]")? {
-        table.only(&["every", "validation_atoms", "checkpoint", "patience"])?;
+        table.only(&["every", "validation_atoms", "checkpoint_minutes", "patience"])?;
         if let Some(every) = positive_count(&table, "every")? {
             settings.display_every = every;
         }
         if let Some(atoms) = positive_count(&table, "validation_atoms")? {
             settings.display_atoms = atoms as usize;
         }
-        if let Some(time) = positive_quantity(&table, "checkpoint", Kind::Time)? {
-            settings.checkpoint_seconds = time.value * 1e-15;
+        if let Some(minutes) = positive_number(&table, "checkpoint_minutes")? {
+            settings.checkpoint_seconds = 60.0 * minutes;
         }
         settings.patience = positive_count(&table, "patience")?.map(|n| n as usize);
     }
@@ -280,10 +297,29 @@ fn read_settings(
 
 fn read_stage(table: &Table<'_>, species: &[Located<String>]) -> Result<Stage, InputError> {
     table.only(&[
-        "name", "steps", "start_lr", "stop_lr", "decay", "decay_steps", "smooth", "warmup_steps",
-        "start_pref_e", "limit_pref_e", "start_pref_f", "limit_pref_f", "start_pref_v", "limit_pref_v",
-        "huber", "intensive", "element_weights", "optimizer", "momentum", "weight_decay", "clip",
-        "average", "zbl",
+        "name",
+        "steps",
+        "start_lr",
+        "stop_lr",
+        "decay",
+        "decay_steps",
+        "smooth",
+        "warmup_steps",
+        "start_pref_e",
+        "limit_pref_e",
+        "start_pref_f",
+        "limit_pref_f",
+        "start_pref_v",
+        "limit_pref_v",
+        "huber",
+        "intensive",
+        "element_weights",
+        "optimizer",
+        "momentum",
+        "weight_decay",
+        "clip",
+        "average",
+        "zbl",
     ])?;
     let default = Stage::default();
     let steps = positive_count(table, "steps")?;
@@ -333,7 +369,8 @@ fn read_stage(table: &Table<'_>, species: &[Located<String>]) -> Result<Stage, I
                 Some((inner.value, outer.value))
             }
             _ => {
-                let example = "expected where its switching starts and ends, zbl = [\"0.7 Å\", \"0.9 Å\"]";
+                let example =
+                    "expected where its switching starts and ends, zbl = [\"0.7 Å\", \"0.9 Å\"]";
                 return Err(table.refuse("zbl", example));
             }
         },
@@ -394,3 +431,6 @@ fn read_element_weights(
     weights.only(&known)?;
     known.iter().map(|symbol| Ok(positive_number(&weights, symbol)?.unwrap_or(1.0))).collect()
 }
+
+#[cfg(test)]
+mod tests;

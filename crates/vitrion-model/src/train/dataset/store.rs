@@ -87,9 +87,12 @@ impl Store {
         if let Some(store) = Store::open(packed)
             && store.header.species == species.symbols()
             && store.header.sources.len() == origins.len()
-            && store.header.sources.iter().zip(&origins).all(|(a, b)| {
-                (&a.path, &a.files) == (&b.path, &b.files)
-            })
+            && store
+                .header
+                .sources
+                .iter()
+                .zip(&origins)
+                .all(|(a, b)| (&a.path, &a.files) == (&b.path, &b.files))
         {
             return Ok(store);
         }
@@ -187,7 +190,8 @@ fn origin(source: &Source) -> Result<Origin, DatasetError> {
                 folders.push(entry.map_err(failed(&path))?.path());
             }
         } else {
-            let since = data.modified().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
+            let since =
+                data.modified().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
             let name = path.strip_prefix(&source.path).unwrap_or(&path).to_owned();
             files.push((name, data.len(), since.map_or(0, |t| t.as_nanos())));
         }

@@ -76,7 +76,7 @@ pub fn validate(data: &Dataset) -> Validation {
     }
     findings.extend(duplicates(data));
     findings.extend(compositions(data));
-    findings.sort_by(|a, b| b.severity.cmp(&a.severity));
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     Validation { systems, findings }
 }
 
@@ -115,7 +115,8 @@ fn one(data: &Dataset, system: usize) -> (SystemSummary, Vec<Finding>) {
     let range = data.systems()[system].frames.clone();
     let mut notes = Notes { system: &data.systems()[system].name, findings: Vec::new() };
     let n = data.species().len();
-    let (mut density, mut pressure) = ([f64::INFINITY, 0.0_f64], [f64::INFINITY, f64::NEG_INFINITY]);
+    let (mut density, mut pressure) =
+        ([f64::INFINITY, 0.0_f64], [f64::INFINITY, f64::NEG_INFINITY]);
     let (mut energies, mut nearest) = (Vec::new(), f64::INFINITY);
     let (mut squares, mut components, mut largest) = (0.0, 0.0, 0.0_f64);
     let (mut sizes, mut nets): (Vec<Vec<f64>>, Vec<f64>) = (vec![Vec::new(); n], Vec::new());
@@ -125,8 +126,7 @@ fn one(data: &Dataset, system: usize) -> (SystemSummary, Vec<Finding>) {
         let frame = data.frame(index);
         let number = frame.number;
         let atoms = frame.species.len() as f64;
-        let mass: f64 =
-            frame.species.iter().map(|s| data.species().mass(SpeciesId(*s))).sum();
+        let mass: f64 = frame.species.iter().map(|s| data.species().mass(SpeciesId(*s))).sum();
         let volume = frame.cell.volume();
         let rho = mass / volume * units::AMU_PER_A3_IN_G_PER_CM3;
         density = [density[0].min(rho), density[1].max(rho)];
@@ -220,7 +220,9 @@ fn one(data: &Dataset, system: usize) -> (SystemSummary, Vec<Finding>) {
         .iter()
         .zip(&counts)
         .filter(|(_, count)| **count > 0)
-        .map(|(symbol, count)| if *count == 1 { symbol.clone() } else { format!("{symbol}{count}") })
+        .map(
+            |(symbol, count)| if *count == 1 { symbol.clone() } else { format!("{symbol}{count}") },
+        )
         .collect();
     let summary = SystemSummary {
         name: notes.system.to_owned(),
@@ -402,8 +404,15 @@ impl Validation {
     pub fn describe(&self) -> String {
         let mut text = format!(
             "{:<28} {:>6} {:>5} {:>16} {:>11} {:>20} {:>15} {:>13} {:>6}\n",
-            "system", "frames", "atoms", "formula", "g/cm³", "eV/atom (± spread)", "force rms/max",
-            "P_virial GPa", "near Å"
+            "system",
+            "frames",
+            "atoms",
+            "formula",
+            "g/cm³",
+            "eV/atom (± spread)",
+            "force rms/max",
+            "P_virial GPa",
+            "near Å"
         );
         let pair = |p: Option<[f64; 2]>, digits: usize| {
             p.map_or("-".to_owned(), |[a, b]| format!("{a:.digits$} {b:.digits$}"))
@@ -442,3 +451,6 @@ impl Validation {
         text
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -127,7 +127,13 @@ impl<T: Real> WithSimd for Spread<'_, T> {
 }
 
 /// Rows `[atom][4][padded]` to `[c · M + m][atom]`.
-pub(super) fn to_panel<T: Real>(rows: &[T], padded: usize, width: usize, panel: usize, out: &mut [T]) {
+pub(super) fn to_panel<T: Real>(
+    rows: &[T],
+    padded: usize,
+    width: usize,
+    panel: usize,
+    out: &mut [T],
+) {
     for (r, row) in rows.chunks_exact(4 * padded).enumerate() {
         for c in 0..4 {
             for m in 0..width {
@@ -138,7 +144,13 @@ pub(super) fn to_panel<T: Real>(rows: &[T], padded: usize, width: usize, panel: 
 }
 
 /// Back to rows.
-pub(super) fn to_rows<T: Real>(from: &[T], padded: usize, width: usize, panel: usize, rows: &mut [T]) {
+pub(super) fn to_rows<T: Real>(
+    from: &[T],
+    padded: usize,
+    width: usize,
+    panel: usize,
+    rows: &mut [T],
+) {
     for (r, row) in rows.chunks_exact_mut(4 * padded).enumerate() {
         for c in 0..4 {
             for m in 0..width {

@@ -190,7 +190,9 @@ impl<T: Real> PanelNet<T> {
                 }
             }
         }
-        energy_slopes.iter().for_each(|mu| self.last_gradient[self.last.inputs] += *mu);
+        for mu in energy_slopes {
+            self.last_gradient[self.last.inputs] += *mu;
+        }
         for k in (0..self.layers.len()).rev() {
             let layer = &mut self.layers[k];
             let Scratch { first, second, adjoint, features, .. } = scratch;
@@ -211,6 +213,9 @@ impl<T: Real> PanelNet<T> {
     }
 }
 
+/// Side of the squares of [`turn`].
+const SQUARE: usize = 16;
+
 /// `[output][atom]` to `[atom][output padded]`, in squares that stay in the first cache; rows of
 /// atoms that are not there become zero.
 fn turn<T: Real>(
@@ -221,7 +226,6 @@ fn turn<T: Real>(
     to: &mut [T],
 ) {
     to[atoms * padded..].fill(T::ZERO);
-    const SQUARE: usize = 16;
     for first in (0..outputs).step_by(SQUARE) {
         let outputs = first..(first + SQUARE).min(outputs);
         for r in 0..atoms {

@@ -18,7 +18,7 @@
 //! ```
 
 use super::curve::{Curve, Other, Straight, Tanh, with_curve};
-use super::product::{PANEL, Outer, Product, Segment};
+use super::product::{Outer, PANEL, Product, Segment};
 use crate::deep_potential::activation::Activation;
 use crate::deep_potential::aligned::Aligned;
 use crate::deep_potential::network::Skip;
@@ -229,7 +229,14 @@ impl<T: Real> NetGrid<T> {
             for order in 0..ORDERS {
                 let weights = &parameters[layer.place.weight..];
                 let (x, z) = (&input[order], &mut layer.z[order]);
-                multiply(arch, weights, &layer.place, Way::Forward, x, z, self.wide, self.panel);
+                multiply(
+                    arch,
+                    weights,
+                    &layer.place,
+                    Way::Forward,
+                    (x, z),
+                    (self.wide, self.panel),
+                );
             }
             arch.dispatch(Ahead { layer, input, parameters, wide: self.wide });
         }
@@ -279,17 +286,16 @@ impl<T: Real> NetGrid<T> {
             for order in 0..ORDERS {
                 let turned = &mut self.turned[order];
                 turned[..wide * stride].fill(T::ZERO);
-                for (n, row) in self.slopes[order].chunks_exact(wide).take(place.outputs).enumerate()
+                for (n, row) in
+                    self.slopes[order].chunks_exact(wide).take(place.outputs).enumerate()
                 {
                     for (node, x) in row.iter().enumerate() {
                         turned[node * stride + n] = *x;
                     }
                 }
             }
-            let segments: [Segment<'_, T>; ORDERS] = std::array::from_fn(|order| Segment {
-                a: &input[order],
-                b: &self.turned[order],
-            });
+            let segments: [Segment<'_, T>; ORDERS] =
+                std::array::from_fn(|order| Segment { a: &input[order], b: &self.turned[order] });
             let at = place.weight - self.start;
             arch.dispatch(Outer {
                 segments: &segments,
@@ -303,7 +309,7 @@ impl<T: Real> NetGrid<T> {
                 for order in 0..ORDERS {
                     let weights = &parameters[place.weight..];
                     let (z, x) = (&self.slopes[order], &mut self.inner[order]);
-                    multiply(arch, weights, &place, Way::Back, z, x, wide, self.panel);
+                    multiply(arch, weights, &place, Way::Back, (z, x), (wide, self.panel));
                     skip_back(&place, &self.outer[order], x, wide);
                 }
                 std::mem::swap(&mut self.outer, &mut self.inner);
@@ -324,10 +330,8 @@ fn multiply<T: Real>(
     weights: &[T],
     place: &LayerPlace,
     way: Way,
-    from: &[T],
-    to: &mut [T],
-    wide: usize,
-    panel: usize,
+    (from, to): (&[T], &mut [T]),
+    (wide, panel): (usize, usize),
 ) {
     let forward = way == Way::Forward;
     for at in (0..wide).step_by(panel) {
@@ -450,9 +454,8 @@ impl<T: Real> Back<'_, T> {
                 let (a0, a1, a2) = (a0[k] * timestep, a1[k] * timestep, a2[k] * timestep);
                 s2[k] = a2 * slope;
                 s1[k] = a1 * slope + two * a2 * bend * z1[k];
-                s0[k] = a0 * slope
-                    + a1 * bend * z1[k]
-                    + a2 * (third * z1[k] * z1[k] + bend * z2[k]);
+                s0[k] =
+                    a0 * slope + a1 * bend * z1[k] + a2 * (third * z1[k] * z1[k] + bend * z2[k]);
                 bias += s0[k];
             }
             gradient[place.bias + o - start] += bias;
@@ -501,8 +504,7 @@ mod tests {
             // y = (x − 0.2)^p on an interval from 1
             let y = |x: f64| (x - 0.2).powi(power);
             let dy = |x: f64| f64::from(power) * (x - 0.2).powi((power - 1).max(0));
-            let ddy =
-                |x: f64| f64::from(power * (power - 1)) * (x - 0.2).powi((power - 2).max(0));
+            let ddy = |x: f64| f64::from(power * (power - 1)) * (x - 0.2).powi((power - 2).max(0));
             let (a, b) = (1.0, 1.0 + h);
             let nodes = [y(a), dy(a), ddy(a), y(b), dy(b), ddy(b)];
             for u in [0.0, 0.2, 0.5, 0.83, 1.0] {

@@ -5,7 +5,7 @@ use super::descriptor::{Contract, ContractTangents, Spread, to_panel, to_rows};
 use super::fitting::{PanelNet, Scratch};
 use super::grid::{Grid, hermite};
 use super::product::PANEL;
-use super::surroundings::{Entry, Moments, MomentTangents, Moving, NodeAdjoints, PairGradients};
+use super::surroundings::{Entry, MomentTangents, Moments, Moving, NodeAdjoints, PairGradients};
 use super::{FrameState, GradientError};
 use crate::deep_potential::aligned::Aligned;
 use crate::deep_potential::real::{Real, machine_lanes};
@@ -52,8 +52,7 @@ impl<T: Real> Context<T> {
                 };
                 let near = 1.0 / (nearest + descriptor.protection);
                 let lower = pairs().map(|pair| input(0.0, pair)).fold(f64::INFINITY, f64::min);
-                let upper =
-                    pairs().map(|pair| input(near, pair)).fold(f64::NEG_INFINITY, f64::max);
+                let upper = pairs().map(|pair| input(near, pair)).fold(f64::NEG_INFINITY, f64::max);
                 // a hair wider: the weight at the cut-off may round below zero
                 (lower - 1e-9, upper)
             })

@@ -113,7 +113,7 @@ macro_rules! interpolate {
 }
 
 #[inline(always)]
-fn nodes<'a, T: Real>(values: &'a [T], padded: usize, node: u32) -> &'a [T] {
+fn nodes<T: Real>(values: &[T], padded: usize, node: u32) -> &[T] {
     &values[node as usize * ORDERS * padded..][..2 * ORDERS * padded]
 }
 

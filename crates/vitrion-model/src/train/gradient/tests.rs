@@ -17,7 +17,9 @@ fn frames() -> Vec<(Structure, Labels)> {
             let wave = |k: usize| ((seed as usize * 31 + k * 17) as f64).sin();
             let labels = Labels {
                 energy: Some(-1.7 * atoms as f64 + wave(3)),
-                forces: Some((0..atoms).map(|i| [wave(3 * i), wave(3 * i + 1), wave(7 * i)]).collect()),
+                forces: Some(
+                    (0..atoms).map(|i| [wave(3 * i), wave(3 * i + 1), wave(7 * i)]).collect(),
+                ),
                 virial: Some(std::array::from_fn(|a| std::array::from_fn(|b| 2.0 * wave(a + b)))),
                 atom_energies: None,
             };

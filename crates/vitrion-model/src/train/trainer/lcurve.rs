@@ -7,6 +7,7 @@
 
 use super::super::loss::Squares;
 use super::TrainError;
+use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -40,13 +41,18 @@ impl LearningCurve {
         if bytes == 0 {
             let mut header = format!(
                 "#{:>9} {:>11} {:>11} {:>11} {:>11} {:>11} {:>11}",
-                "step", "rmse_val", "rmse_trn", "rmse_e_val", "rmse_e_trn", "rmse_f_val",
+                "step",
+                "rmse_val",
+                "rmse_trn",
+                "rmse_e_val",
+                "rmse_e_trn",
+                "rmse_f_val",
                 "rmse_f_trn"
             );
             if virial {
-                header.push_str(&format!(" {:>11} {:>11}", "rmse_v_val", "rmse_v_trn"));
+                let _ = write!(header, " {:>11} {:>11}", "rmse_v_val", "rmse_v_trn");
             }
-            header.push_str(&format!(" {:>9}\n", "lr"));
+            let _ = writeln!(header, " {:>9}", "lr");
             curve.append(&header)?;
         }
         Ok(curve)
@@ -76,7 +82,7 @@ impl LearningCurve {
         if self.virial {
             pair(&|s| s.virial.root_mean());
         }
-        text.push_str(&format!(" {:>9}\n", scientific_short(line.rate)));
+        let _ = writeln!(text, " {:>9}", scientific_short(line.rate));
         self.append(&text)
     }
 

@@ -27,11 +27,13 @@ pub(super) fn check(data: &Dataset, system: usize, notes: &mut Notes<'_>) {
     if usable.len() < 8 {
         return;
     }
-    let chosen: Vec<usize> =
-        (0..FRAMES.min(usable.len())).map(|k| usable[k * usable.len() / FRAMES.min(usable.len())]).collect();
+    let chosen: Vec<usize> = (0..FRAMES.min(usable.len()))
+        .map(|k| usable[k * usable.len() / FRAMES.min(usable.len())])
+        .collect();
     let n = data.species().len();
     let unknowns = n * (n + 1) / 2 * HATS;
-    let mut fit = Fit { n, matrix: vec![vec![0.0; unknowns]; unknowns], right: vec![0.0; unknowns] };
+    let mut fit =
+        Fit { n, matrix: vec![vec![0.0; unknowns]; unknowns], right: vec![0.0; unknowns] };
     let mut traces = Vec::new();
     let mut example = Example::new(TO);
     for k in chosen {

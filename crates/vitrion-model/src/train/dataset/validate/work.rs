@@ -52,7 +52,9 @@ pub(super) fn check(data: &Dataset, system: usize, notes: &mut Notes<'_>) {
     if (slope - 1.0).abs() > 0.1 {
         let guess = UNITS
             .iter()
-            .flat_map(|(factor, name)| [(1.0 / factor, "energies", name), (*factor, "forces", name)])
+            .flat_map(|(factor, name)| {
+                [(1.0 / factor, "energies", name), (*factor, "forces", name)]
+            })
             .find(|(factor, _, _)| (slope / factor - 1.0).abs() < 0.1)
             .map_or(String::new(), |(_, what, name)| format!("; are {what} in {name}?"));
         notes.whole(
