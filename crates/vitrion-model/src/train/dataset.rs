@@ -122,6 +122,11 @@ impl Dataset {
         self.system_of.is_empty()
     }
 
+    /// Atoms of all frames.
+    pub fn atoms(&self) -> usize {
+        (0..self.len()).map(|frame| self.atoms_of(frame)).sum()
+    }
+
     /// Atoms of one frame.
     pub fn atoms_of(&self, frame: usize) -> usize {
         self.store.atoms_of(frame)
@@ -149,3 +154,6 @@ impl Dataset {
         self.store.fingerprint()
     }
 }
+
+#[cfg(test)]
+mod tests;

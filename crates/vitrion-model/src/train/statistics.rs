@@ -176,7 +176,7 @@ impl Part {
 /// Least squares of `E = Σ n_t b_t` per atom over all frames, and the rank of the compositions. A
 /// ridge far below every real eigenvalue picks the shortest solution where compositions leave
 /// freedom.
-fn energy_bias(data: &Dataset, frames: &[usize]) -> (Vec<f64>, usize) {
+pub(super) fn energy_bias(data: &Dataset, frames: &[usize]) -> (Vec<f64>, usize) {
     let n = data.species().len();
     let mut matrix = vec![vec![0.0; n]; n];
     let mut right = vec![0.0; n];

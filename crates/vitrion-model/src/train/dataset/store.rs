@@ -6,7 +6,8 @@
 //! ```
 //!
 //! The file is written under another name and renamed when it is complete, then mapped into memory:
-//! a data set larger than memory is read as it is needed.
+//! a data set larger than memory is read as it is needed. Opening reads everything once to compare its
+//! hash; a file that is cut short or damaged is made anew.
 
 use super::{LabelledFrame, Source};
 use memmap2::Mmap;
@@ -45,6 +46,24 @@ struct Header {
     fingerprint: String,
     /// Bytes of all frames.
     bytes: usize,
+}
+
+impl Header {
+    /// Frames lie one behind the other, fill the file, and belong to sources.
+    fn is_consistent(&self) -> bool {
+        let mut end = 0_usize;
+        let chained = self.frames.iter().all(|frame| {
+            let follows = frame.offset == end;
+            // no sum overflows: the file has that many bytes
+            let fits = frame.atoms <= self.bytes;
+            if fits {
+                end = end.saturating_add(8 * words(frame));
+            }
+            follows && fits
+        });
+        let of_sources: usize = self.sources.iter().map(|origin| origin.frames).sum();
+        chained && end == self.bytes && of_sources == self.frames.len()
+    }
 }
 
 /// What a source looked like when it was packed.
@@ -113,7 +132,11 @@ impl Store {
         let json = rest.get(8..)?.get(..length)?;
         let header: Header = serde_json::from_slice(json).ok()?;
         let start = (MAGIC.len() + 8 + length).next_multiple_of(ALIGNMENT);
-        (map.len() == start + header.bytes).then_some(Store { map, start, header })
+        let numbers = map.get(start..)?;
+        let whole = numbers.len() == header.bytes
+            && header.is_consistent()
+            && blake3::hash(numbers).to_hex().as_str() == header.fingerprint;
+        whole.then_some(Store { map, start, header })
     }
 
     pub(super) fn frames_per_source(&self) -> impl Iterator<Item = usize> {
@@ -201,6 +224,23 @@ fn origin(source: &Source) -> Result<Origin, DatasetError> {
     Ok(Origin { path, files, frames: 0 })
 }
 
+/// A file in the making, removed when it goes out of scope. Its name holds the number of the process:
+/// runs side by side may pack the same frames.
+struct Partial(PathBuf);
+
+impl Partial {
+    fn beside(packed: &Path, what: &str) -> Self {
+        Partial(packed.with_extension(format!("{what}.{}.part", std::process::id())))
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        // already renamed, or left behind: neither is worth an error
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
 fn pack(
     sources: &[Source],
     mut origins: Vec<Origin>,
@@ -214,8 +254,8 @@ fn pack(
         move |source| DatasetError::Packed { path, action, source }
     };
     // numbers first, to a file of their own: the header is known at the end
-    let body_path = packed.with_extension("numbers.part");
-    let mut body = BufWriter::new(File::create(&body_path).map_err(failed("writing"))?);
+    let numbers = Partial::beside(packed, "numbers");
+    let mut body = BufWriter::new(File::create(&numbers.0).map_err(failed("writing"))?);
     let mut hasher = blake3::Hasher::new();
     let mut frames = Vec::new();
     let mut offset = 0;
@@ -249,8 +289,8 @@ fn pack(
         bytes: offset,
     };
     let json = serde_json::to_vec(&header).expect("plain data");
-    let partial = packed.with_extension("part");
-    let mut out = BufWriter::new(File::create(&partial).map_err(failed("writing"))?);
+    let whole = Partial::beside(packed, "whole");
+    let mut out = BufWriter::new(File::create(&whole.0).map_err(failed("writing"))?);
     let start = MAGIC.len() + 8 + json.len();
     let padding = start.next_multiple_of(ALIGNMENT) - start;
     let mut write = || -> std::io::Result<()> {
@@ -258,10 +298,10 @@ fn pack(
         out.write_all(&(json.len() as u64).to_le_bytes())?;
         out.write_all(&json)?;
         out.write_all(&[0; ALIGNMENT][..padding])?;
-        std::io::copy(&mut File::open(&body_path)?, &mut out)?;
+        std::io::copy(&mut File::open(&numbers.0)?, &mut out)?;
         out.flush()?;
-        std::fs::remove_file(&body_path)?;
-        std::fs::rename(&partial, packed)
+        out.get_ref().sync_all()?;
+        std::fs::rename(&whole.0, packed)
     };
     write().map_err(failed("writing"))
 }

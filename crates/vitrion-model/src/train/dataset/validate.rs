@@ -1,10 +1,11 @@
 //! Is this data what it seems? Checks that find wrong units and signs, duplicates and outliers before
 //! a network learns them.
 
+mod energies;
 mod virial;
 mod work;
 
-use super::Dataset;
+use super::{Dataset, LabelledFrame};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -75,7 +76,7 @@ pub fn validate(data: &Dataset) -> Validation {
         findings.extend(found);
     }
     findings.extend(duplicates(data));
-    findings.extend(compositions(data));
+    findings.extend(energies::compare(data));
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     Validation { systems, findings }
 }
@@ -117,7 +118,7 @@ fn one(data: &Dataset, system: usize) -> (SystemSummary, Vec<Finding>) {
     let n = data.species().len();
     let (mut density, mut pressure) =
         ([f64::INFINITY, 0.0_f64], [f64::INFINITY, f64::NEG_INFINITY]);
-    let (mut energies, mut nearest) = (Vec::new(), f64::INFINITY);
+    let (mut per_atom, mut nearest) = (Vec::new(), f64::INFINITY);
     let (mut squares, mut components, mut largest) = (0.0, 0.0, 0.0_f64);
     let (mut sizes, mut nets): (Vec<Vec<f64>>, Vec<f64>) = (vec![Vec::new(); n], Vec::new());
     let mut without = [0_usize; 3];
@@ -131,7 +132,7 @@ fn one(data: &Dataset, system: usize) -> (SystemSummary, Vec<Finding>) {
         let rho = mass / volume * units::AMU_PER_A3_IN_G_PER_CM3;
         density = [density[0].min(rho), density[1].max(rho)];
         match frame.energy {
-            Some(energy) => energies.push(energy / atoms),
+            Some(energy) => per_atom.push(energy / atoms),
             None => without[0] += 1,
         }
         match frame.forces {
@@ -188,6 +189,11 @@ fn one(data: &Dataset, system: usize) -> (SystemSummary, Vec<Finding>) {
         "two atoms are closer than 0.5 Å: positions may be in other units than Å, or fractional"
             .into(),
     );
+    let first = data.frame(range.start);
+    if nearest > 5.0 && first.species.len() > 1 {
+        let message = "no two atoms are closer than 5 Å: positions may be in other units than Å";
+        notes.whole(Severity::Warning, message.into());
+    }
     notes.add(Severity::Warning, &skewed, "the virial is not symmetric".into());
     strong.dedup();
     notes.add(
@@ -203,7 +209,7 @@ fn one(data: &Dataset, system: usize) -> (SystemSummary, Vec<Finding>) {
         notes.whole(Severity::Note, message);
     }
     force_outliers(data, system, &sizes, &mut notes);
-    energy_outliers(&energies, &mut notes);
+    energies::spikes(data, system, &mut notes);
     let rms = (components > 0.0).then(|| f64::sqrt(squares / components));
     if let Some(rms) = rms
         && !(1e-4..50.0).contains(&rms)
@@ -213,26 +219,16 @@ fn one(data: &Dataset, system: usize) -> (SystemSummary, Vec<Finding>) {
     }
     work::check(data, system, &mut notes);
     virial::check(data, system, &mut notes);
-    let first = data.frame(range.start);
-    let symbols = data.species().symbols();
-    let counts = first.counts(n);
-    let formula: String = symbols
-        .iter()
-        .zip(&counts)
-        .filter(|(_, count)| **count > 0)
-        .map(
-            |(symbol, count)| if *count == 1 { symbol.clone() } else { format!("{symbol}{count}") },
-        )
-        .collect();
+    let formula = energies::formula(data.species().symbols(), &first.counts(n));
     let summary = SystemSummary {
         name: notes.system.to_owned(),
         frames,
         atoms: first.species.len(),
         formula,
         density_g_per_cm3: density,
-        energy_ev_per_atom: (!energies.is_empty()).then(|| {
-            let mean = energies.iter().sum::<f64>() / energies.len() as f64;
-            let off: Vec<f64> = energies.iter().map(|e| e - mean).collect();
+        energy_ev_per_atom: (!per_atom.is_empty()).then(|| {
+            let mean = per_atom.iter().sum::<f64>() / per_atom.len() as f64;
+            let off: Vec<f64> = per_atom.iter().map(|e| e - mean).collect();
             [mean, root_mean_square(&off)]
         }),
         force_ev_per_a: rms.map(|rms| [rms, largest]),
@@ -274,34 +270,6 @@ fn force_outliers(data: &Dataset, system: usize, sizes: &[Vec<f64>], notes: &mut
     }
 }
 
-/// Energies per atom far from the mean of the frames before and after: label noise makes single
-/// spikes, while heating and melting change energies gradually.
-fn energy_outliers(energies: &[f64], notes: &mut Notes<'_>) {
-    if energies.len() < 20 {
-        return;
-    }
-    let off: Vec<f64> = energies.windows(3).map(|e| e[1] - 0.5 * (e[0] + e[2])).collect();
-    let mut sizes: Vec<f64> = off.iter().map(|x| x.abs()).collect();
-    sizes.sort_by(f64::total_cmp);
-    // 1.4826 median of absolute deviations is the standard deviation of a normal distribution
-    let spread = (1.4826 * sizes[sizes.len() / 2]).max(1e-5);
-    let limit = (20.0 * spread).max(0.05);
-    // a spike also spoils the windows of its neighbours, with half the size and the other sign
-    let frames: Vec<usize> = (0..off.len())
-        .filter(|k| {
-            let near = |l: usize| off.get(l).map_or(0.0, |x| x.abs());
-            off[*k].abs() > limit && off[*k].abs() >= near(k + 1).max(near(k.wrapping_sub(1)))
-        })
-        .map(|k| k + 1)
-        .collect();
-    let message = format!(
-        "the energy jumps by more than {:.0} meV/atom for one frame; usual is {:.1}",
-        1e3 * limit,
-        1e3 * spread
-    );
-    notes.add(Severity::Warning, &frames, message);
-}
-
 /// Frames with the same positions.
 fn duplicates(data: &Dataset) -> Vec<Finding> {
     let mut seen: HashMap<[u8; 32], usize> = HashMap::new();
@@ -316,10 +284,7 @@ fn duplicates(data: &Dataset) -> Vec<Finding> {
         let first = *seen.entry(*hasher.finalize().as_bytes()).or_insert(index);
         if first != index {
             let other = data.frame(first);
-            let equal = match (frame.energy, other.energy) {
-                (Some(a), Some(b)) => (a - b).abs() < 1e-3 * frame.species.len() as f64,
-                _ => true,
-            };
+            let equal = agree(&frame, &other);
             if equal { same.push(index) } else { different.push((index, first)) }
         }
     }
@@ -344,8 +309,8 @@ fn duplicates(data: &Dataset) -> Vec<Finding> {
             frames: Vec::new(),
             count: different.len(),
             message: format!(
-                "the same positions with energies more than 1 meV/atom apart, for example {} and {}: \
-                 two levels of theory, or unconverged labels",
+                "the same positions with labels more than 1 meV/atom, 0.05 eV/Å or 10 meV/atom of virial \
+                 apart, for example {} and {}: two levels of theory, or unconverged labels",
                 data.name_of(*index),
                 data.name_of(*first)
             ),
@@ -354,44 +319,17 @@ fn duplicates(data: &Dataset) -> Vec<Finding> {
     findings
 }
 
-/// Systems of one composition whose energies lie far apart.
-fn compositions(data: &Dataset) -> Vec<Finding> {
-    let n = data.species().len();
-    let mut known: Vec<(Vec<f64>, f64, &str)> = Vec::new();
-    let mut findings = Vec::new();
-    for system in data.systems() {
-        let mut energies: Vec<f64> = system
-            .frames
-            .clone()
-            .filter_map(|k| Some(data.frame(k).energy? / data.atoms_of(k) as f64))
-            .collect();
-        if energies.is_empty() {
-            continue;
-        }
-        energies.sort_by(f64::total_cmp);
-        let median = energies[energies.len() / 2];
-        let first = data.frame(system.frames.start);
-        let atoms = first.species.len() as f64;
-        let fractions: Vec<f64> = first.counts(n).iter().map(|c| *c as f64 / atoms).collect();
-        let same = |other: &[f64]| other.iter().zip(&fractions).all(|(a, b)| (a - b).abs() < 1e-6);
-        if let Some((_, other, name)) = known.iter().find(|(f, _, _)| same(f))
-            && (other - median).abs() > 1.0
-        {
-            findings.push(Finding {
-                severity: Severity::Warning,
-                system: system.name.clone(),
-                frames: Vec::new(),
-                count: 0,
-                message: format!(
-                    "the same composition as {name}, but energies {:.2} eV/atom apart: another level \
-                     of theory or other pseudopotentials?",
-                    (other - median).abs()
-                ),
-            });
-        }
-        known.push((fractions, median, &system.name));
-    }
-    findings
+/// Labels that both frames have agree within the noise of a converged calculation.
+fn agree(a: &LabelledFrame<'_>, b: &LabelledFrame<'_>) -> bool {
+    let atoms = a.species.len() as f64;
+    let near =
+        |x: &[f64], y: &[f64], within: f64| x.iter().zip(y).all(|(x, y)| (x - y).abs() < within);
+    let energy = a.energy.zip(b.energy).is_none_or(|(x, y)| (x - y).abs() < 1e-3 * atoms);
+    let forces = a.forces.zip(b.forces);
+    let virial = a.virial.zip(b.virial);
+    energy
+        && forces.is_none_or(|(x, y)| near(x.as_flattened(), y.as_flattened(), 0.05))
+        && virial.is_none_or(|(x, y)| near(x.as_flattened(), y.as_flattened(), 1e-2 * atoms))
 }
 
 impl Validation {
