@@ -1,4 +1,15 @@
 //! Training of a Deep Potential from labelled frames.
+//!
+//! ```text
+//! sources ─ dataset (packed, checked) ─ split ─┬─ statistics ─ initial ──► model, or one from a file
+//!                                              │                            │ parameters (flat)
+//!                                              └─ sampler ─ example ──► gradient ─ optimizer ◄─ schedule
+//!                                                                           trainer: the loop, checkpoints
+//! trained model ─ evaluation: errors per system, group and element
+//! ```
+//!
+//! Everything a run depends on is in [`settings::Settings`], the frames and the starting model; the same
+//! three give the same bits at any number of threads, stopped and continued or not.
 
 pub mod dataset;
 pub mod evaluation;

@@ -1,13 +1,50 @@
 //! A labelled frame ready for the trainer: atoms in spatial order, neighbours found.
 
+use std::sync::Arc;
 use vitrion_core::math::{self, Matrix3};
 use vitrion_core::neighbors::VerletList;
-use vitrion_core::{Atoms, Cell, Evaluation, Labels, Potential, Vector3};
+use vitrion_core::{Atoms, Cell, Evaluation, Labels, NeighborList, Potential, Vector3};
+
+/// Who is close to whom in one frame; found once, used in every step that sees the frame.
+#[derive(Debug, Clone, Default)]
+pub struct Neighborhood {
+    /// The caller's number of each atom.
+    pub(super) order: Vec<u32>,
+    /// In that order, wrapped into the cell [Å].
+    pub(super) positions: Vec<Vector3>,
+    pub(super) list: NeighborList,
+}
+
+impl Neighborhood {
+    /// Takes over what was found, without the reverse entries, which training does not need.
+    fn copy(&mut self, found: &VerletList) {
+        let list = found.list();
+        self.order.clear();
+        self.order.extend_from_slice(found.order());
+        self.positions.clear();
+        self.positions.extend_from_slice(found.positions());
+        self.list.offsets.clone_from(&list.offsets);
+        self.list.index.clone_from(&list.index);
+        self.list.image.clone_from(&list.image);
+        self.list.translations.clone_from(&list.translations);
+    }
+
+    /// Memory it takes.
+    pub fn bytes(&self) -> usize {
+        size_of_val(&self.order[..])
+            + size_of_val(&self.positions[..])
+            + size_of_val(&self.list.offsets[..])
+            + size_of_val(&self.list.index[..])
+            + size_of_val(&self.list.image[..])
+            + size_of_val(&self.list.translations[..])
+    }
+}
 
 /// A frame with its neighbours; memory is reused from frame to frame.
 #[derive(Debug)]
 pub struct Example {
-    pub(super) list: VerletList,
+    finder: VerletList,
+    pub(super) neighborhood: Arc<Neighborhood>,
     pub(super) species: Vec<u8>,
     pub(super) labels: Labels,
     pub(super) weight: f64,
@@ -27,7 +64,8 @@ impl Example {
     /// An empty one for models of this cut-off [Å].
     pub fn new(cutoff: f64) -> Self {
         Example {
-            list: VerletList::new(cutoff, 0.0),
+            finder: VerletList::new(cutoff, 0.0),
+            neighborhood: Arc::default(),
             species: Vec::new(),
             labels: Labels::default(),
             weight: 1.0,
@@ -35,7 +73,7 @@ impl Example {
         }
     }
 
-    /// Takes over a frame; `species` are indices into the model's table.
+    /// Takes over a frame and finds its neighbours; `species` are indices into the model's table.
     pub fn set(
         &mut self,
         number: usize,
@@ -45,8 +83,34 @@ impl Example {
         species: &[u8],
         known: Known<'_>,
     ) {
-        self.list.update(cell, positions);
-        let order = self.list.order();
+        self.finder.update(cell, positions);
+        if Arc::get_mut(&mut self.neighborhood).is_none() {
+            self.neighborhood = Arc::default();
+        }
+        Arc::get_mut(&mut self.neighborhood).expect("nobody else has it").copy(&self.finder);
+        self.label(number, weight, species, known);
+    }
+
+    /// Takes over a frame whose neighbours are known.
+    pub fn set_known(
+        &mut self,
+        number: usize,
+        weight: f64,
+        neighborhood: Arc<Neighborhood>,
+        species: &[u8],
+        known: Known<'_>,
+    ) {
+        self.neighborhood = neighborhood;
+        self.label(number, weight, species, known);
+    }
+
+    /// The neighbours, to be kept for later.
+    pub fn neighborhood(&self) -> &Arc<Neighborhood> {
+        &self.neighborhood
+    }
+
+    fn label(&mut self, number: usize, weight: f64, species: &[u8], known: Known<'_>) {
+        let order = &self.neighborhood.order;
         self.number = number;
         self.weight = weight;
         self.species.clear();
@@ -66,13 +130,13 @@ impl Example {
     /// Takes what a potential of short range gives off the labels, so that a model learns the rest.
     pub fn subtract(&mut self, potential: &mut dyn Potential) {
         let atoms = Atoms {
-            positions: self.list.positions(),
+            positions: &self.neighborhood.positions,
             species: &self.species,
             n_local: self.species.len(),
         };
         let mut given = Evaluation::default();
         // a result that is not finite becomes a label that is not, and the frame is named there
-        let _ = potential.evaluate(atoms, self.list.list(), &mut given);
+        let _ = potential.evaluate(atoms, &self.neighborhood.list, &mut given);
         if let Some(energy) = &mut self.labels.energy {
             *energy -= given.energy;
         }
@@ -91,6 +155,11 @@ impl Example {
 
     /// The caller's number of each atom.
     pub fn order(&self) -> &[u32] {
-        self.list.order()
+        &self.neighborhood.order
+    }
+
+    /// Range that neighbours were searched in [Å].
+    pub(super) fn cutoff(&self) -> f64 {
+        self.finder.cutoff()
     }
 }

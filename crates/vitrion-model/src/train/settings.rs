@@ -21,6 +21,8 @@ pub struct Settings {
     pub display_every: u64,
     /// Atoms of the fixed part of the validation frames behind the learning curve.
     pub display_atoms: usize,
+    /// Memory for the neighbours of frames that were seen before [bytes].
+    pub cache_bytes: usize,
     /// Seconds between checkpoints.
     pub checkpoint_seconds: f64,
     /// Stop a stage when the validation error has not improved for this many lines of the curve.
@@ -38,6 +40,7 @@ impl Default for Settings {
             nearest: 0.6,
             display_every: 500,
             display_atoms: 16_384,
+            cache_bytes: 1 << 30,
             checkpoint_seconds: 300.0,
             patience: None,
         }

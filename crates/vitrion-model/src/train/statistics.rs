@@ -131,8 +131,8 @@ impl Part {
         let frame = data.frame(number);
         let (positions, species) = (frame.positions, frame.species);
         example.set(number, 1.0, &frame.cell, positions, species, Known::default());
-        let (list, positions) = (example.list.list(), example.list.positions());
-        let cutoff = example.list.cutoff();
+        let (list, positions) = (&example.neighborhood.list, &example.neighborhood.positions[..]);
+        let cutoff = example.cutoff();
         let mut counts = vec![0; self.most.len()];
         for i in 0..example.atoms() {
             counts.fill(0);

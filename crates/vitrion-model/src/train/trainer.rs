@@ -4,7 +4,7 @@ mod checkpoint;
 mod lcurve;
 
 use super::dataset::Dataset;
-use super::example::{Example, Known};
+use super::example::{Example, Known, Neighborhood};
 use super::gradient::{Gradient, GradientError, Phases};
 use super::loss::Squares;
 use super::optimizer::{self, Optimizer};
@@ -18,6 +18,8 @@ use checkpoint::{Checkpoint, Position};
 use lcurve::{LearningCurve, Line};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 /// Why a training run stopped early.
@@ -118,6 +120,10 @@ pub struct Trainer<'a, T> {
     displayed: Vec<usize>,
     position: Position,
     curve: LearningCurve,
+    /// Neighbours of the frames seen so far, as far as memory is allowed.
+    cache: Vec<OnceLock<Arc<Neighborhood>>>,
+    /// Bytes that may still be kept.
+    spare: AtomicUsize,
     /// Seconds for batches and for the optimiser.
     times: [f64; 2],
 }
@@ -172,6 +178,8 @@ impl<'a, T: Real> Trainer<'a, T> {
             parts,
             position,
             curve,
+            cache: (0..data.len()).map(|_| OnceLock::new()).collect(),
+            spare: AtomicUsize::new(settings.cache_bytes),
             times: [0.0; 2],
         })
     }
@@ -300,12 +308,24 @@ impl<'a, T: Real> Trainer<'a, T> {
         while self.batch.len() < frames.len() {
             self.batch.push(Example::new(cutoff));
         }
-        let data = self.data;
+        let (data, cache, spare) = (self.data, &self.cache, &self.spare);
         self.batch[..frames.len()].par_iter_mut().zip(frames).for_each(|(example, number)| {
             let frame = data.frame(*number);
             let known = Known { energy: frame.energy, forces: frame.forces, virial: frame.virial };
-            let (cell, positions) = (&frame.cell, frame.positions);
-            example.set(*number, 1.0, cell, positions, frame.species, known);
+            if let Some(neighborhood) = cache[*number].get() {
+                let neighborhood = Arc::clone(neighborhood);
+                example.set_known(*number, 1.0, neighborhood, frame.species, known);
+            } else {
+                let (cell, positions) = (&frame.cell, frame.positions);
+                example.set(*number, 1.0, cell, positions, frame.species, known);
+                let found = example.neighborhood();
+                let bytes = found.bytes();
+                let take = |left: usize| left.checked_sub(bytes);
+                if spare.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok() {
+                    // lost only if a frame is twice in this batch
+                    let _ = cache[*number].set(Arc::clone(found));
+                }
+            }
             if let Some(zbl) = zbl {
                 example.subtract(&mut zbl.clone());
             }

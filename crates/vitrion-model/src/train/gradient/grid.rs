@@ -78,7 +78,7 @@ impl<T: Real> Grid<T> {
     #[inline]
     pub(super) fn locate(&self, net: usize, x: f64) -> Option<Place> {
         let grid = &self.nets[net];
-        let position = (x - grid.lower) / grid.spacing;
+        let position = (x - grid.lower) * grid.per_spacing;
         // also false for NaN
         if !(position >= 0.0 && position <= (grid.nodes - 1) as f64) {
             return None;
@@ -145,6 +145,7 @@ impl<T: Real> Grid<T> {
 struct NetGrid<T> {
     lower: f64,
     spacing: f64,
+    per_spacing: f64,
     nodes: usize,
     /// Number of the first node among those of all nets.
     first: usize,
@@ -198,6 +199,7 @@ impl<T: Real> NetGrid<T> {
         NetGrid {
             lower,
             spacing,
+            per_spacing: 1.0 / spacing,
             nodes,
             first,
             len: end - start,
@@ -473,7 +475,7 @@ pub(super) fn hermite(u: f64, h: f64) -> ([f64; 6], [f64; 6]) {
     let v = 1.0 - u;
     let (u2, v2) = (u * u, v * v);
     let (u3, v3) = (u2 * u, v2 * v);
-    let flat = 30.0 * u2 * v2;
+    let flat = 30.0 * u2 * v2 / h;
     let value = [
         v3 * (1.0 + 3.0 * u + 6.0 * u2),
         h * u * v3 * (1.0 + 3.0 * u),
@@ -483,10 +485,10 @@ pub(super) fn hermite(u: f64, h: f64) -> ([f64; 6], [f64; 6]) {
         0.5 * h * h * v2 * u3,
     ];
     let slope = [
-        -flat / h,
+        -flat,
         v2 * (1.0 - 3.0 * u) * (1.0 + 5.0 * u),
         0.5 * h * u * v2 * (2.0 - 5.0 * u),
-        flat / h,
+        flat,
         u2 * (1.0 - 3.0 * v) * (1.0 + 5.0 * v),
         -0.5 * h * v * u2 * (2.0 - 5.0 * v),
     ];

@@ -27,9 +27,20 @@ pub(super) struct Context<T> {
     descriptor: Descriptor,
     species: usize,
     net_of_pair: Vec<usize>,
+    scales: Vec<Scale>,
     inverse_slots: f64,
     bias: Vec<f64>,
     nearest: f64,
+}
+
+/// How the environment of one pair of species is normalised.
+#[derive(Debug)]
+struct Scale {
+    /// Of the radial row.
+    mean: f64,
+    /// One over the spread of the radial and of the angular rows.
+    per_radial: f64,
+    per_angular: f64,
 }
 
 impl<T: Real> Context<T> {
@@ -64,6 +75,13 @@ impl<T: Real> Context<T> {
             width,
             species: n,
             net_of_pair,
+            scales: (0..n * n)
+                .map(|pair| Scale {
+                    mean: descriptor.mean[pair][0],
+                    per_radial: 1.0 / descriptor.std[pair][0],
+                    per_angular: 1.0 / descriptor.std[pair][1],
+                })
+                .collect(),
             inverse_slots: 1.0 / descriptor.slots() as f64,
             bias: model.energy_bias.iter().zip(&model.out_bias).map(|(a, b)| a + b).collect(),
             nearest,
@@ -227,25 +245,27 @@ impl<T: Real> Panel<T> {
         let mut counts = vec![0.0; n];
         for (frame, atom) in &self.centres {
             let (example, i) = (&batch[*frame as usize], *atom as usize);
-            let (list, positions) = (example.list.list(), example.list.positions());
+            let (list, positions) =
+                (&example.neighborhood.list, &example.neighborhood.positions[..]);
             counts.fill(0.0);
             for p in list.row(i) {
                 let vector = list.vector(positions, i, p);
-                let r = math::norm(vector);
-                if r >= descriptor.cutoff {
+                let r2 = math::norm2(vector);
+                if r2 >= descriptor.cutoff * descriptor.cutoff {
                     continue;
                 }
+                let r = r2.sqrt();
                 let j = list.index[p] as usize;
                 let species = usize::from(example.species[j]);
                 counts[species] += 1.0;
                 let pair = self.species * n + species;
-                let (mean, std) = (descriptor.mean[pair], descriptor.std[pair]);
+                let scale = &context.scales[pair];
                 let (w, dw) = weight(r, descriptor.smooth_cutoff, descriptor.cutoff);
                 let q = 1.0 / (r + descriptor.protection);
                 let (s, t) = (w * q, w * q * q);
                 let ds = dw * q - w * q * q;
                 let dt = dw * q * q - 2.0 * w * q * q * q;
-                let x = (s - mean[0]) / std[0];
+                let x = (s - scale.mean) * scale.per_radial;
                 let net = context.net_of_pair[pair];
                 let Some(place) = context.grid.locate(net, x) else {
                     let order = example.order();
@@ -258,16 +278,16 @@ impl<T: Real> Panel<T> {
                     });
                 };
                 let (value, slope) = hermite(place.u, context.grid.spacing(net));
-                let (angular, per_r) = (t / std[1], 1.0 / r);
+                let (angular, per_r) = (t * scale.per_angular, 1.0 / r);
                 let turn = angular * inverse;
                 self.entries.push(Entry {
                     row: [x * inverse, turn * vector[0], turn * vector[1], turn * vector[2]]
                         .map(T::from_f64),
                     unit: vector.map(|v| T::from_f64(v * per_r)),
                     distance: T::from_f64(r),
-                    radial: T::from_f64(ds / std[0]),
+                    radial: T::from_f64(ds * scale.per_radial),
                     angular: T::from_f64(angular),
-                    angular_slope: T::from_f64(r * dt / std[1]),
+                    angular_slope: T::from_f64(r * dt * scale.per_angular),
                     node: place.node as u32,
                     neighbor: list.index[p],
                     value: value.map(T::from_f64),

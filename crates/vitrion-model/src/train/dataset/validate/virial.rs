@@ -108,7 +108,7 @@ impl Fit {
         let forces = frame.forces.expect("frames with forces were chosen");
         let known = Known { forces: Some(forces), ..Known::default() };
         example.set(number, 1.0, &frame.cell, frame.positions, frame.species, known);
-        let (list, positions) = (example.list.list(), example.list.positions());
+        let (list, positions) = (&example.neighborhood.list, &example.neighborhood.positions[..]);
         let labels = example.labels.forces.as_ref().expect("just set");
         let unknowns = self.right.len();
         let mut trace = vec![0.0; unknowns];
