@@ -5,6 +5,7 @@ pub mod validate;
 
 pub use store::DatasetError;
 
+use super::example::Known;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use store::Store;
@@ -53,7 +54,12 @@ pub struct LabelledFrame<'a> {
     pub virial: Option<Matrix3>,
 }
 
-impl LabelledFrame<'_> {
+impl<'a> LabelledFrame<'a> {
+    /// Its labels.
+    pub fn known(&self) -> Known<'a> {
+        Known { energy: self.energy, forces: self.forces, virial: self.virial }
+    }
+
     /// Number of atoms of each species.
     pub fn counts(&self, species: usize) -> Vec<usize> {
         let mut counts = vec![0; species];

@@ -4,7 +4,7 @@ mod checkpoint;
 mod lcurve;
 
 use super::dataset::Dataset;
-use super::example::{Example, Known, Neighborhood};
+use super::example::{Example, Neighborhood};
 use super::gradient::{Gradient, GradientError, Phases};
 use super::loss::Squares;
 use super::optimizer::{self, Optimizer};
@@ -311,7 +311,7 @@ impl<'a, T: Real> Trainer<'a, T> {
         let (data, cache, spare) = (self.data, &self.cache, &self.spare);
         self.batch[..frames.len()].par_iter_mut().zip(frames).for_each(|(example, number)| {
             let frame = data.frame(*number);
-            let known = Known { energy: frame.energy, forces: frame.forces, virial: frame.virial };
+            let known = frame.known();
             if let Some(neighborhood) = cache[*number].get() {
                 let neighborhood = Arc::clone(neighborhood);
                 example.set_known(*number, 1.0, neighborhood, frame.species, known);

@@ -8,13 +8,13 @@ use std::time::Instant;
 use vitrion_core::neighbors::VerletList;
 use vitrion_model::Precision;
 use vitrion_model::deep_potential::real::Real;
-use vitrion_model::train::gradient::{Gradient, Phases};
+use vitrion_model::train::gradient::Gradient;
 use vitrion_model::train::initial::Shape;
 use vitrion_model::train::loss::{Loss, Prefactors};
 use vitrion_model::train::optimizer::{Method, Optimizer};
 use vitrion_model::train::sampler::{Sampler, Sampling};
 use vitrion_model::train::statistics::Statistics;
-use vitrion_model::train::{Dataset, Example, Known};
+use vitrion_model::train::{Dataset, Example};
 
 /// Steps before the first that is timed.
 const WARM_UP: usize = 3;
@@ -106,11 +106,10 @@ fn case<T: Real>(data: &Dataset, settings: &TrainingSettings) -> Result<Training
     let (mut chosen, mut step) = (Vec::new(), 0);
     let (mut atoms, mut pairs, mut flops) = (0.0, 0.0, 0.0);
     let mut times = Vec::new();
-    let (mut lists, mut updates, mut phases) = (0.0, 0.0, Phases::default());
+    let (mut lists, mut updates) = (0.0, 0.0);
     for repeat in 0..=REPEATS {
         // the first round warms up
         let steps = if repeat == 0 { WARM_UP } else { settings.steps };
-        gradient.take_phases();
         let (mut seen, mut spent) = (0.0, 0.0);
         for _ in 0..steps {
             let start = Instant::now();
@@ -138,14 +137,11 @@ fn case<T: Real>(data: &Dataset, settings: &TrainingSettings) -> Result<Training
         }
         if repeat > 0 {
             times.push(spent / seen);
-            let p = gradient.take_phases();
-            phases.embedding += p.embedding;
-            phases.forward += p.forward;
-            phases.frames += p.frames;
-            phases.adjoints += p.adjoints;
-            phases.weights += p.weights;
+        } else {
+            gradient.take_phases();
         }
     }
+    let phases = gradient.take_phases();
     times.sort_by(f64::total_cmp);
     let median = times[times.len() / 2];
     let steps = (REPEATS * settings.steps) as f64;
@@ -179,7 +175,7 @@ fn fill(data: &Dataset, chosen: &[usize], batch: &mut [Example]) {
     use rayon::prelude::*;
     batch.par_iter_mut().zip(chosen).for_each(|(example, number)| {
         let frame = data.frame(*number);
-        let known = Known { energy: frame.energy, forces: frame.forces, virial: frame.virial };
+        let known = frame.known();
         example.set(*number, 1.0, &frame.cell, frame.positions, frame.species, known);
     });
 }

@@ -56,11 +56,6 @@ struct Origin {
 
 pub(super) fn train(arguments: &Arguments, common: &Common) -> Result<(), Error> {
     let (file, out) = resolve(arguments)?;
-    std::fs::create_dir_all(&out).map_err(|source| InputError::Os {
-        path: out.clone(),
-        doing: "create",
-        source,
-    })?;
     let stop = super::run::stop_on_signal();
     threads::on(common.threads, || carry_out(arguments, common, &file, &out, &stop))
 }
@@ -100,12 +95,12 @@ fn resolve(arguments: &Arguments) -> Result<(TrainingFile, PathBuf), Error> {
         file.start = Start::Model(Located { value: model.clone(), line: 1 });
     }
     let out = out.unwrap_or_else(|| file.resolve(&file.name));
+    std::fs::create_dir_all(&out).map_err(|source| InputError::Os {
+        path: out.clone(),
+        doing: "create",
+        source,
+    })?;
     if !arguments.check {
-        std::fs::create_dir_all(&out).map_err(|source| InputError::Os {
-            path: out.clone(),
-            doing: "create",
-            source,
-        })?;
         training::write_json(&out.join("origin.json"), &origin)?;
     }
     Ok((file, out))

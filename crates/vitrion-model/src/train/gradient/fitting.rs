@@ -285,8 +285,8 @@ fn back<T: Real>(
     });
 }
 
-/// Adds what the skip connection carries back from outputs to inputs.
-fn skip_back<T: Real>(place: &LayerPlace, outer: &[T], inner: &mut [T], panel: usize) {
+/// Adds what the skip connection carries back from outputs to inputs; rows are `panel` apart.
+pub(super) fn skip_back<T: Real>(place: &LayerPlace, outer: &[T], inner: &mut [T], panel: usize) {
     if place.skip == Skip::None {
         return;
     }

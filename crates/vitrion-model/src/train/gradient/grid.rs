@@ -18,6 +18,7 @@
 //! ```
 
 use super::curve::{Curve, Other, Straight, Tanh, with_curve};
+use super::fitting::skip_back;
 use super::product::{Outer, PANEL, Product, Segment};
 use crate::deep_potential::activation::Activation;
 use crate::deep_potential::aligned::Aligned;
@@ -349,18 +350,6 @@ fn multiply<T: Real>(
             depth: if forward { place.inputs } else { place.outputs },
             across: PANEL,
         });
-    }
-}
-
-/// Adds what the skip connection carries back from outputs to inputs.
-fn skip_back<T: Real>(place: &LayerPlace, outer: &[T], inner: &mut [T], wide: usize) {
-    if place.skip == Skip::None {
-        return;
-    }
-    for o in 0..place.outputs {
-        let i = o % place.inputs;
-        let from = &outer[o * wide..(o + 1) * wide];
-        inner[i * wide..(i + 1) * wide].iter_mut().zip(from).for_each(|(x, y)| *x += *y);
     }
 }
 
