@@ -17,6 +17,7 @@ pub mod example;
 pub mod gradient;
 pub mod initial;
 pub mod loss;
+pub mod neighborhoods;
 pub mod optimizer;
 pub mod parameters;
 pub mod sampler;

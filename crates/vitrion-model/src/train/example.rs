@@ -16,17 +16,33 @@ pub struct Neighborhood {
 }
 
 impl Neighborhood {
-    /// Takes over what was found, without the reverse entries, which training does not need.
-    fn copy(&mut self, found: &VerletList) {
+    /// Takes over what was found, without the reverse entries, which training does not need. The
+    /// neighbours of an atom are put in order of species and distance: those that follow each other
+    /// then share nodes of an embedding grid. `species` are those of the caller's atoms.
+    fn copy(&mut self, found: &VerletList, species: &[u8]) {
         let list = found.list();
         self.order.clear();
         self.order.extend_from_slice(found.order());
         self.positions.clear();
         self.positions.extend_from_slice(found.positions());
         self.list.offsets.clone_from(&list.offsets);
-        self.list.index.clone_from(&list.index);
-        self.list.image.clone_from(&list.image);
         self.list.translations.clone_from(&list.translations);
+        self.list.index.clear();
+        self.list.image.clear();
+        let mut sorted: Vec<(u8, f64, u32, usize)> = Vec::new();
+        for i in 0..self.order.len() {
+            sorted.clear();
+            sorted.extend(list.row(i).map(|p| {
+                let j = list.index[p];
+                let distance = math::norm2(list.vector(&self.positions, i, p));
+                (species[self.order[j as usize] as usize], distance, j, p)
+            }));
+            sorted.sort_unstable_by(|a, b| {
+                (a.0.cmp(&b.0)).then(a.1.total_cmp(&b.1)).then(a.3.cmp(&b.3))
+            });
+            self.list.index.extend(sorted.iter().map(|entry| entry.2));
+            self.list.image.extend(sorted.iter().map(|entry| list.image[entry.3]));
+        }
     }
 
     /// Memory it takes.
@@ -87,7 +103,9 @@ impl Example {
         if Arc::get_mut(&mut self.neighborhood).is_none() {
             self.neighborhood = Arc::default();
         }
-        Arc::get_mut(&mut self.neighborhood).expect("nobody else has it").copy(&self.finder);
+        Arc::get_mut(&mut self.neighborhood)
+            .expect("nobody else has it")
+            .copy(&self.finder, species);
         self.label(number, weight, species, known);
     }
 

@@ -20,6 +20,7 @@
 
 mod curve;
 mod descriptor;
+mod environment;
 mod fitting;
 mod grid;
 mod panel;
@@ -484,7 +485,7 @@ impl<T: Real> FrameState<T> {
             self.energy += panel.energies[lane];
             let mut own = [0.0; 3];
             for p in panel.row(lane) {
-                let entry = &panel.entries[p];
+                let entry = &panel.seen.entries[p];
                 let g = panel.pair_gradients[p].map(T::to_f64);
                 let r = entry.distance.to_f64();
                 let j = entry.neighbor as usize;

@@ -36,7 +36,7 @@ impl Default for Settings {
             sampling: Sampling::default(),
             split: Split::default(),
             seed: 1,
-            grid_spacing: 0.1,
+            grid_spacing: 0.15,
             nearest: 0.6,
             display_every: 500,
             display_atoms: 16_384,

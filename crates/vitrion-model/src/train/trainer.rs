@@ -4,9 +4,10 @@ mod checkpoint;
 mod lcurve;
 
 use super::dataset::Dataset;
-use super::example::{Example, Neighborhood};
+use super::example::Example;
 use super::gradient::{Gradient, GradientError, Phases};
 use super::loss::Squares;
+use super::neighborhoods::Neighborhoods;
 use super::optimizer::{self, Optimizer};
 use super::sampler::Sampler;
 use super::settings::{Settings, Stage};
@@ -18,8 +19,6 @@ use checkpoint::{Checkpoint, Position};
 use lcurve::{LearningCurve, Line};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 /// Why a training run stopped early.
@@ -120,10 +119,7 @@ pub struct Trainer<'a, T> {
     displayed: Vec<usize>,
     position: Position,
     curve: LearningCurve,
-    /// Neighbours of the frames seen so far, as far as memory is allowed.
-    cache: Vec<OnceLock<Arc<Neighborhood>>>,
-    /// Bytes that may still be kept.
-    spare: AtomicUsize,
+    neighborhoods: Neighborhoods,
     /// Seconds for batches and for the optimiser.
     times: [f64; 2],
 }
@@ -178,8 +174,7 @@ impl<'a, T: Real> Trainer<'a, T> {
             parts,
             position,
             curve,
-            cache: (0..data.len()).map(|_| OnceLock::new()).collect(),
-            spare: AtomicUsize::new(settings.cache_bytes),
+            neighborhoods: Neighborhoods::new(data, settings.cache_bytes),
             times: [0.0; 2],
         })
     }
@@ -221,7 +216,7 @@ impl<'a, T: Real> Trainer<'a, T> {
                 let rate = stage.learning_rate.at(self.position.stage_step, stage.steps);
                 let squares = self.step(stage, rate, &mut zbl)?;
                 self.position.squares.merge(&squares);
-                let atoms: usize = self.batch[..frames.len()].iter().map(Example::atoms).sum();
+                let atoms: usize = self.batch.iter().map(Example::atoms).sum();
                 seen += atoms as f64;
                 self.position.atoms += atoms as f64;
                 self.position.step += 1;
@@ -305,32 +300,11 @@ impl<'a, T: Real> Trainer<'a, T> {
     /// Takes over frames with their neighbours; subtracts what the repulsion gives.
     fn fill(&mut self, frames: &[usize], zbl: Option<&Zbl>) {
         let cutoff = self.model.descriptor.cutoff;
-        while self.batch.len() < frames.len() {
-            self.batch.push(Example::new(cutoff));
-        }
-        let (data, cache, spare) = (self.data, &self.cache, &self.spare);
-        self.batch[..frames.len()].par_iter_mut().zip(frames).for_each(|(example, number)| {
-            let frame = data.frame(*number);
-            let known = frame.known();
-            if let Some(neighborhood) = cache[*number].get() {
-                let neighborhood = Arc::clone(neighborhood);
-                example.set_known(*number, 1.0, neighborhood, frame.species, known);
-            } else {
-                let (cell, positions) = (&frame.cell, frame.positions);
-                example.set(*number, 1.0, cell, positions, frame.species, known);
-                let found = example.neighborhood();
-                let bytes = found.bytes();
-                let take = |left: usize| left.checked_sub(bytes);
-                if spare.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok() {
-                    // lost only if a frame is twice in this batch
-                    let _ = cache[*number].set(Arc::clone(found));
-                }
-            }
+        self.neighborhoods.fill(self.data, frames, cutoff, &mut self.batch, |example| {
             if let Some(zbl) = zbl {
                 example.subtract(&mut zbl.clone());
             }
         });
-        self.batch.truncate(frames.len().max(1));
     }
 
     /// One step; the squares of its batch.

@@ -3,9 +3,12 @@
 use serde::Deserialize;
 use std::path::Path;
 use vitrion_core::math::{Matrix3, Vector3};
-use vitrion_core::{Cell, Structure};
+use vitrion_core::testing::systems::{random_cell, random_structure};
+use vitrion_core::{Cell, Evaluation, Structure, interactions};
 use vitrion_model::DeepPotential;
+use vitrion_model::deep_potential::Reference;
 use vitrion_model::train::parameters::NetPlace;
+use vitrion_model::train::settings::Settings;
 use vitrion_model::train::{Example, Gradient, Known, Loss, Prefactors};
 
 #[derive(Deserialize)]
@@ -166,4 +169,31 @@ fn gradients_of_a_one_side_model_are_those_of_deepmd_kit() {
 #[test]
 fn gradients_of_a_two_side_model_with_padding_are_those_of_deepmd_kit() {
     check("two-side.expected.json");
+}
+
+/// The default spacing of the grid changes forces of a trained potential far less than they err.
+#[test]
+fn the_embedding_grid_follows_a_trained_potential() {
+    let file = "../../potentials/li-p-s/li-p-s.safetensors";
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    let model = DeepPotential::load(&file).expect("the built-in potential");
+    let cell = random_cell(5, 8.0, 9.0);
+    let structure = random_structure(5, &["Li", "S", "Li", "P", "S", "S"], 24, cell, 2.0);
+    let map = structure.table.map_onto(&model.species).expect("known elements");
+    let species: Vec<u8> = structure.species.iter().map(|id| map[id.index()]).collect();
+    let mut exact = Evaluation::default();
+    let (cell, positions) = (&structure.cell, &structure.positions);
+    let mut reference = Reference::new(model.clone());
+    interactions::evaluate(&mut reference, cell, positions, &species, &mut exact).expect("finite");
+
+    let mut example = Example::new(model.descriptor.cutoff);
+    example.set(0, 1.0, cell, positions, &species, Known::default());
+    let spacing = Settings::default().grid_spacing;
+    let mut engine = Gradient::<f64>::new(&model, 1.5, spacing).expect("it can be trained");
+    let parameters = engine.places().read(&model);
+    let found = engine.predict(&parameters, std::slice::from_ref(&example)).expect("finite");
+    let pairs = found[0].forces.as_flattened().iter().zip(exact.forces.as_flattened());
+    let square: f64 = pairs.map(|(a, b)| (a - b).powi(2)).sum();
+    let rms = (square / 72.0).sqrt();
+    assert!(rms < 2e-3, "{rms:e} eV/Å");
 }

@@ -11,13 +11,17 @@ use vitrion_model::deep_potential::real::Real;
 use vitrion_model::train::gradient::Gradient;
 use vitrion_model::train::initial::Shape;
 use vitrion_model::train::loss::{Loss, Prefactors};
+use vitrion_model::train::neighborhoods::Neighborhoods;
 use vitrion_model::train::optimizer::{Method, Optimizer};
 use vitrion_model::train::sampler::{Sampler, Sampling};
+use vitrion_model::train::settings::Settings;
 use vitrion_model::train::statistics::Statistics;
 use vitrion_model::train::{Dataset, Example};
 
 /// Steps before the first that is timed.
 const WARM_UP: usize = 3;
+/// Memory for neighbours, as the trainer's default [bytes].
+const CACHE: usize = 1 << 30;
 /// Timed runs; the median is reported.
 const REPEATS: usize = 3;
 
@@ -94,14 +98,19 @@ fn case<T: Real>(data: &Dataset, settings: &TrainingSettings) -> Result<Training
     let model = shape.model(data.species(), &statistics, 1);
     let failed = |error: &dyn std::fmt::Display| InputError::Usage(error.to_string());
     let nearest = 0.7 * statistics.nearest.0;
-    let mut gradient = Gradient::<T>::new(&model, nearest, 0.1).map_err(|e| failed(&e))?;
+    let mut gradient = Gradient::<T>::new(&model, nearest, Settings::default().grid_spacing)
+        .map_err(|e| failed(&e))?;
     let mut parameters: Vec<T> = gradient.places().read(&model);
     let mut optimizer = Optimizer::new(settings.optimizer, gradient.places());
     let mut slopes = vec![T::ZERO; parameters.len()];
     let sampling = Sampling { atoms_per_batch: settings.atoms, energy_flattening: 0.0 };
     let sampler = Sampler::new(data, &frames, &sampling, 1);
-    let mut batch: Vec<Example> =
-        (0..sampler.frames_per_batch()).map(|_| Example::new(shape.cutoff)).collect();
+    let mut batch: Vec<Example> = Vec::new();
+    // as in the trainer: neighbours are found when a frame is first seen
+    let neighborhoods = Neighborhoods::new(data, CACHE);
+    for some in frames.chunks(sampler.frames_per_batch()) {
+        neighborhoods.fill(data, some, shape.cutoff, &mut batch, |_| {});
+    }
     let prefactors = Prefactors { energy: 0.1, force: 100.0, virial: 0.1 };
     let (mut chosen, mut step) = (Vec::new(), 0);
     let (mut atoms, mut pairs, mut flops) = (0.0, 0.0, 0.0);
@@ -115,7 +124,7 @@ fn case<T: Real>(data: &Dataset, settings: &TrainingSettings) -> Result<Training
             let start = Instant::now();
             sampler.batch(step, &mut chosen);
             step += 1;
-            fill(data, &chosen, &mut batch);
+            neighborhoods.fill(data, &chosen, shape.cutoff, &mut batch, |_| {});
             let listed = Instant::now();
             gradient
                 .evaluate(&parameters, &batch, &Loss::default(), &prefactors, &mut slopes)
@@ -160,7 +169,7 @@ fn case<T: Real>(data: &Dataset, settings: &TrainingSettings) -> Result<Training
         peak_gflops: 0.0,
         fraction_of_peak: 0.0,
         parts: vec![
-            ("neighbours", per_atom(lists)),
+            ("batch", per_atom(lists)),
             ("forward", per_atom(phases.forward)),
             ("frames", per_atom(phases.frames)),
             ("adjoints", per_atom(phases.adjoints)),
@@ -169,15 +178,6 @@ fn case<T: Real>(data: &Dataset, settings: &TrainingSettings) -> Result<Training
             ("optimiser", per_atom(updates)),
         ],
     })
-}
-
-fn fill(data: &Dataset, chosen: &[usize], batch: &mut [Example]) {
-    use rayon::prelude::*;
-    batch.par_iter_mut().zip(chosen).for_each(|(example, number)| {
-        let frame = data.frame(*number);
-        let known = frame.known();
-        example.set(*number, 1.0, &frame.cell, frame.positions, frame.species, known);
-    });
 }
 
 /// Atoms of each species, and the mean number of neighbours, of a batch.

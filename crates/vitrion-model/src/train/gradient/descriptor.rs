@@ -6,6 +6,49 @@
 use crate::deep_potential::real::{Real, lanes, load, store};
 use pulp::{Simd, WithSimd};
 
+/// Registers of atoms done at once.
+const ACROSS: usize = 3;
+
+/// Calls `$self.$part::<S, N>(simd, first atom)` for all registers of atoms.
+macro_rules! in_columns {
+    ($self:ident, $part:ident, $simd:ident) => {{
+        let mut register = 0;
+        while register < $self.across {
+            let at = register * lanes::<T, S>();
+            match $self.across - register {
+                1 => $self.$part::<S, 1>($simd, at),
+                2 => $self.$part::<S, 2>($simd, at),
+                _ => $self.$part::<S, ACROSS>($simd, at),
+            }
+            register += ACROSS;
+        }
+    }};
+}
+
+/// `N` registers from `data[at..]`.
+#[inline(always)]
+fn load_all<T: Real, S: Simd, const N: usize>(simd: S, data: &[T], at: usize) -> [T::Vector<S>; N] {
+    let data = &data[at..at + N * lanes::<T, S>()];
+    let mut loaded = [T::splat(simd, T::ZERO); N];
+    for v in 0..N {
+        loaded[v] = load::<T, S>(data, v * lanes::<T, S>());
+    }
+    loaded
+}
+
+/// Writes `N` registers to `data[at..]`.
+#[inline(always)]
+fn store_all<T: Real, S: Simd, const N: usize>(
+    data: &mut [T],
+    at: usize,
+    values: [T::Vector<S>; N],
+) {
+    let data = &mut data[at..at + N * lanes::<T, S>()];
+    for v in 0..N {
+        store::<T, S>(data, v * lanes::<T, S>(), values[v]);
+    }
+}
+
 /// `D` of `T`.
 pub(super) struct Contract<'a, T> {
     pub entries: &'a [(u32, u32)],
@@ -20,19 +63,34 @@ impl<T: Real> WithSimd for Contract<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        for (k, (m, a)) in self.entries.iter().enumerate() {
-            let mut at = 0;
-            while at < self.across * lanes::<T, S>() {
-                let mut sum = T::splat(simd, T::ZERO);
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        in_columns!(self, part, simd);
+    }
+}
+
+impl<T: Real> Contract<'_, T> {
+    #[inline(always)]
+    fn part<S: Simd, const N: usize>(&mut self, simd: S, at: usize) {
+        let moment = |c: usize, m: u32| (c * self.width + m as usize) * self.panel + at;
+        let mut k = 0;
+        // entries of one m follow each other: its moments stay in registers
+        while k < self.entries.len() {
+            let m = self.entries[k].0;
+            let mut left = [[T::splat(simd, T::ZERO); N]; 4];
+            for c in 0..4 {
+                left[c] = load_all::<T, S, N>(simd, self.moments, moment(c, m));
+            }
+            while k < self.entries.len() && self.entries[k].0 == m {
+                let a = self.entries[k].1;
+                let mut sum = [T::splat(simd, T::ZERO); N];
                 for c in 0..4 {
-                    let moment = |m: u32| (c * self.width + m as usize) * self.panel + at;
-                    let left = load::<T, S>(self.moments, moment(*m));
-                    let right = load::<T, S>(self.moments, moment(*a));
-                    sum = T::mul_add(simd, left, right, sum);
+                    let right = load_all::<T, S, N>(simd, self.moments, moment(c, a));
+                    for v in 0..N {
+                        sum[v] = T::mul_add(simd, left[c][v], right[v], sum[v]);
+                    }
                 }
-                store::<T, S>(self.out, k * self.panel + at, sum);
-                at += lanes::<T, S>();
+                store_all::<T, S, N>(self.out, k * self.panel + at, sum);
+                k += 1;
             }
         }
     }
@@ -53,22 +111,39 @@ impl<T: Real> WithSimd for ContractTangents<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        for (k, (m, a)) in self.entries.iter().enumerate() {
-            let mut at = 0;
-            while at < self.across * lanes::<T, S>() {
-                let mut sum = T::splat(simd, T::ZERO);
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        in_columns!(self, part, simd);
+    }
+}
+
+impl<T: Real> ContractTangents<'_, T> {
+    #[inline(always)]
+    fn part<S: Simd, const N: usize>(&mut self, simd: S, at: usize) {
+        let moment = |c: usize, m: u32| (c * self.width + m as usize) * self.panel + at;
+        let mut k = 0;
+        while k < self.entries.len() {
+            let m = self.entries[k].0;
+            let mut left = [[T::splat(simd, T::ZERO); N]; 4];
+            let mut left_moving = left;
+            for c in 0..4 {
+                left[c] = load_all::<T, S, N>(simd, self.moments, moment(c, m));
+                left_moving[c] = load_all::<T, S, N>(simd, self.tangents, moment(c, m));
+            }
+            while k < self.entries.len() && self.entries[k].0 == m {
+                let a = self.entries[k].1;
+                let mut sum = [T::splat(simd, T::ZERO); N];
                 for c in 0..4 {
-                    let moment = |m: u32| (c * self.width + m as usize) * self.panel + at;
-                    let left = load::<T, S>(self.moments, moment(*m));
-                    let right = load::<T, S>(self.moments, moment(*a));
-                    let left_moving = load::<T, S>(self.tangents, moment(*m));
-                    let right_moving = load::<T, S>(self.tangents, moment(*a));
-                    sum = T::mul_add(simd, left, right_moving, sum);
-                    sum = T::mul_add(simd, left_moving, right, sum);
+                    let right_moving = load_all::<T, S, N>(simd, self.tangents, moment(c, a));
+                    for v in 0..N {
+                        sum[v] = T::mul_add(simd, left[c][v], right_moving[v], sum[v]);
+                    }
+                    let right = load_all::<T, S, N>(simd, self.moments, moment(c, a));
+                    for v in 0..N {
+                        sum[v] = T::mul_add(simd, left_moving[c][v], right[v], sum[v]);
+                    }
                 }
-                store::<T, S>(self.out, k * self.panel + at, sum);
-                at += lanes::<T, S>();
+                store_all::<T, S, N>(self.out, k * self.panel + at, sum);
+                k += 1;
             }
         }
     }
@@ -90,38 +165,44 @@ impl<T: Real> WithSimd for Spread<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let lanes = lanes::<T, S>();
-        let mut at = 0;
-        while at < self.across * lanes {
-            let mut k = 0;
-            // entries of one m follow each other: their sum stays in registers
-            while k < self.entries.len() {
-                let m = self.entries[k].0;
-                let place = |c: usize, m: u32| (c * self.width + m as usize) * self.panel + at;
-                let mut own = [T::splat(simd, T::ZERO); 4];
-                let mut moment = own;
-                for c in 0..4 {
-                    moment[c] = load::<T, S>(self.moments, place(c, m));
-                }
-                while k < self.entries.len() && self.entries[k].0 == m {
-                    let a = self.entries[k].1;
-                    let slope = load::<T, S>(self.slopes, k * self.panel + at);
-                    for c in 0..4 {
-                        let other = load::<T, S>(self.moments, place(c, a));
-                        own[c] = T::mul_add(simd, slope, other, own[c]);
-                        let sum = load::<T, S>(self.out, place(c, a));
-                        let sum = T::mul_add(simd, slope, moment[c], sum);
-                        store::<T, S>(self.out, place(c, a), sum);
-                    }
-                    k += 1;
-                }
-                for c in 0..4 {
-                    let sum = load::<T, S>(self.out, place(c, m));
-                    store::<T, S>(self.out, place(c, m), T::vector_add(simd, sum, own[c]));
-                }
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        in_columns!(self, part, simd);
+    }
+}
+
+impl<T: Real> Spread<'_, T> {
+    #[inline(always)]
+    fn part<S: Simd, const N: usize>(&mut self, simd: S, at: usize) {
+        let place = |c: usize, m: u32| (c * self.width + m as usize) * self.panel + at;
+        let mut k = 0;
+        while k < self.entries.len() {
+            let m = self.entries[k].0;
+            let mut own = [[T::splat(simd, T::ZERO); N]; 4];
+            let mut moment = own;
+            for c in 0..4 {
+                moment[c] = load_all::<T, S, N>(simd, self.moments, place(c, m));
             }
-            at += lanes;
+            while k < self.entries.len() && self.entries[k].0 == m {
+                let a = self.entries[k].1;
+                let slope = load_all::<T, S, N>(simd, self.slopes, k * self.panel + at);
+                for c in 0..4 {
+                    let other = load_all::<T, S, N>(simd, self.moments, place(c, a));
+                    let mut sum = load_all::<T, S, N>(simd, self.out, place(c, a));
+                    for v in 0..N {
+                        own[c][v] = T::mul_add(simd, slope[v], other[v], own[c][v]);
+                        sum[v] = T::mul_add(simd, slope[v], moment[c][v], sum[v]);
+                    }
+                    store_all::<T, S, N>(self.out, place(c, a), sum);
+                }
+                k += 1;
+            }
+            for c in 0..4 {
+                let mut sum = load_all::<T, S, N>(simd, self.out, place(c, m));
+                for v in 0..N {
+                    sum[v] = T::vector_add(simd, sum[v], own[c][v]);
+                }
+                store_all::<T, S, N>(self.out, place(c, m), sum);
+            }
         }
     }
 }

@@ -41,13 +41,28 @@ pub(super) struct Grid<T> {
     pub values: Aligned<T>,
 }
 
-/// Where an input lies.
+/// The intervals of one net's grid.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
-    /// Left node, counted over all nets.
-    pub node: usize,
-    /// Position in the interval, 0 to 1.
-    pub u: f64,
+pub(super) struct Interval {
+    lower: f64,
+    per_spacing: f64,
+    pub spacing: f64,
+    /// Number of the last interval, and of the first node among those of all nets.
+    last: f64,
+    first: u32,
+}
+
+impl Interval {
+    /// The left node of the interval that `x` lies in, counted over all nets, and the position there
+    /// from 0 to 1; `u32::MAX` outside the grid and for NaN.
+    #[inline(always)]
+    pub(super) fn locate(&self, x: f64) -> (u32, f64) {
+        let position = (x - self.lower) * self.per_spacing;
+        let inside = position >= 0.0 && position <= self.last + 1.0;
+        let interval = position.floor().min(self.last);
+        let node = if inside { self.first + interval as u32 } else { u32::MAX };
+        (node, position - interval)
+    }
 }
 
 impl<T: Real> Grid<T> {
@@ -75,21 +90,16 @@ impl<T: Real> Grid<T> {
         Grid { nets, padded, values: Aligned::zeros(first * ORDERS * padded) }
     }
 
-    /// The interval of `x` in the grid of a net; `None` outside.
-    #[inline]
-    pub(super) fn locate(&self, net: usize, x: f64) -> Option<Place> {
+    /// The intervals of a net.
+    pub(super) fn interval(&self, net: usize) -> Interval {
         let grid = &self.nets[net];
-        let position = (x - grid.lower) * grid.per_spacing;
-        // also false for NaN
-        if !(position >= 0.0 && position <= (grid.nodes - 1) as f64) {
-            return None;
+        Interval {
+            lower: grid.lower,
+            per_spacing: 1.0 / grid.spacing,
+            spacing: grid.spacing,
+            last: (grid.nodes - 2) as f64,
+            first: grid.first as u32,
         }
-        let k = (position as usize).min(grid.nodes - 2);
-        Some(Place { node: grid.first + k, u: position - k as f64 })
-    }
-
-    pub(super) fn spacing(&self, net: usize) -> f64 {
-        self.nets[net].spacing
     }
 
     /// Floating-point operations of the nets of one step, both ways.
@@ -146,7 +156,6 @@ impl<T: Real> Grid<T> {
 struct NetGrid<T> {
     lower: f64,
     spacing: f64,
-    per_spacing: f64,
     nodes: usize,
     /// Number of the first node among those of all nets.
     first: usize,
@@ -200,7 +209,6 @@ impl<T: Real> NetGrid<T> {
         NetGrid {
             lower,
             spacing,
-            per_spacing: 1.0 / spacing,
             nodes,
             first,
             len: end - start,

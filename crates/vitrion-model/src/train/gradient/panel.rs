@@ -2,20 +2,19 @@
 //! from neighbours to energies and back.
 
 use super::descriptor::{Contract, ContractTangents, Spread, to_panel, to_rows};
+use super::environment::{Sight, Surroundings};
 use super::fitting::{PanelNet, Scratch};
-use super::grid::{Grid, hermite};
+use super::grid::Grid;
 use super::product::PANEL;
-use super::surroundings::{Entry, MomentTangents, Moments, Moving, NodeAdjoints, PairGradients};
+use super::surroundings::{Moments, NodeAdjoints, PairGradients, PerNode};
 use super::{FrameState, GradientError};
+use crate::deep_potential::DeepPotential;
 use crate::deep_potential::aligned::Aligned;
 use crate::deep_potential::real::{Real, machine_lanes};
-use crate::deep_potential::switching::weight;
-use crate::deep_potential::{DeepPotential, Descriptor};
 use crate::train::example::Example;
 use crate::train::parameters::Places;
 use pulp::Arch;
 use std::ops::Range;
-use vitrion_core::math;
 
 /// What does not change during training, and the embedding nets.
 #[derive(Debug)]
@@ -24,23 +23,8 @@ pub(super) struct Context<T> {
     pub grid: Grid<T>,
     /// Outputs of the embedding nets.
     pub width: usize,
-    descriptor: Descriptor,
-    species: usize,
-    net_of_pair: Vec<usize>,
-    scales: Vec<Scale>,
-    inverse_slots: f64,
+    sight: Sight,
     bias: Vec<f64>,
-    nearest: f64,
-}
-
-/// How the environment of one pair of species is normalised.
-#[derive(Debug)]
-struct Scale {
-    /// Of the radial row.
-    mean: f64,
-    /// One over the spread of the radial and of the angular rows.
-    per_radial: f64,
-    per_angular: f64,
 }
 
 impl<T: Real> Context<T> {
@@ -51,41 +35,27 @@ impl<T: Real> Context<T> {
         nearest: f64,
         spacing: f64,
     ) -> Self {
-        let descriptor = &model.descriptor;
-        let n = model.species.len();
         let net_of_pair: Vec<usize> =
             places.net_of_pair.iter().map(|net| net.expect("no pair is excluded")).collect();
+        let sight = Sight::new(&model.descriptor, &net_of_pair, nearest);
         let ranges: Vec<(f64, f64)> = (0..places.embedding.len())
             .map(|net| {
-                let pairs = || (0..n * n).filter(|pair| net_of_pair[*pair] == net);
-                let input = |row: f64, pair: usize| {
-                    (row - descriptor.mean[pair][0]) / descriptor.std[pair][0]
-                };
-                let near = 1.0 / (nearest + descriptor.protection);
-                let lower = pairs().map(|pair| input(0.0, pair)).fold(f64::INFINITY, f64::min);
-                let upper = pairs().map(|pair| input(near, pair)).fold(f64::NEG_INFINITY, f64::max);
+                let pairs = (0..net_of_pair.len()).filter(|pair| net_of_pair[*pair] == net);
+                let whole = (f64::INFINITY, f64::NEG_INFINITY);
+                let (lower, upper) = pairs
+                    .map(|pair| sight.range(pair))
+                    .fold(whole, |all, one| (all.0.min(one.0), all.1.max(one.1)));
                 // a hair wider: the weight at the cut-off may round below zero
                 (lower - 1e-9, upper)
             })
             .collect();
-        let width = descriptor.width();
+        let width = model.descriptor.width();
         Context {
             arch,
             grid: Grid::new(arch, &places.embedding, &ranges, spacing, width),
             width,
-            species: n,
-            net_of_pair,
-            scales: (0..n * n)
-                .map(|pair| Scale {
-                    mean: descriptor.mean[pair][0],
-                    per_radial: 1.0 / descriptor.std[pair][0],
-                    per_angular: 1.0 / descriptor.std[pair][1],
-                })
-                .collect(),
-            inverse_slots: 1.0 / descriptor.slots() as f64,
+            sight,
             bias: model.energy_bias.iter().zip(&model.out_bias).map(|(a, b)| a + b).collect(),
-            nearest,
-            descriptor: Descriptor { embedding: Vec::new(), ..descriptor.clone() },
         }
     }
 }
@@ -95,12 +65,11 @@ pub(super) struct Panel<T> {
     species: usize,
     /// Frame and atom of each lane.
     centres: Vec<(u32, u32)>,
-    /// Entries of lane `r` are `offsets[r]..offsets[r + 1]`.
-    offsets: Vec<usize>,
-    pub entries: Vec<Entry<T>>,
-    moving: Vec<Moving<T>>,
+    pub seen: Surroundings<T>,
     /// `∂E/∂r` of each entry.
     pub pair_gradients: Vec<[T; 3]>,
+    /// Memory of [`PairGradients`].
+    dots: Vec<PerNode<T>>,
     pub energies: Vec<f64>,
     /// `T` and `Ṫ`, `[c · M + m][atom]`.
     moments: [Aligned<T>; 2],
@@ -120,10 +89,9 @@ impl<T: Real> Panel<T> {
         Panel {
             species,
             centres: Vec::with_capacity(panel),
-            offsets: vec![0],
-            entries: Vec::new(),
-            moving: Vec::new(),
+            seen: Surroundings::new(),
             pair_gradients: Vec::new(),
+            dots: Vec::new(),
             energies: Vec::new(),
             moments: arrays(4 * context.width),
             features: arrays(places.entries.len()),
@@ -147,7 +115,12 @@ impl<T: Real> Panel<T> {
 
     /// Entries of a lane.
     pub(super) fn row(&self, lane: usize) -> Range<usize> {
-        self.offsets[lane]..self.offsets[lane + 1]
+        self.seen.offsets[lane]..self.seen.offsets[lane + 1]
+    }
+
+    /// Nodes that the entries of a lane share.
+    fn shared(&self, lane: usize) -> Range<usize> {
+        self.seen.share_offsets[lane]..self.seen.share_offsets[lane + 1]
     }
 
     /// Registers in use.
@@ -164,8 +137,9 @@ impl<T: Real> Panel<T> {
         batch: &[Example],
         scratch: &mut Scratch<T>,
     ) -> Result<(), GradientError> {
-        self.find_entries(context, batch)?;
         let (arch, across) = (context.arch, self.across(context.arch));
+        let (sight, grid) = (&context.sight, &context.grid);
+        self.seen.find(arch, sight, grid, self.species, &self.centres, batch)?;
         let (width, padded) = (context.width, context.grid.padded);
         let panel = PANEL * machine_lanes::<T>(arch);
         self.moments_to(context, 0);
@@ -196,15 +170,19 @@ impl<T: Real> Panel<T> {
         let atoms = self.centres.len() * 4 * padded;
         to_rows(sums, padded, width, panel, &mut self.rows[0][..atoms]);
         self.pair_gradients.clear();
-        self.pair_gradients.resize(self.entries.len(), [T::ZERO; 3]);
-        for (lane, slopes) in self.rows[0][..atoms].chunks_exact(4 * padded).enumerate() {
-            let range = self.offsets[lane]..self.offsets[lane + 1];
+        self.pair_gradients.resize(self.seen.entries.len(), [T::ZERO; 3]);
+        self.dots.resize(self.seen.shares.len(), PerNode::default());
+        for lane in 0..self.centres.len() {
+            let (range, shared) = (self.row(lane), self.shared(lane));
             arch.dispatch(PairGradients {
-                values: &context.grid.values,
+                values: &grid.values,
                 padded,
-                entries: &self.entries[range.clone()],
-                slopes,
-                inverse_slots: T::from_f64(context.inverse_slots),
+                entries: &self.seen.entries[range.clone()],
+                shares: &self.seen.shares[shared.clone()],
+                first: shared.start,
+                slopes: &self.rows[0][lane * 4 * padded..(lane + 1) * 4 * padded],
+                inverse_slots: T::from_f64(sight.inverse_slots),
+                dots: &mut self.dots[shared],
                 out: &mut self.pair_gradients[range],
             });
         }
@@ -217,106 +195,13 @@ impl<T: Real> Panel<T> {
         let panel = PANEL * machine_lanes::<T>(arch);
         let rows = &mut self.rows[1];
         rows[self.centres.len() * 4 * padded..].fill(T::ZERO);
+        let values: &[T] = &context.grid.values;
         for (lane, out) in rows.chunks_exact_mut(4 * padded).take(self.centres.len()).enumerate() {
-            let range = self.offsets[lane]..self.offsets[lane + 1];
-            let entries = &self.entries[range.clone()];
-            let values: &[T] = &context.grid.values;
-            if way == 0 {
-                arch.dispatch(Moments { values, padded, entries, out });
-            } else {
-                let moving = &self.moving[range];
-                arch.dispatch(MomentTangents { values, padded, entries, moving, out });
-            }
+            let shared = self.seen.share_offsets[lane]..self.seen.share_offsets[lane + 1];
+            let shares = &self.seen.shares[shared];
+            arch.dispatch(Moments { values, padded, shares, way, out });
         }
         to_panel(rows, padded, context.width, panel, &mut self.moments[way]);
-    }
-
-    /// Neighbours of all lanes, and the padding terms of empty slots.
-    fn find_entries(
-        &mut self,
-        context: &Context<T>,
-        batch: &[Example],
-    ) -> Result<(), GradientError> {
-        let descriptor = &context.descriptor;
-        let (n, inverse) = (context.species, context.inverse_slots);
-        self.entries.clear();
-        self.offsets.clear();
-        self.offsets.push(0);
-        let mut counts = vec![0.0; n];
-        for (frame, atom) in &self.centres {
-            let (example, i) = (&batch[*frame as usize], *atom as usize);
-            let (list, positions) =
-                (&example.neighborhood.list, &example.neighborhood.positions[..]);
-            counts.fill(0.0);
-            for p in list.row(i) {
-                let vector = list.vector(positions, i, p);
-                let r2 = math::norm2(vector);
-                if r2 >= descriptor.cutoff * descriptor.cutoff {
-                    continue;
-                }
-                let r = r2.sqrt();
-                let j = list.index[p] as usize;
-                let species = usize::from(example.species[j]);
-                counts[species] += 1.0;
-                let pair = self.species * n + species;
-                let scale = &context.scales[pair];
-                let (w, dw) = weight(r, descriptor.smooth_cutoff, descriptor.cutoff);
-                let q = 1.0 / (r + descriptor.protection);
-                let (s, t) = (w * q, w * q * q);
-                let ds = dw * q - w * q * q;
-                let dt = dw * q * q - 2.0 * w * q * q * q;
-                let x = (s - scale.mean) * scale.per_radial;
-                let net = context.net_of_pair[pair];
-                let Some(place) = context.grid.locate(net, x) else {
-                    let order = example.order();
-                    return Err(GradientError::TooClose {
-                        frame: example.number,
-                        first: order[i] as usize,
-                        second: order[j] as usize,
-                        distance: r,
-                        nearest: context.nearest,
-                    });
-                };
-                let (value, slope) = hermite(place.u, context.grid.spacing(net));
-                let (angular, per_r) = (t * scale.per_angular, 1.0 / r);
-                let turn = angular * inverse;
-                self.entries.push(Entry {
-                    row: [x * inverse, turn * vector[0], turn * vector[1], turn * vector[2]]
-                        .map(T::from_f64),
-                    unit: vector.map(|v| T::from_f64(v * per_r)),
-                    distance: T::from_f64(r),
-                    radial: T::from_f64(ds * scale.per_radial),
-                    angular: T::from_f64(angular),
-                    angular_slope: T::from_f64(r * dt * scale.per_angular),
-                    node: place.node as u32,
-                    neighbor: list.index[p],
-                    value: value.map(T::from_f64),
-                    slope: slope.map(T::from_f64),
-                });
-            }
-            for species in 0..n {
-                let pair = self.species * n + species;
-                let x = -descriptor.mean[pair][0] / descriptor.std[pair][0];
-                if x.abs() < f64::MIN_POSITIVE {
-                    continue;
-                }
-                let empty = descriptor.sel[species] as f64 - counts[species];
-                let net = context.net_of_pair[pair];
-                let place =
-                    context.grid.locate(net, x).expect("the grid starts below the empty slots");
-                let (value, slope) = hermite(place.u, context.grid.spacing(net));
-                self.entries.push(Entry {
-                    row: [T::from_f64(empty * x * inverse), T::ZERO, T::ZERO, T::ZERO],
-                    node: place.node as u32,
-                    neighbor: *atom,
-                    value: value.map(T::from_f64),
-                    slope: slope.map(T::from_f64),
-                    ..Entry::default()
-                });
-            }
-            self.offsets.push(self.entries.len());
-        }
-        Ok(())
     }
 
     /// Tangents along the displacements the loss asks for, then adjoints of everything; those of the
@@ -361,26 +246,20 @@ impl<T: Real> Panel<T> {
 
         let rows = primal.chunks_exact(4 * padded).zip(tangent.chunks_exact(4 * padded));
         for (lane, (primal, tangent)) in rows.take(self.centres.len()).enumerate() {
-            let range = self.offsets[lane]..self.offsets[lane + 1];
-            arch.dispatch(NodeAdjoints {
-                padded,
-                entries: &self.entries[range.clone()],
-                moving: &self.moving[range],
-                primal,
-                tangent,
-                out: nodes,
-            });
+            let shared = self.seen.share_offsets[lane]..self.seen.share_offsets[lane + 1];
+            let shares = &self.seen.shares[shared];
+            arch.dispatch(NodeAdjoints { padded, shares, primal, tangent, out: nodes });
         }
     }
 
-    /// Displacements `d = λ_i − λ_j − Λ r` of every entry, as tangents of its row.
+    /// Displaces every entry by `d = λ_i − λ_j − Λ r`.
     fn move_entries(&mut self, context: &Context<T>, frames: &[FrameState<T>]) {
-        let inverse = T::from_f64(context.inverse_slots);
-        self.moving.clear();
+        let inverse = T::from_f64(context.sight.inverse_slots);
+        let Surroundings { entries, offsets, shares, .. } = &mut self.seen;
         for (lane, (frame, atom)) in self.centres.iter().enumerate() {
             let frame = &frames[*frame as usize];
             let own = frame.force_slopes[*atom as usize];
-            for entry in &self.entries[self.offsets[lane]..self.offsets[lane + 1]] {
+            for entry in &entries[offsets[lane]..offsets[lane + 1]] {
                 let other = frame.force_slopes[entry.neighbor as usize];
                 let mut d = [T::ZERO; 3];
                 for a in 0..3 {
@@ -390,7 +269,7 @@ impl<T: Real> Panel<T> {
                         + strain[2] * entry.unit[2];
                     d[a] = own[a] - other[a] - entry.distance * turned;
                 }
-                self.moving.push(Moving::new(entry, d, inverse));
+                entry.share_tangent(d, inverse, shares);
             }
         }
     }

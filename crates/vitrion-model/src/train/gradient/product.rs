@@ -20,7 +20,7 @@ use std::ops::Range;
 /// Registers across a tile.
 pub(in crate::train) const ACROSS: usize = 3;
 /// Registers across a panel: every block of weights that is fetched serves so many.
-pub(in crate::train) const PANEL: usize = 6;
+pub(in crate::train) const PANEL: usize = 3;
 /// Depth and rows done at once: one tile's width of `B` stays in the first cache, the block of `A`
 /// in the second.
 const DEPTH: usize = 160;
@@ -178,7 +178,7 @@ pub(super) struct Outer<'a, T> {
 }
 
 /// Segments done at once, so that their part of `b` stays in the first cache.
-const SEGMENTS: usize = 2;
+const SEGMENTS: usize = 8;
 
 impl<T: Real> WithSimd for Outer<'_, T> {
     type Output = ();

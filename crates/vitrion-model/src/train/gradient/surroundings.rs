@@ -6,7 +6,17 @@
 //! T_c   = Σ_p ρ_pc G(x_p)                                       moments, 4 × M
 //! g_pc  = T̄_c · G / N_m  (+ Σ_c ρ_pc T̄_c · G′ for c = 0)          ∂E/∂R̃
 //! Ṫ_c   = Σ_p ρ̇_pc G + ρ_pc G′ ẋ_p                              along the displacements d_p
-//! Ḡ_p   = Σ_c ρ_pc T̄′_c + ρ̇_pc T̄_c,   Ḡ′_p = ẋ_p Σ_c ρ_pc T̄_c     adjoints, spread to nodes
+//! ```
+//!
+//! Between nodes `G(x_p) = Σ_q v_pq Y_q` and `G′(x_p) = Σ_q s_pq Y_q`, sums over node values `Y_q`
+//! with Hermite weights, and many neighbours share their nodes. So what all neighbours of a centre ask
+//! of a node is summed first ([`Share`]), and the wide arithmetic is done once per node:
+//!
+//! ```text
+//! T_c = Σ_q α_qc Y_q    α_qc = Σ_p v_pq ρ_pc
+//! Ṫ_c = Σ_q β_qc Y_q    β_qc = Σ_p v_pq ρ̇_pc + s_pq ẋ_p ρ_pc
+//! Ȳ_q = Σ_c α_qc T̄′_c + β_qc T̄_c                                adjoints of the nodes
+//! T̄_c · G = Σ_q v_pq (T̄_c · Y_q),   T̄_c · G′ = Σ_q s_pq (T̄_c · Y_q)
 //! ```
 
 use super::grid::ORDERS;
@@ -26,16 +36,57 @@ pub(super) struct Entry<T> {
     /// `R̃_k = angular · r_k`, and `r · ∂angular/∂r`.
     pub angular: T,
     pub angular_slope: T,
-    /// Left node of the grid, counted over all nets.
-    pub node: u32,
+    /// Shares of the left and the right node, counted from the first of the panel.
+    pub shares: [u32; 2],
     /// Atom of the frame; the centre itself for a padding term.
     pub neighbor: u32,
-    /// Hermite weights of value and slope.
-    pub value: [T; 2 * ORDERS],
-    pub slope: [T; 2 * ORDERS],
+    /// Hermite weights of value and slope at the left and the right node.
+    pub value: [[T; ORDERS]; 2],
+    pub slope: [[T; ORDERS]; 2],
+}
+
+/// Numbers of one node: of each order of derivative and each row of the environment.
+pub(super) type PerNode<T> = [[T; 4]; ORDERS];
+
+/// What the neighbours of one centre ask of one node.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Share<T> {
+    /// Counted over all nets.
+    pub node: u32,
+    /// `α` and `β`.
+    pub weights: [PerNode<T>; 2],
 }
 
 impl<T: Real> Entry<T> {
+    /// Adds `α` of this neighbour to its shares.
+    #[inline(always)]
+    pub(super) fn share(&self, shares: &mut [Share<T>]) {
+        for (share, value) in self.shares.iter().zip(&self.value) {
+            let [weights, _] = &mut shares[*share as usize].weights;
+            for o in 0..ORDERS {
+                for c in 0..4 {
+                    weights[o][c] += value[o] * self.row[c];
+                }
+            }
+        }
+    }
+
+    /// Adds `β` of this neighbour, displaced by `d`, to its shares.
+    #[inline(always)]
+    pub(super) fn share_tangent(&self, d: [T; 3], inverse_slots: T, shares: &mut [Share<T>]) {
+        let tangent = self.tangent(d);
+        let input = tangent[0];
+        for ((share, value), slope) in self.shares.iter().zip(&self.value).zip(&self.slope) {
+            let [_, weights] = &mut shares[*share as usize].weights;
+            for o in 0..ORDERS {
+                let (value, slope) = (value[o] * inverse_slots, slope[o] * input);
+                for c in 0..4 {
+                    weights[o][c] += value * tangent[c] + slope * self.row[c];
+                }
+            }
+        }
+    }
+
     /// `dR̃` of a displacement of the neighbour against the centre.
     #[inline(always)]
     fn tangent(&self, d: [T; 3]) -> [T; 4] {
@@ -63,65 +114,23 @@ impl<T: Real> Entry<T> {
     }
 }
 
-/// A neighbour under displacement: `ρ̇` and `ẋ`.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Moving<T> {
-    pub row: [T; 4],
-    pub input: T,
-}
-
-impl<T: Real> Moving<T> {
-    pub(super) fn new(entry: &Entry<T>, displacement: [T; 3], inverse_slots: T) -> Self {
-        let row = entry.tangent(displacement);
-        Moving { row: row.map(|x| x * inverse_slots), input: row[0] }
-    }
-}
-
 /// Registers of embedding outputs done at once.
 const CHUNK: usize = 4;
-
-/// Calls `$self.$part::<S, N>(simd, register)` for all registers in chunks.
-macro_rules! in_chunks {
-    ($self:ident, $part:ident, $simd:ident, $registers:expr) => {{
-        let registers = $registers;
-        let mut at = 0;
-        while at < registers {
-            match registers - at {
-                CHUNK.. => $self.$part::<S, CHUNK>($simd, at),
-                3 => $self.$part::<S, 3>($simd, at),
-                2 => $self.$part::<S, 2>($simd, at),
-                _ => $self.$part::<S, 1>($simd, at),
-            }
-            at += CHUNK;
-        }
-    }};
-}
-
-/// `Σ_q w_q Y_q` of `N` registers.
-macro_rules! interpolate {
-    ($simd:ident, $nodes:ident, $padded:expr, $at:expr, $weights:expr, $n:ident) => {{
-        let mut sum = [T::splat($simd, T::ZERO); $n];
-        for q in 0..2 * ORDERS {
-            let w = T::splat($simd, $weights[q]);
-            for v in 0..$n {
-                let y = load::<T, S>($nodes, q * $padded + $at + v * lanes::<T, S>());
-                sum[v] = T::mul_add($simd, w, y, sum[v]);
-            }
-        }
-        sum
-    }};
-}
+/// The same where eight rows of moments are kept in registers.
+const NARROW: usize = 3;
 
 #[inline(always)]
-fn nodes<T: Real>(values: &[T], padded: usize, node: u32) -> &[T] {
-    &values[node as usize * ORDERS * padded..][..2 * ORDERS * padded]
+fn node_values<T: Real>(values: &[T], padded: usize, node: u32) -> &[T] {
+    &values[node as usize * ORDERS * padded..][..ORDERS * padded]
 }
 
-/// Moments of one centre, `[4][padded]`.
+/// Moments of one centre, or their tangents, `[4][padded]`.
 pub(super) struct Moments<'a, T> {
     pub values: &'a [T],
     pub padded: usize,
-    pub entries: &'a [Entry<T>],
+    pub shares: &'a [Share<T>],
+    /// 0 for the moments, 1 for their tangents.
+    pub way: usize,
     pub out: &'a mut [T],
 }
 
@@ -130,7 +139,17 @@ impl<T: Real> WithSimd for Moments<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        in_chunks!(self, part, simd, self.padded / lanes::<T, S>());
+        let registers = self.padded / lanes::<T, S>();
+        let mut at = 0;
+        while at < registers {
+            match registers - at {
+                CHUNK.. => self.part::<S, CHUNK>(simd, at),
+                3 => self.part::<S, 3>(simd, at),
+                2 => self.part::<S, 2>(simd, at),
+                _ => self.part::<S, 1>(simd, at),
+            }
+            at += CHUNK;
+        }
     }
 }
 
@@ -139,60 +158,20 @@ impl<T: Real> Moments<'_, T> {
     fn part<S: Simd, const N: usize>(&mut self, simd: S, register: usize) {
         let at = register * lanes::<T, S>();
         let mut sums = [[T::splat(simd, T::ZERO); N]; 4];
-        for entry in self.entries {
-            let nodes = nodes(self.values, self.padded, entry.node);
-            let g = interpolate!(simd, nodes, self.padded, at, entry.value, N);
-            for c in 0..4 {
-                let row = T::splat(simd, entry.row[c]);
+        for share in self.shares {
+            let values = node_values(self.values, self.padded, share.node);
+            let weights = &share.weights[self.way];
+            for o in 0..ORDERS {
+                let row = &values[o * self.padded + at..][..N * lanes::<T, S>()];
+                let mut y = [T::splat(simd, T::ZERO); N];
                 for v in 0..N {
-                    sums[c][v] = T::mul_add(simd, row, g[v], sums[c][v]);
+                    y[v] = load::<T, S>(row, v * lanes::<T, S>());
                 }
-            }
-        }
-        for c in 0..4 {
-            for v in 0..N {
-                store::<T, S>(self.out, c * self.padded + at + v * lanes::<T, S>(), sums[c][v]);
-            }
-        }
-    }
-}
-
-/// Tangents of the moments of one centre, `[4][padded]`.
-pub(super) struct MomentTangents<'a, T> {
-    pub values: &'a [T],
-    pub padded: usize,
-    pub entries: &'a [Entry<T>],
-    pub moving: &'a [Moving<T>],
-    pub out: &'a mut [T],
-}
-
-impl<T: Real> WithSimd for MomentTangents<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(mut self, simd: S) {
-        in_chunks!(self, part, simd, self.padded / lanes::<T, S>());
-    }
-}
-
-impl<T: Real> MomentTangents<'_, T> {
-    #[inline(always)]
-    fn part<S: Simd, const N: usize>(&mut self, simd: S, register: usize) {
-        let at = register * lanes::<T, S>();
-        let mut sums = [[T::splat(simd, T::ZERO); N]; 4];
-        for (entry, moving) in self.entries.iter().zip(self.moving) {
-            let nodes = nodes(self.values, self.padded, entry.node);
-            let g = interpolate!(simd, nodes, self.padded, at, entry.value, N);
-            let mut weights = entry.slope;
-            for q in 0..2 * ORDERS {
-                weights[q] = weights[q] * moving.input;
-            }
-            let slope = interpolate!(simd, nodes, self.padded, at, weights, N);
-            for c in 0..4 {
-                let (row, turn) = (T::splat(simd, entry.row[c]), T::splat(simd, moving.row[c]));
-                for v in 0..N {
-                    let sum = T::mul_add(simd, turn, g[v], sums[c][v]);
-                    sums[c][v] = T::mul_add(simd, row, slope[v], sum);
+                for c in 0..4 {
+                    let weight = T::splat(simd, weights[o][c]);
+                    for v in 0..N {
+                        sums[c][v] = T::mul_add(simd, weight, y[v], sums[c][v]);
+                    }
                 }
             }
         }
@@ -209,8 +188,13 @@ pub(super) struct PairGradients<'a, T> {
     pub values: &'a [T],
     pub padded: usize,
     pub entries: &'a [Entry<T>],
+    pub shares: &'a [Share<T>],
+    /// Number of the first share in the panel.
+    pub first: usize,
     pub slopes: &'a [T],
     pub inverse_slots: T,
+    /// Memory for `T̄_c · Y_q` of every share.
+    pub dots: &'a mut [PerNode<T>],
     pub out: &'a mut [[T; 3]],
 }
 
@@ -218,52 +202,68 @@ impl<T: Real> WithSimd for PairGradients<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let lanes = lanes::<T, S>();
-        let (padded, slopes) = (self.padded, self.slopes);
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        for k in 0..self.shares.len() {
+            self.dot(simd, k);
+        }
         for (entry, out) in self.entries.iter().zip(self.out) {
-            let nodes = nodes(self.values, padded, entry.node);
-            let mut sums = [T::splat(simd, T::ZERO); 5];
-            let mut at = 0;
-            while at < padded {
-                let [g] = interpolate_one::<T, S>(simd, nodes, padded, at, &entry.value);
-                let [slope] = interpolate_one::<T, S>(simd, nodes, padded, at, &entry.slope);
-                let mut turn = T::splat(simd, T::ZERO);
-                for c in 0..4 {
-                    let t = load::<T, S>(slopes, c * padded + at);
-                    sums[c] = T::mul_add(simd, t, g, sums[c]);
-                    turn = T::mul_add(simd, T::splat(simd, entry.row[c]), t, turn);
+            let (mut along, mut across) = ([T::ZERO; 4], [T::ZERO; 4]);
+            for side in 0..2 {
+                let dots = &self.dots[entry.shares[side] as usize - self.first];
+                for o in 0..ORDERS {
+                    let (value, slope) = (entry.value[side][o], entry.slope[side][o]);
+                    for c in 0..4 {
+                        along[c] = value.fma(dots[o][c], along[c]);
+                        across[c] = slope.fma(dots[o][c], across[c]);
+                    }
                 }
-                sums[4] = T::mul_add(simd, turn, slope, sums[4]);
-                at += lanes;
             }
-            let mut g = [T::ZERO; 4];
+            let mut turn = T::ZERO;
             for c in 0..4 {
-                g[c] = T::sum(simd, sums[c]) * self.inverse_slots;
+                along[c] = along[c] * self.inverse_slots;
+                turn = entry.row[c].fma(across[c], turn);
             }
-            g[0] += T::sum(simd, sums[4]);
-            *out = entry.pull_back(g);
+            along[0] += turn;
+            *out = entry.pull_back(along);
         }
     }
 }
 
-#[inline(always)]
-fn interpolate_one<T: Real, S: Simd>(
-    simd: S,
-    nodes: &[T],
-    padded: usize,
-    at: usize,
-    weights: &[T; 2 * ORDERS],
-) -> [T::Vector<S>; 1] {
-    const ONE: usize = 1;
-    interpolate!(simd, nodes, padded, at, weights, ONE)
+impl<T: Real> PairGradients<'_, T> {
+    #[inline(always)]
+    fn dot<S: Simd>(&mut self, simd: S, k: usize) {
+        let lanes = lanes::<T, S>();
+        let padded = self.padded;
+        let values = node_values(self.values, padded, self.shares[k].node);
+        let slopes = &self.slopes[..4 * padded];
+        let mut sums = [[T::splat(simd, T::ZERO); 4]; ORDERS];
+        let mut at = 0;
+        while at < padded {
+            let mut slope = [T::splat(simd, T::ZERO); 4];
+            for c in 0..4 {
+                slope[c] = load::<T, S>(slopes, c * padded + at);
+            }
+            for o in 0..ORDERS {
+                let y = load::<T, S>(values, o * padded + at);
+                for c in 0..4 {
+                    sums[o][c] = T::mul_add(simd, y, slope[c], sums[o][c]);
+                }
+            }
+            at += lanes;
+        }
+        let dots = &mut self.dots[k];
+        for o in 0..ORDERS {
+            for c in 0..4 {
+                dots[o][c] = T::sum(simd, sums[o][c]);
+            }
+        }
+    }
 }
 
-/// Adds the adjoints of the node values of all neighbours of one centre to `out`.
+/// Adds the adjoints of the node values that one centre uses to `out`.
 pub(super) struct NodeAdjoints<'a, T> {
     pub padded: usize,
-    pub entries: &'a [Entry<T>],
-    pub moving: &'a [Moving<T>],
+    pub shares: &'a [Share<T>],
     /// `T̄′` and `T̄`, `[4][padded]` each.
     pub primal: &'a [T],
     pub tangent: &'a [T],
@@ -275,33 +275,52 @@ impl<T: Real> WithSimd for NodeAdjoints<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let registers = self.padded / lanes::<T, S>();
+        let mut at = 0;
+        while at < registers {
+            match registers - at {
+                1 => self.part::<S, 1>(simd, at),
+                2 => self.part::<S, 2>(simd, at),
+                _ => self.part::<S, NARROW>(simd, at),
+            }
+            at += NARROW;
+        }
+    }
+}
+
+impl<T: Real> NodeAdjoints<'_, T> {
+    #[inline(always)]
+    fn part<S: Simd, const N: usize>(&mut self, simd: S, register: usize) {
         let (padded, lanes) = (self.padded, lanes::<T, S>());
-        for (entry, moving) in self.entries.iter().zip(self.moving) {
-            let start = entry.node as usize * ORDERS * padded;
-            let out = &mut self.out[start..start + 2 * ORDERS * padded];
-            let input = T::splat(simd, moving.input);
-            let mut at = 0;
-            while at < padded {
-                let mut value = T::splat(simd, T::ZERO);
-                let mut slope = T::splat(simd, T::ZERO);
+        let at = register * lanes;
+        let mut primal = [[T::splat(simd, T::ZERO); N]; 4];
+        let mut tangent = primal;
+        for c in 0..4 {
+            for v in 0..N {
+                primal[c][v] = load::<T, S>(self.primal, c * padded + at + v * lanes);
+                tangent[c][v] = load::<T, S>(self.tangent, c * padded + at + v * lanes);
+            }
+        }
+        for share in self.shares {
+            let start = share.node as usize * ORDERS * padded + at;
+            for o in 0..ORDERS {
+                let out = &mut self.out[start + o * padded..][..N * lanes];
+                let mut sums = [T::splat(simd, T::ZERO); N];
+                for v in 0..N {
+                    sums[v] = load::<T, S>(out, v * lanes);
+                }
                 for c in 0..4 {
-                    let primal = load::<T, S>(self.primal, c * padded + at);
-                    let tangent = load::<T, S>(self.tangent, c * padded + at);
-                    let row = T::splat(simd, entry.row[c]);
-                    value = T::mul_add(simd, row, primal, value);
-                    value = T::mul_add(simd, T::splat(simd, moving.row[c]), tangent, value);
-                    slope = T::mul_add(simd, row, tangent, slope);
+                    let alpha = T::splat(simd, share.weights[0][o][c]);
+                    let beta = T::splat(simd, share.weights[1][o][c]);
+                    for v in 0..N {
+                        sums[v] = T::mul_add(simd, alpha, primal[c][v], sums[v]);
+                        sums[v] = T::mul_add(simd, beta, tangent[c][v], sums[v]);
+                    }
                 }
-                let slope = T::vector_mul(simd, slope, input);
-                for q in 0..2 * ORDERS {
-                    let place = q * padded + at;
-                    let sum = load::<T, S>(out, place);
-                    let sum = T::mul_add(simd, T::splat(simd, entry.value[q]), value, sum);
-                    let sum = T::mul_add(simd, T::splat(simd, entry.slope[q]), slope, sum);
-                    store::<T, S>(out, place, sum);
+                for v in 0..N {
+                    store::<T, S>(out, v * lanes, sums[v]);
                 }
-                at += lanes;
             }
         }
     }
