@@ -16,6 +16,10 @@ pub enum Stream {
     Bootstrap = 3,
     /// Langevin noise.
     Langevin = 4,
+    /// Stochastic velocity rescaling.
+    VelocityRescaling = 8,
+    /// Stochastic cell rescaling.
+    CellRescaling = 9,
     /// Batches of training frames.
     Batches = 6,
     /// Initial weights of a network.
@@ -81,6 +85,25 @@ impl Random {
         (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()
     }
 
+    /// Sum of the squares of `n` standard normals, that is chi-squared with `n` degrees of freedom;
+    /// twice a gamma variable of shape `n/2` (Marsaglia & Tsang, ACM Trans. Math. Softw. 26, 363
+    /// (2000)).
+    pub fn chi_squared(&mut self, n: usize) -> f64 {
+        if n < 4 {
+            return (0..n).map(|_| self.normal().powi(2)).sum();
+        }
+        let d = 0.5 * n as f64 - 1.0 / 3.0;
+        let c = 1.0 / (9.0 * d).sqrt();
+        loop {
+            let x = self.normal();
+            let v = (1.0 + c * x).powi(3);
+            let u = 1.0 - self.uniform();
+            if v > 0.0 && u.ln() < 0.5 * x * x + d - d * v + d * v.ln() {
+                return 2.0 * d * v;
+            }
+        }
+    }
+
     /// Uniform integer below `n`.
     ///
     /// # Panics
@@ -131,5 +154,24 @@ mod tests {
         assert_ne!(first, at(1, Stream::Velocities, 1, 0).bits());
         assert_ne!(first, at(1, Stream::Velocities, 0, 1).bits());
         assert_ne!(first, at(2, Stream::Velocities, 0, 0).bits());
+    }
+
+    #[test]
+    fn chi_squared_has_its_mean_and_variance() {
+        for n in [1, 3, 4, 7, 93] {
+            let draws = 20_000;
+            let (mut sum, mut squares) = (0.0, 0.0);
+            for k in 0..draws {
+                let x = at(3, Stream::Testing, n as u64, k).chi_squared(n) / n as f64 - 1.0;
+                sum += x;
+                squares += x * x;
+            }
+            // of the mean over n: variance 2/n; of the squares: relative spread √(2 + 12/n)
+            let (count, variance) = (draws as f64, 2.0 / n as f64);
+            let (mean, found) = (sum / count, squares / count);
+            assert!(mean.abs() < 5.0 * (variance / count).sqrt(), "n = {n}: mean {mean}");
+            let spread = variance * ((2.0 + 12.0 / n as f64) / count).sqrt();
+            assert!((found - variance).abs() < 5.0 * spread, "n = {n}: {found}, not {variance}");
+        }
     }
 }

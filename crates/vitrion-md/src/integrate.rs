@@ -1,23 +1,30 @@
-//! One step of velocity Verlet, Nosé–Hoover chain or Martyna–Tobias–Klein dynamics.
+//! One step of dynamics: velocity Verlet with thermostats and barostats.
 //!
 //! All are one symmetric factorisation (Tuckerman et al., J. Phys. A 39, 5629 (2006)):
 //!
-//! `chains(dt/2) · v_ε(dt/2) · v(dt/2) · [r, ε](dt) · forces · v(dt/2) · v_ε(dt/2) · chains(dt/2)`
+//! `T(dt/2) · G(dt/2) · v(dt/2) · [r, H](dt) · forces · v(dt/2) · G(dt/2) · T(dt/2)`
 //!
-//! With the volume fixed the `v_ε` factors are the identity; in NVE the chains are as well. What
-//! follows the new forces is [`Integrator::second_half`], the rest [`Integrator::first_half`].
+//! `T` is the thermostat (chains, or stochastic rescaling of velocities), `G` the push on the rate of
+//! strain `D` of a Martyna–Tobias–Klein barostat. With Langevin dynamics the motion `[r, H]` is cut in
+//! two halves around friction and noise (BAOAB). What follows the new forces is
+//! [`Integrator::second_half`], the rest [`Integrator::first_half`].
 
+mod deformation;
 mod nose_hoover;
+mod stochastic;
 
-use crate::settings::{Ensemble, StageSettings};
+use crate::settings::{Barostat, Ensemble, StageSettings, Thermostat};
+use deformation::{compose, eigen, sinhc};
 use nose_hoover::Chain;
 use serde::{Deserialize, Serialize};
 use vitrion_core::cell::CellError;
-use vitrion_core::math::{self, Vector3};
+use vitrion_core::math::{self, Matrix3, Vector3};
+use vitrion_core::rng::{self, Stream};
 use vitrion_core::{Cell, Evaluation, Structure, units};
 
-/// Largest relative change of the cell edges in one step that the barostat may make.
+/// Largest relative change of a length in one step that a barostat may make.
 pub(crate) const LARGEST_STRAIN: f64 = 0.02;
+pub(crate) const IDENTITY: Matrix3 = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
 
 /// What the integrator moves, with the forces at the present positions.
 #[derive(Debug)]
@@ -68,38 +75,71 @@ impl System {
         }
     }
 
-    /// `v ← v d + F/m · h`, with the friction factor `d` and the effective time `h` [fs].
-    fn kick(&mut self, decay: f64, h: f64) {
+    /// `Σ m v v` [eV].
+    fn twice_kinetic_tensor(&self) -> Matrix3 {
+        let mut sum = math::ZERO;
+        for (m, v) in self.masses.iter().zip(&self.velocities) {
+            sum = math::matrix_add(&sum, &math::outer(math::scale(*v, *m), *v));
+        }
+        math::matrix_scale(&sum, units::KINETIC_PER_MV2)
+    }
+
+    /// `v ← v + F/m · h`.
+    fn kick(&mut self, h: f64) {
         let forces = &self.evaluation.forces;
         for ((v, f), m) in self.velocities.iter_mut().zip(forces).zip(&self.masses) {
             let per_force = h * units::ACCELERATION_PER_FORCE / m;
             for k in 0..3 {
-                v[k] = v[k] * decay + f[k] * per_force;
+                v[k] += f[k] * per_force;
             }
         }
     }
 
-    /// `r ← r s + v h`.
-    fn drift(&mut self, scale: f64, h: f64) {
+    /// `v ← v A + F/m · B`, with the friction `A` and the effective time `B` [fs].
+    fn kick_with(&mut self, decay: &Matrix3, time: &Matrix3) {
+        let forces = &self.evaluation.forces;
+        for ((v, f), m) in self.velocities.iter_mut().zip(forces).zip(&self.masses) {
+            let pushed = math::row_times(*f, time);
+            let pushed = math::scale(pushed, units::ACCELERATION_PER_FORCE / m);
+            *v = math::add(math::row_times(*v, decay), pushed);
+        }
+    }
+
+    /// `r ← r + v h`.
+    fn drift(&mut self, h: f64) {
         for (r, v) in self.positions.iter_mut().zip(&self.velocities) {
             for k in 0..3 {
-                r[k] = r[k] * scale + v[k] * h;
+                r[k] += v[k] * h;
             }
         }
+    }
+
+    /// `r ← r A + v B`, `H ← H A`.
+    fn drift_with(&mut self, growth: &Matrix3, time: &Matrix3) -> Result<(), StepError> {
+        for (r, v) in self.positions.iter_mut().zip(&self.velocities) {
+            *r = math::add(math::row_times(*r, growth), math::row_times(*v, time));
+        }
+        let matrix = math::matmul(self.cell.matrix(), growth);
+        self.cell = Cell::new(matrix, self.cell.periodicity()).map_err(StepError::Cell)?;
+        Ok(())
     }
 }
 
 /// Thermostat and barostat variables; all zero at the start of a stage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Variables {
-    /// Chain on the particles; empty in NVE.
+    /// Chain on the particles; empty without one.
     particles: Chain,
-    /// Chain on the barostat; empty without one.
+    /// Chain on the cell; empty without one.
     piston: Chain,
-    /// `v_ε`, the rate of `ε = ln(V/V₀)/3` [1/fs].
-    strain_rate: f64,
+    /// `D`, symmetric: the cell moves as `dH/dt = H D` [1/fs].
+    strain_rate: Matrix3,
     /// Work done on the extended system by moving targets [eV].
     work: f64,
+    /// Energy that random numbers brought in [eV].
+    heat: f64,
+    /// `ln` of the last growth of the volume by cell rescaling, whose work is half counted.
+    growth: f64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -113,17 +153,35 @@ struct Targets {
 /// Why a step could not be made.
 #[derive(Debug)]
 pub(crate) enum StepError {
-    /// The barostat wants to change the edges by this fraction.
+    /// The barostat wants to change a length by this fraction.
     Strain(f64),
     Cell(CellError),
+}
+
+/// A barostat with inertia.
+#[derive(Debug)]
+struct Piston {
+    /// Deformations that are free.
+    modes: Vec<Matrix3>,
+    period: f64,
+}
+
+impl Piston {
+    /// `W_g = (N_f + 3) k_B T τ_b²/3` [eV fs²].
+    fn inertia(&self, dof: f64, kt: f64) -> f64 {
+        (dof + 3.0) * kt * self.period * self.period / 3.0
+    }
 }
 
 /// Advances a [`System`].
 #[derive(Debug)]
 pub(crate) struct Integrator {
     ensemble: Ensemble,
+    piston: Option<Piston>,
     dt: f64,
     steps: u64,
+    seed: u64,
+    momentum_removed: bool,
     targets: Targets,
     variables: Variables,
 }
@@ -131,16 +189,21 @@ pub(crate) struct Integrator {
 impl Integrator {
     /// At rest, at the start of a stage.
     pub(crate) fn new(settings: &StageSettings) -> Self {
-        let chain = match settings.ensemble {
-            Ensemble::Nve => 0,
-            Ensemble::Nvt { chain, .. } | Ensemble::NptIsotropic { chain, .. } => chain,
+        let particles = match settings.ensemble.thermostat() {
+            Some(Thermostat::NoseHooverChain { chain, .. }) => chain,
+            _ => 0,
         };
-        let barostat = matches!(settings.ensemble, Ensemble::NptIsotropic { .. });
+        let piston = match settings.ensemble.barostat() {
+            Some(Barostat::MartynaTobiasKlein { chain, .. }) => chain,
+            _ => 0,
+        };
         let variables = Variables {
-            particles: Chain::at_rest(chain),
-            piston: Chain::at_rest(if barostat { chain } else { 0 }),
-            strain_rate: 0.0,
+            particles: Chain::at_rest(particles),
+            piston: Chain::at_rest(piston),
+            strain_rate: math::ZERO,
             work: 0.0,
+            heat: 0.0,
+            growth: 0.0,
         };
         Integrator::resume(settings, variables, 0)
     }
@@ -148,10 +211,19 @@ impl Integrator {
     /// With stored variables, after `step` steps of the stage.
     pub(crate) fn resume(settings: &StageSettings, variables: Variables, step: u64) -> Self {
         let targets = targets(&settings.ensemble, step as f64 / settings.steps as f64);
+        let piston = match settings.ensemble.barostat() {
+            Some(Barostat::MartynaTobiasKlein { period, coupling, .. }) => {
+                Some(Piston { modes: coupling.modes(), period })
+            }
+            _ => None,
+        };
         Integrator {
             ensemble: settings.ensemble,
+            piston,
             dt: settings.timestep,
             steps: settings.steps,
+            seed: settings.seed,
+            momentum_removed: settings.remove_drift,
             targets,
             variables,
         }
@@ -161,62 +233,102 @@ impl Integrator {
         &self.variables
     }
 
-    /// The part of step `step` (1 is the first of the stage) before the new forces: returns the
-    /// factor by which the cell edges grew.
-    pub(crate) fn first_half(&mut self, system: &mut System, step: u64) -> Result<f64, StepError> {
+    /// The part of step `step` (1 is the first of the stage) before the new forces: returns what
+    /// positions and cell were multiplied by.
+    pub(crate) fn first_half(
+        &mut self,
+        system: &mut System,
+        step: u64,
+    ) -> Result<Matrix3, StepError> {
         self.move_targets(system, step as f64 / self.steps as f64);
-        let half = 0.5 * self.dt;
-        self.thermostat(system);
-        let Ensemble::NptIsotropic { .. } = self.ensemble else {
-            system.kick(1.0, half);
-            system.drift(1.0, self.dt);
-            return Ok(1.0);
-        };
+        self.thermostat(system, 2 * step);
+        if self.piston.is_none() {
+            let growth = match self.ensemble.barostat() {
+                Some(Barostat::StochasticCellRescaling { period, compressibility }) => {
+                    self.rescale_cell(system, (period, compressibility), step)?
+                }
+                _ => IDENTITY,
+            };
+            system.kick(0.5 * self.dt);
+            self.cut_in_two(step, system, |system, h| {
+                system.drift(h);
+                Ok(())
+            })?;
+            return Ok(growth);
+        }
         self.push_piston(system);
         self.kick_with_piston(system);
-        let strain = self.variables.strain_rate * self.dt;
-        if strain.abs() > LARGEST_STRAIN || strain.is_nan() {
-            return Err(StepError::Strain(strain));
+        let (rates, vectors) = eigen(&self.variables.strain_rate);
+        let largest = rates.iter().fold(0.0_f64, |m, rate| {
+            // written so that NaN stays
+            if (rate * self.dt).abs() <= m { m } else { (rate * self.dt).abs() }
+        });
+        if largest > LARGEST_STRAIN || largest.is_nan() {
+            return Err(StepError::Strain(largest));
         }
-        let scale = strain.exp();
-        system.drift(scale, self.dt * (0.5 * strain).exp() * sinhc(0.5 * strain));
-        let matrix = math::matrix_scale(system.cell.matrix(), scale);
-        system.cell = Cell::new(matrix, system.cell.periodicity()).map_err(StepError::Cell)?;
-        Ok(scale)
+        self.cut_in_two(step, system, |system, h| {
+            let growth = compose(rates, &vectors, |rate| (rate * h).exp());
+            let time =
+                compose(rates, &vectors, |rate| h * (0.5 * rate * h).exp() * sinhc(0.5 * rate * h));
+            system.drift_with(&growth, &time)
+        })?;
+        Ok(compose(rates, &vectors, |rate| (rate * self.dt).exp()))
     }
 
     /// The part of a step after the new forces.
-    pub(crate) fn second_half(&mut self, system: &mut System) {
-        if let Ensemble::NptIsotropic { .. } = self.ensemble {
+    pub(crate) fn second_half(&mut self, system: &mut System, step: u64) {
+        if self.piston.is_some() {
             self.kick_with_piston(system);
             self.push_piston(system);
         } else {
-            system.kick(1.0, 0.5 * self.dt);
+            system.kick(0.5 * self.dt);
         }
-        self.thermostat(system);
+        // the second half of the work of cell rescaling, by the trapezoidal rule
+        let growth = std::mem::take(&mut self.variables.growth);
+        self.variables.heat -= growth * math::trace(&system.evaluation.virial) / 6.0;
+        self.thermostat(system, 2 * step + 1);
     }
 
-    /// The quantity that exact dynamics would conserve [eV], work of moving targets taken out.
+    /// The motion over a step, in two halves around friction and noise if there are any.
+    fn cut_in_two(
+        &mut self,
+        step: u64,
+        system: &mut System,
+        motion: impl Fn(&mut System, f64) -> Result<(), StepError>,
+    ) -> Result<(), StepError> {
+        let Some(Thermostat::Langevin { period }) = self.ensemble.thermostat() else {
+            return motion(system, self.dt);
+        };
+        motion(system, 0.5 * self.dt)?;
+        let times = (self.dt, period);
+        let draw = (self.seed, step);
+        self.variables.heat +=
+            stochastic::langevin(system, self.targets.kt, times, draw, self.momentum_removed);
+        motion(system, 0.5 * self.dt)
+    }
+
+    /// The quantity that exact dynamics would conserve [eV]: work of moving targets and heat of
+    /// random numbers taken out.
     pub(crate) fn conserved(&self, system: &System, twice_kinetic: f64) -> f64 {
         system.evaluation.energy + 0.5 * twice_kinetic + self.extended_energy(system)
             - self.variables.work
+            - self.variables.heat
     }
 
-    /// Energy of thermostat and barostat, `P V` included [eV].
+    /// Energy of chains and piston, `P V` of the latter included [eV].
     fn extended_energy(&self, system: &System) -> f64 {
         let Targets { kt, pressure } = self.targets;
         let v = &self.variables;
-        match self.ensemble {
-            Ensemble::Nve => 0.0,
-            Ensemble::Nvt { period, .. } => v.particles.energy(system.dof, kt, period),
-            Ensemble::NptIsotropic { thermostat_period, barostat_period, .. } => {
-                let inertia = piston_inertia(system.dof, kt, barostat_period);
-                v.particles.energy(system.dof, kt, thermostat_period)
-                    + v.piston.energy(1.0, kt, barostat_period)
-                    + 0.5 * inertia * v.strain_rate * v.strain_rate
-                    + pressure * system.cell.volume()
-            }
+        let mut energy = 0.0;
+        if let Some(Thermostat::NoseHooverChain { period, .. }) = self.ensemble.thermostat() {
+            energy += v.particles.energy(system.dof, kt, period);
         }
+        if let Some(piston) = &self.piston {
+            energy += v.piston.energy(piston.modes.len() as f64, kt, piston.period)
+                + 0.5 * piston.inertia(system.dof, kt) * square(&v.strain_rate)
+                + pressure * system.cell.volume();
+        }
+        energy
     }
 
     /// Moves the targets between two steps; the jump of the extended energy is work.
@@ -230,90 +342,118 @@ impl Integrator {
         self.variables.work += self.extended_energy(system) - before;
     }
 
-    /// Both chains for half a step; they commute.
-    fn thermostat(&mut self, system: &mut System) {
+    /// Particles and cell for half a step; they commute. `draw` numbers the half steps.
+    fn thermostat(&mut self, system: &mut System, draw: u64) {
         let kt = self.targets.kt;
         let v = &mut self.variables;
-        match self.ensemble {
-            Ensemble::Nve => {}
-            Ensemble::Nvt { period, .. } => {
+        if let Some(piston) = &self.piston {
+            let (f, inertia) = (piston.modes.len() as f64, piston.inertia(system.dof, kt));
+            let twice = inertia * square(&v.strain_rate);
+            let factor = v.piston.half_step(twice, f, kt, piston.period, self.dt);
+            v.strain_rate = math::matrix_scale(&v.strain_rate, factor);
+        }
+        match self.ensemble.thermostat() {
+            None | Some(Thermostat::Langevin { .. }) => {}
+            Some(Thermostat::NoseHooverChain { period, .. }) => {
                 let twice_kinetic = system.twice_kinetic();
                 let factor = v.particles.half_step(twice_kinetic, system.dof, kt, period, self.dt);
                 system.scale_velocities(factor);
             }
-            Ensemble::NptIsotropic { thermostat_period, barostat_period, .. } => {
-                let inertia = piston_inertia(system.dof, kt, barostat_period);
-                let twice_piston = inertia * v.strain_rate * v.strain_rate;
-                v.strain_rate *=
-                    v.piston.half_step(twice_piston, 1.0, kt, barostat_period, self.dt);
-                let factor = v.particles.half_step(
-                    system.twice_kinetic(),
-                    system.dof,
-                    kt,
-                    thermostat_period,
-                    self.dt,
-                );
+            Some(Thermostat::Csvr { period }) => {
+                let twice_kinetic = system.twice_kinetic();
+                let times = (0.5 * self.dt, period);
+                let draw = (self.seed, draw);
+                let factor =
+                    stochastic::rescaling_factor(twice_kinetic, system.dof, kt, times, draw);
                 system.scale_velocities(factor);
+                v.heat += 0.5 * twice_kinetic * (factor * factor - 1.0);
             }
         }
     }
 
-    /// `v_ε += G_ε/W · dt/2` with `G_ε = (1 + 3/N_f) 2K + tr W_virial − 3PV`.
+    /// `dD/dt = Σ_k B_k (B_k : G)/(W_g B_k : B_k)` with
+    /// `G = Σ m v v + W − P V I + (2K/N_f) I`, for half a step.
     fn push_piston(&mut self, system: &System) {
-        let Ensemble::NptIsotropic { barostat_period, .. } = self.ensemble else { return };
+        let Some(piston) = &self.piston else { return };
         let Targets { kt, pressure } = self.targets;
-        let force = (1.0 + 3.0 / system.dof) * system.twice_kinetic()
-            + math::trace(&system.evaluation.virial)
-            - 3.0 * pressure * system.cell.volume();
-        self.variables.strain_rate +=
-            0.5 * self.dt * force / piston_inertia(system.dof, kt, barostat_period);
+        let mut force = system.twice_kinetic_tensor();
+        let isotropic = math::trace(&force) / system.dof - pressure * system.cell.volume();
+        let virial = &system.evaluation.virial;
+        for a in 0..3 {
+            for b in 0..3 {
+                force[a][b] += 0.5 * (virial[a][b] + virial[b][a]);
+            }
+            force[a][a] += isotropic;
+        }
+        let inertia = piston.inertia(system.dof, kt);
+        for mode in &piston.modes {
+            let along: f64 =
+                mode.as_flattened().iter().zip(force.as_flattened()).map(|(b, g)| b * g).sum();
+            let change = 0.5 * self.dt * along / (inertia * square(mode));
+            let rate = &mut self.variables.strain_rate;
+            *rate = math::matrix_add(rate, &math::matrix_scale(mode, change));
+        }
     }
 
-    /// `v̇ = F/m − (1 + 3/N_f) v_ε v` solved exactly over half a step.
+    /// `dv/dt = F/m − v D − (tr D/N_f) v` solved exactly over half a step.
     fn kick_with_piston(&self, system: &mut System) {
         let half = 0.5 * self.dt;
-        let friction = (1.0 + 3.0 / system.dof) * self.variables.strain_rate * half;
-        system.kick((-friction).exp(), half * (-0.5 * friction).exp() * sinhc(0.5 * friction));
+        let (rates, vectors) = eigen(&self.variables.strain_rate);
+        let shared = rates.iter().sum::<f64>() / system.dof;
+        let decay = compose(rates, &vectors, |rate| (-(rate + shared) * half).exp());
+        let time = compose(rates, &vectors, |rate| {
+            let friction = (rate + shared) * half;
+            half * (-0.5 * friction).exp() * sinhc(0.5 * friction)
+        });
+        system.kick_with(&decay, &time);
     }
+
+    /// Stochastic cell rescaling over a step (Bernetti & Bussi, J. Chem. Phys. 153, 114107 (2020)), in
+    /// `λ = √V`, whose noise does not depend on the state:
+    ///
+    /// `dλ = −λ β/(2τ) (P₀ − P − kT/(2V)) dt + √(kT β/(2τ)) dW`
+    ///
+    /// Lengths grow by `(λ′/λ)^{2/3}`, velocities shrink by as much.
+    fn rescale_cell(
+        &mut self,
+        system: &mut System,
+        (period, compressibility): (f64, f64),
+        step: u64,
+    ) -> Result<Matrix3, StepError> {
+        let Targets { kt, pressure } = self.targets;
+        let twice_kinetic = system.twice_kinetic();
+        let volume = system.cell.volume();
+        let rate = 0.5 * compressibility / period * self.dt;
+        let lambda = volume.sqrt();
+        let mut random = rng::at(self.seed, Stream::CellRescaling, step, 0);
+        let excess = pressure - system.pressure(twice_kinetic) - 0.5 * kt / volume;
+        let next = lambda - lambda * rate * excess + (kt * rate).sqrt() * random.normal();
+        let growth = 2.0 * (next / lambda).ln();
+        let strain = growth / 3.0;
+        if strain.abs() > LARGEST_STRAIN || strain.is_nan() {
+            return Err(StepError::Strain(strain));
+        }
+        let scale = strain.exp();
+        let matrix = math::matrix_scale(&IDENTITY, scale);
+        system.drift_with(&matrix, &math::ZERO)?;
+        system.scale_velocities(1.0 / scale);
+        self.variables.heat += 0.5 * twice_kinetic * (1.0 / (scale * scale) - 1.0)
+            - growth * math::trace(&system.evaluation.virial) / 6.0;
+        self.variables.growth = growth;
+        Ok(matrix)
+    }
+}
+
+/// `A : A`
+fn square(matrix: &Matrix3) -> f64 {
+    matrix.as_flattened().iter().map(|x| x * x).sum()
 }
 
 fn targets(ensemble: &Ensemble, fraction: f64) -> Targets {
-    match ensemble {
-        Ensemble::Nve => Targets { kt: 0.0, pressure: 0.0 },
-        Ensemble::Nvt { temperature, .. } => {
-            Targets { kt: units::BOLTZMANN * temperature.at(fraction), pressure: 0.0 }
-        }
-        Ensemble::NptIsotropic { temperature, pressure, .. } => Targets {
-            kt: units::BOLTZMANN * temperature.at(fraction),
-            pressure: pressure.at(fraction),
-        },
-    }
-}
-
-/// `W = (N_f + 3) k_B T τ_b²` [eV fs²].
-fn piston_inertia(dof: f64, kt: f64, period: f64) -> f64 {
-    (dof + 3.0) * kt * period * period
-}
-
-/// `sinh(x)/x`, by its series where the quotient would lose digits.
-fn sinhc(x: f64) -> f64 {
-    if x.abs() > 0.1 {
-        return x.sinh() / x;
-    }
-    let x2 = x * x;
-    1.0 + x2 / 6.0 * (1.0 + x2 / 20.0 * (1.0 + x2 / 42.0 * (1.0 + x2 / 72.0)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sinhc_is_continuous_where_the_series_takes_over() {
-        for x in [-0.1000001, -0.0999999, 0.0999999, 0.1000001, 1.0] {
-            let exact = f64::sinh(x) / x;
-            assert!((sinhc(x) - exact).abs() < 1e-15 * exact, "x = {x}");
-        }
-        assert!((sinhc(0.0) - 1.0).abs() < 1e-16);
-    }
+    let kt = ensemble.temperature().map_or(0.0, |t| units::BOLTZMANN * t.at(fraction));
+    let pressure = match ensemble {
+        Ensemble::Npt { pressure, .. } => pressure.at(fraction),
+        _ => 0.0,
+    };
+    Targets { kt, pressure }
 }

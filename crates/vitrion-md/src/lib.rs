@@ -15,7 +15,7 @@ mod state;
 mod summary;
 
 pub use error::{MdError, Offender};
-pub use settings::{Ensemble, Ramp, StageSettings};
+pub use settings::{Barostat, Coupling, Ensemble, Ramp, StageSettings, Thermostat};
 pub use stage::{
     Control, FINAL_FILE, LAST_GOOD_FILE, Progress, RESTART_FILE, StageOutcome, THERMO_FILE,
     TRAJECTORY_FILE, run_stage,

@@ -1,14 +1,14 @@
 //! What a stage of dynamics is: data, checked before the first step.
 
+mod ensemble;
+
+pub use ensemble::{Barostat, Coupling, Ensemble, Thermostat};
+
 use crate::error::MdError;
 use serde::{Deserialize, Serialize};
 
 /// Longest timestep accepted [fs]: no bond is resolved beyond it.
 const LONGEST_TIMESTEP: f64 = 10.0;
-/// Thermostat and barostat times must span at least this many steps.
-const STEPS_PER_PERIOD: f64 = 10.0;
-/// Thermostats in a chain; more has no known use.
-const LONGEST_CHAIN: usize = 16;
 
 /// A target that moves linearly over the stage; constant when both ends are equal.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -35,61 +35,6 @@ impl Ramp {
     }
 }
 
-/// Which quantities are held, and how.
-///
-/// The times are those of the equations in the book (`Q₁ = N_f k_B T τ²`,
-/// `W = (N_f + 3) k_B T τ_b²`), that is `Tdamp` and `Pdamp` of LAMMPS: small oscillations of the
-/// thermostat take about `4.4 τ`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub enum Ensemble {
-    /// Constant energy and volume.
-    Nve,
-    /// Nosé–Hoover chain.
-    Nvt {
-        /// Target [K].
-        temperature: Ramp,
-        /// Thermostat time τ [fs]; 50 to 200 timesteps are usual.
-        period: f64,
-        /// Thermostats in the chain; 3 is usual.
-        chain: usize,
-    },
-    /// Martyna–Tobias–Klein barostat on the volume, the shape of the cell kept, with separate
-    /// Nosé–Hoover chains on particles and barostat.
-    NptIsotropic {
-        /// Target [K].
-        temperature: Ramp,
-        /// Thermostat time τ [fs].
-        thermostat_period: f64,
-        /// Target [eV/Å³].
-        pressure: Ramp,
-        /// Barostat time τ_b [fs]; about 1000 timesteps are usual.
-        barostat_period: f64,
-        /// Thermostats in each of the two chains; 3 is usual.
-        chain: usize,
-    },
-}
-
-impl Ensemble {
-    /// "NVE", "NVT" or "NPT".
-    pub fn name(&self) -> &'static str {
-        match self {
-            Ensemble::Nve => "NVE",
-            Ensemble::Nvt { .. } => "NVT",
-            Ensemble::NptIsotropic { .. } => "NPT",
-        }
-    }
-
-    /// The temperature target, where there is one.
-    pub fn temperature(&self) -> Option<Ramp> {
-        match self {
-            Ensemble::Nve => None,
-            Ensemble::Nvt { temperature, .. } | Ensemble::NptIsotropic { temperature, .. } => {
-                Some(*temperature)
-            }
-        }
-    }
-}
-
 /// One stage of a protocol.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StageSettings {
@@ -99,6 +44,8 @@ pub struct StageSettings {
     pub timestep: f64,
     /// Steps of this stage.
     pub steps: u64,
+    /// Of the random numbers of stochastic thermostats and barostats.
+    pub seed: u64,
     /// Skin of the neighbour list [Å].
     pub skin: f64,
     /// A thermo row every so many steps, besides the first and the last.
@@ -122,6 +69,7 @@ impl StageSettings {
             ensemble,
             timestep,
             steps,
+            seed: 1,
             skin: 1.0,
             thermo_every: 10,
             trajectory_every: Some(100),
@@ -171,41 +119,16 @@ impl StageSettings {
                 "it must be positive; 0.5 Å is usual".to_owned(),
             ));
         }
-        match self.ensemble {
-            Ensemble::Nve => Ok(()),
-            Ensemble::Nvt { temperature, period, chain } => {
-                check_temperature(temperature)?;
-                check_period("thermostat period", period, dt)?;
-                check_chain(chain)
-            }
-            Ensemble::NptIsotropic {
-                temperature,
-                thermostat_period,
-                pressure,
-                barostat_period,
-                chain,
-            } => {
-                check_temperature(temperature)?;
-                check_period("thermostat period", thermostat_period, dt)?;
-                check_period("barostat period", barostat_period, dt)?;
-                if !pressure.is_finite() {
-                    return Err(refused(
-                        "pressure",
-                        format!("{} to {} eV/Å^3", pressure.start, pressure.end),
-                        "it must be finite".to_owned(),
-                    ));
-                }
-                check_chain(chain)
-            }
-        }
+        self.ensemble.validate(dt)
     }
 
     /// `(field, value)` of everything that decides the numbers, for comparing runs.
     pub(crate) fn fields(&self) -> Vec<(&'static str, String)> {
-        let mut fields = vec![
-            ("ensemble", self.ensemble.name().to_owned()),
+        let mut fields = self.ensemble.fields();
+        fields.extend([
             ("timestep [fs]", self.timestep.to_string()),
             ("steps", self.steps.to_string()),
+            ("seed", self.seed.to_string()),
             ("skin [Å]", self.skin.to_string()),
             ("thermo_every", self.thermo_every.to_string()),
             (
@@ -215,29 +138,7 @@ impl StageSettings {
             ("checkpoint_every", self.checkpoint_every.to_string()),
             ("remove_drift", self.remove_drift.to_string()),
             ("max_displacement [Å]", self.max_displacement.to_string()),
-        ];
-        let ramp = |ramp: Ramp| format!("{} to {}", ramp.start, ramp.end);
-        match self.ensemble {
-            Ensemble::Nve => {}
-            Ensemble::Nvt { temperature, period, chain } => fields.extend([
-                ("temperature [K]", ramp(temperature)),
-                ("thermostat period [fs]", period.to_string()),
-                ("chain", chain.to_string()),
-            ]),
-            Ensemble::NptIsotropic {
-                temperature,
-                thermostat_period,
-                pressure,
-                barostat_period,
-                chain,
-            } => fields.extend([
-                ("temperature [K]", ramp(temperature)),
-                ("thermostat period [fs]", thermostat_period.to_string()),
-                ("pressure [eV/Å^3]", ramp(pressure)),
-                ("barostat period [fs]", barostat_period.to_string()),
-                ("chain", chain.to_string()),
-            ]),
-        }
+        ]);
         fields
     }
 }
@@ -246,49 +147,14 @@ fn refused(setting: &'static str, found: String, expected: String) -> MdError {
     MdError::Setting { setting, found, expected }
 }
 
-fn check_temperature(ramp: Ramp) -> Result<(), MdError> {
-    for value in [ramp.start, ramp.end] {
-        if !(value > 0.0 && value.is_finite()) {
-            return Err(refused(
-                "temperature",
-                format!("{value} K"),
-                "a thermostat needs a positive temperature".to_owned(),
-            ));
-        }
-    }
-    Ok(())
-}
-
-fn check_period(setting: &'static str, period: f64, dt: f64) -> Result<(), MdError> {
-    let shortest = STEPS_PER_PERIOD * dt;
-    if period >= shortest && period.is_finite() {
-        return Ok(());
-    }
-    Err(refused(
-        setting,
-        format!("{period} fs"),
-        format!(
-            "it must be at least {STEPS_PER_PERIOD} timesteps ({shortest} fs) to be integrated; \
-             {} fs is usual",
-            if setting.starts_with('b') { 1000.0 * dt } else { 100.0 * dt }
-        ),
-    ))
-}
-
-fn check_chain(chain: usize) -> Result<(), MdError> {
-    if (1..=LONGEST_CHAIN).contains(&chain) {
-        return Ok(());
-    }
-    Err(refused("chain", chain.to_string(), format!("it must be 1 to {LONGEST_CHAIN}; 3 is usual")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn nvt(temperature: f64, period: f64, chain: usize) -> StageSettings {
         let temperature = Ramp::constant(temperature);
-        StageSettings::new(Ensemble::Nvt { temperature, period, chain }, 1.0, 10)
+        let thermostat = Thermostat::NoseHooverChain { period, chain };
+        StageSettings::new(Ensemble::Nvt { temperature, thermostat }, 1.0, 10)
     }
 
     #[test]
@@ -327,12 +193,15 @@ mod tests {
 
     #[test]
     fn a_barostat_faster_than_ten_steps_is_refused() {
-        let ensemble = Ensemble::NptIsotropic {
+        let ensemble = Ensemble::Npt {
             temperature: Ramp::constant(300.0),
-            thermostat_period: 100.0,
+            thermostat: Thermostat::NoseHooverChain { period: 100.0, chain: 3 },
             pressure: Ramp::constant(0.0),
-            barostat_period: 9.0,
-            chain: 3,
+            barostat: Barostat::MartynaTobiasKlein {
+                period: 9.0,
+                chain: 3,
+                coupling: Coupling::ISOTROPIC,
+            },
         };
         let error = StageSettings::new(ensemble, 1.0, 10).validate().expect_err("9 steps");
         assert!(error.to_string().contains("barostat period is 9 fs"), "{error}");

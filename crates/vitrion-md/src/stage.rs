@@ -4,7 +4,7 @@ mod checkpoint;
 mod output;
 
 use crate::error::{MdError, Offender};
-use crate::integrate::{Integrator, LARGEST_STRAIN, StepError, System};
+use crate::integrate::{IDENTITY, Integrator, LARGEST_STRAIN, StepError, System};
 use crate::settings::{Ensemble, StageSettings};
 use crate::state::{State, degrees_of_freedom, remove_drift};
 use crate::summary::{Sample, StageSummary, Statistics};
@@ -14,7 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
-use vitrion_core::math::{self, Vector3};
+use vitrion_core::math::{self, Matrix3, Vector3};
 use vitrion_core::neighbors::VerletList;
 use vitrion_core::neighbors::verlet::Reference;
 use vitrion_core::{Cell, Frame, Interactions, Potential, PotentialError, Structure};
@@ -107,7 +107,7 @@ pub fn run_stage(
     if degrees_of_freedom(atoms, settings.remove_drift) == 0 {
         return Err(MdError::NoDegreesOfFreedom { atoms });
     }
-    if matches!(settings.ensemble, Ensemble::NptIsotropic { .. })
+    if matches!(settings.ensemble, Ensemble::Npt { .. })
         && initial.structure.cell.periodicity() != [true; 3]
     {
         return Err(MdError::BadState(format!(
@@ -367,12 +367,12 @@ impl<'a> Stage<'a> {
                 return Err(MdError::Cell { step: self.start_step + self.done + 1, source });
             }
         };
-        self.check_displacements(growth)?;
+        self.check_displacements(&growth)?;
         let moved = Instant::now();
         self.evaluate_again()?;
         let evaluated = Instant::now();
-        self.integrator.second_half(&mut self.system);
         self.done += 1;
+        self.integrator.second_half(&mut self.system, self.done);
         let clocks = &mut self.statistics.clocks;
         let potential = self.interactions.potential_time();
         clocks.potential += potential.as_secs_f64();
@@ -427,11 +427,11 @@ impl<'a> Stage<'a> {
             distance(a).total_cmp(&distance(b))
         });
         worst.splice(0..0, named);
-        Err(self.blow_up(what, &worst, 1.0))
+        Err(self.blow_up(what, &worst, &IDENTITY))
     }
 
     /// Stops at the first atom that moved further than allowed, `growth` of the cell taken out.
-    fn check_displacements(&self, growth: f64) -> Result<(), MdError> {
+    fn check_displacements(&self, growth: &Matrix3) -> Result<(), MdError> {
         let limit = self.settings.max_displacement;
         let limit2 = limit * limit;
         let moved2 = |atom: usize| math::norm2(self.displacement(atom, growth));
@@ -452,8 +452,8 @@ impl<'a> Stage<'a> {
         Err(self.blow_up(what, &worst, growth))
     }
 
-    fn displacement(&self, atom: usize, growth: f64) -> Vector3 {
-        let before = math::scale(self.last_good.positions[atom], growth);
+    fn displacement(&self, atom: usize, growth: &Matrix3) -> Vector3 {
+        let before = math::row_times(self.last_good.positions[atom], growth);
         math::sub(self.system.positions[atom], before)
     }
 
@@ -462,7 +462,7 @@ impl<'a> Stage<'a> {
         self.interactions.nearest(atom)
     }
 
-    fn blow_up(&self, mut what: String, worst: &[usize], growth: f64) -> MdError {
+    fn blow_up(&self, mut what: String, worst: &[usize], growth: &Matrix3) -> MdError {
         let atoms = worst
             .iter()
             .take(MOST_OFFENDERS)
@@ -480,11 +480,11 @@ impl<'a> Stage<'a> {
 
     fn cell_runs_away(&self, strain: f64) -> MdError {
         let what = format!(
-            "the barostat changes the cell edges by {strain:.4} of their length in one step (limit \
+            "the barostat changes lengths by {strain:.4} of themselves in one step (limit \
              {LARGEST_STRAIN}); lengthen its period or bring the structure to temperature in NVT \
              first"
         );
-        self.blow_up(what, &[], 1.0)
+        self.blow_up(what, &[], &IDENTITY)
     }
 
     /// Saves the state before the failed step; trouble with the file is added to the message, which

@@ -4,15 +4,18 @@ use crate::potentials::{LennardJones, Springs};
 use crate::systems::{assert_mean, crystal, run};
 use vitrion_core::units::{BOLTZMANN, EV_PER_A3_IN_GPA};
 use vitrion_core::{SpeciesTable, math};
-use vitrion_md::{Ensemble, Ramp, StageSettings};
+use vitrion_md::{Barostat, Coupling, Ensemble, Ramp, StageSettings, Thermostat};
 
 fn npt(temperature: Ramp, pressure: Ramp, times: [f64; 2], dt: f64, steps: u64) -> StageSettings {
-    let ensemble = Ensemble::NptIsotropic {
-        temperature,
-        thermostat_period: times[0],
-        pressure,
-        barostat_period: times[1],
-        chain: 3,
+    let ensemble = Ensemble::Npt {
+        temperature: temperature,
+        thermostat: Thermostat::NoseHooverChain { period: times[0], chain: 3 },
+        pressure: pressure,
+        barostat: Barostat::MartynaTobiasKlein {
+            period: times[1],
+            chain: 3,
+            coupling: Coupling::ISOTROPIC,
+        },
     };
     StageSettings {
         thermo_every: 5,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use vitrion_core::math::{self, Matrix3, Vector3};
 use vitrion_core::units::{BOLTZMANN, EV_PER_A3_IN_GPA, KINETIC_PER_MV2};
 use vitrion_core::{Cell, Structure};
-use vitrion_md::{Ensemble, Ramp, StageSettings, State};
+use vitrion_md::{Barostat, Coupling, Ensemble, Ramp, StageSettings, State, Thermostat};
 
 struct Reference {
     json: Value,
@@ -59,8 +59,10 @@ impl Reference {
     fn thermostat(&self) -> Ensemble {
         Ensemble::Nvt {
             temperature: self.temperature(),
-            period: self.option("t_damp") * 1e3,
-            chain: self.option("tchain") as usize,
+            thermostat: Thermostat::NoseHooverChain {
+                period: self.option("t_damp") * 1e3,
+                chain: self.option("tchain") as usize,
+            },
         }
     }
 
@@ -214,12 +216,18 @@ fn npt_repeats_lammps() {
     // LAMMPS' barostat has the inertia 3(N + 1) kT τ², ours 3N kT τ²
     let atoms = reference.initial.structure.len() as f64;
     let pressure = |name: &str| reference.option(name) * reference.bar();
-    let ensemble = Ensemble::NptIsotropic {
+    let ensemble = Ensemble::Npt {
         temperature: reference.temperature(),
-        thermostat_period: reference.option("t_damp") * 1e3,
+        thermostat: Thermostat::NoseHooverChain {
+            period: reference.option("t_damp") * 1e3,
+            chain: reference.option("tchain") as usize,
+        },
         pressure: Ramp { start: pressure("p_start"), end: pressure("p_stop") },
-        barostat_period: reference.option("p_damp") * 1e3 * ((atoms + 1.0) / atoms).sqrt(),
-        chain: reference.option("tchain") as usize,
+        barostat: Barostat::MartynaTobiasKlein {
+            period: reference.option("p_damp") * 1e3 * ((atoms + 1.0) / atoms).sqrt(),
+            chain: reference.option("tchain") as usize,
+            coupling: Coupling::ISOTROPIC,
+        },
     };
     // LAMMPS has 1/N where the equations for 3N − 3 degrees of freedom have 3/N_f = 1/(N − 1): the
     // volume, which grows by 47 Å³, differs by 5e-5 of that

@@ -1,6 +1,7 @@
 //! Dynamics against theory, against LAMMPS, and against itself after a restart.
 
 mod barostat;
+mod ensembles;
 mod lammps;
 mod nve;
 mod potentials;

@@ -7,8 +7,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use vitrion_core::units::EV_PER_A3_IN_GPA;
 use vitrion_md::{
-    Control, Ensemble, FINAL_FILE, MdError, Progress, RESTART_FILE, Ramp, StageOutcome,
-    StageSettings, StageSummary, State, THERMO_FILE, TRAJECTORY_FILE, run_stage,
+    Barostat, Control, Coupling, Ensemble, FINAL_FILE, MdError, Progress, RESTART_FILE, Ramp,
+    StageOutcome, StageSettings, StageSummary, State, THERMO_FILE, TRAJECTORY_FILE, Thermostat,
+    run_stage,
 };
 
 const STEPS: u64 = 60;
@@ -21,12 +22,15 @@ fn settings() -> StageSettings {
         trajectory_every: Some(4),
         checkpoint_every: 7,
         ..StageSettings::new(
-            Ensemble::NptIsotropic {
+            Ensemble::Npt {
                 temperature: Ramp { start: 150.0, end: 190.0 },
-                thermostat_period: 60.0,
+                thermostat: Thermostat::NoseHooverChain { period: 60.0, chain: 3 },
                 pressure: Ramp { start: 0.0, end: 0.05 / EV_PER_A3_IN_GPA },
-                barostat_period: 200.0,
-                chain: 3,
+                barostat: Barostat::MartynaTobiasKlein {
+                    period: 200.0,
+                    chain: 3,
+                    coupling: Coupling::ISOTROPIC,
+                },
             },
             4.0,
             STEPS,
@@ -208,7 +212,10 @@ fn a_checkpoint_of_another_run_is_refused_with_the_differing_fields() {
     assert!(message.contains("skin [Å]: stored 0.15, now 0.5"), "{message}");
     assert!(!message.contains("positions"), "{message}");
 
-    let nvt = Ensemble::Nvt { temperature: Ramp::constant(150.0), period: 60.0, chain: 3 };
+    let nvt = Ensemble::Nvt {
+        temperature: Ramp::constant(150.0),
+        thermostat: Thermostat::NoseHooverChain { period: 60.0, chain: 3 },
+    };
     let other = StageSettings { ensemble: nvt, ..settings() };
     let message = refuse(&start(), &mut argon(), &other);
     assert!(message.contains("ensemble: stored NPT, now NVT"), "{message}");
@@ -264,4 +271,48 @@ fn damaged_files_are_refused() {
         message.contains(&format!("{} bytes, but the checkpoint", table.len() - 1)),
         "{message}"
     );
+}
+
+/// Thermostats and barostats that draw random numbers or hold a tensor, stopped twice.
+#[test]
+fn every_method_goes_on_bit_for_bit() {
+    let temperature = Ramp { start: 150.0, end: 190.0 };
+    let pressure = Ramp { start: 0.0, end: 0.05 / EV_PER_A3_IN_GPA };
+    let langevin = Thermostat::Langevin { period: 100.0 };
+    let csvr = Thermostat::Csvr { period: 60.0 };
+    let chain = Thermostat::NoseHooverChain { period: 60.0, chain: 3 };
+    let mtk = |coupling| Barostat::MartynaTobiasKlein { period: 200.0, chain: 2, coupling };
+    let rescaling = Barostat::StochasticCellRescaling { period: 200.0, compressibility: 50.0 };
+    let npt = |thermostat, barostat| Ensemble::Npt { temperature, thermostat, pressure, barostat };
+    let ensembles = [
+        Ensemble::Nve,
+        Ensemble::Nvt { temperature, thermostat: chain },
+        Ensemble::Nvt { temperature, thermostat: csvr },
+        Ensemble::Nvt { temperature, thermostat: langevin },
+        npt(chain, mtk(Coupling::ANISOTROPIC)),
+        npt(langevin, mtk(Coupling::TRICLINIC)),
+        npt(csvr, rescaling),
+    ];
+    for ensemble in ensembles {
+        let settings = StageSettings { ensemble, ..settings() };
+        let go_on = |directory: &Path, until: u64| {
+            let stop = AtomicBool::new(false);
+            let progress = |progress: Progress| {
+                stop.store(progress.step == until, Ordering::Relaxed);
+            };
+            let control = Control { stop: &stop, progress: &progress };
+            match run_stage(start(), &mut argon(), &settings, directory, &control) {
+                Ok(StageOutcome::Finished { state, summary }) => Some((state, summary)),
+                Ok(StageOutcome::Interrupted { .. }) => None,
+                Err(error) => panic!("{ensemble:?}: {error}"),
+            }
+        };
+        let [whole, parts] = [0, 1].map(|_| tempfile::tempdir().expect("a folder"));
+        let (state, summary) = go_on(whole.path(), u64::MAX).expect("nobody stopped it");
+        let reference = result(whole.path(), state, &summary);
+        assert!(go_on(parts.path(), 23).is_none() && go_on(parts.path(), 44).is_none());
+        let (state, summary) = go_on(parts.path(), u64::MAX).expect("nobody stopped it");
+        assert_eq!(summary.resumed, 2);
+        result(parts.path(), state, &summary).assert_same(&reference, &format!("{ensemble:?}"));
+    }
 }

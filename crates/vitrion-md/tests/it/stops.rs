@@ -5,8 +5,8 @@ use crate::systems::{crystal, run_in};
 use std::fs;
 use vitrion_core::{Cell, Structure};
 use vitrion_md::{
-    Ensemble, LAST_GOOD_FILE, MdError, RESTART_FILE, Ramp, StageSettings, State, THERMO_FILE,
-    TRAJECTORY_FILE,
+    Barostat, Coupling, Ensemble, LAST_GOOD_FILE, MdError, RESTART_FILE, Ramp, StageSettings,
+    State, THERMO_FILE, TRAJECTORY_FILE, Thermostat,
 };
 
 fn nve(steps: u64) -> StageSettings {
@@ -19,7 +19,10 @@ fn nve(steps: u64) -> StageSettings {
 }
 
 fn nvt() -> StageSettings {
-    let ensemble = Ensemble::Nvt { temperature: Ramp::constant(60.0), period: 100.0, chain: 3 };
+    let ensemble = Ensemble::Nvt {
+        temperature: Ramp::constant(60.0),
+        thermostat: Thermostat::NoseHooverChain { period: 100.0, chain: 3 },
+    };
     StageSettings { ensemble, ..nve(10) }
 }
 
@@ -98,19 +101,22 @@ fn a_barostat_that_runs_away_is_stopped() {
     // crushed: the pressure is tens of GPa
     let initial = crystal(2, 4.0, &["Ar"], 50.0);
     let folder = tempfile::tempdir().expect("a folder");
-    let ensemble = Ensemble::NptIsotropic {
+    let ensemble = Ensemble::Npt {
         temperature: Ramp::constant(50.0),
-        thermostat_period: 100.0,
+        thermostat: Thermostat::NoseHooverChain { period: 100.0, chain: 3 },
         pressure: Ramp::constant(0.0),
-        barostat_period: 20.0,
-        chain: 3,
+        barostat: Barostat::MartynaTobiasKlein {
+            period: 20.0,
+            chain: 3,
+            coupling: Coupling::ISOTROPIC,
+        },
     };
     let settings = StageSettings { ensemble, ..nve(50) };
     let mut potential = LennardJones::argon(&["Ar"]);
     let error = run_in(folder.path(), &initial, &mut potential, &settings).expect_err("runaway");
     let message = error.to_string();
     assert!(matches!(error, MdError::BlowUp { .. }), "{message}");
-    assert!(message.contains("the barostat changes the cell edges by"), "{message}");
+    assert!(message.contains("the barostat changes lengths by"), "{message}");
     assert!(folder.path().join(LAST_GOOD_FILE).exists());
 }
 
@@ -136,12 +142,15 @@ fn states_that_make_no_sense_are_refused() {
     let mut state = good.clone();
     state.structure.cell =
         Cell::new(*good.structure.cell.matrix(), [true, true, false]).expect("a slab");
-    let ensemble = Ensemble::NptIsotropic {
+    let ensemble = Ensemble::Npt {
         temperature: Ramp::constant(50.0),
-        thermostat_period: 100.0,
+        thermostat: Thermostat::NoseHooverChain { period: 100.0, chain: 3 },
         pressure: Ramp::constant(0.0),
-        barostat_period: 1000.0,
-        chain: 3,
+        barostat: Barostat::MartynaTobiasKlein {
+            period: 1000.0,
+            chain: 3,
+            coupling: Coupling::ISOTROPIC,
+        },
     };
     cases.push((state, StageSettings { ensemble, ..nve(5) }, "periodic in all directions"));
     cases.push((crystal(2, 5.6, &["Xe"], 50.0), nve(5), "contains Xe, but the potential only"));

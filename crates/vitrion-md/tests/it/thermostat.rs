@@ -4,14 +4,21 @@ use crate::potentials::{LennardJones, Springs};
 use crate::systems::{Thermo, assert_mean, crystal, frames, run, run_in};
 use vitrion_core::units::BOLTZMANN;
 use vitrion_core::{Cell, SpeciesTable, Structure, math};
-use vitrion_md::{Ensemble, Ramp, StageSettings, State};
+use vitrion_md::{Ensemble, Ramp, StageSettings, State, Thermostat};
 
 fn nvt(temperature: Ramp, period: f64, timestep: f64, steps: u64) -> StageSettings {
     StageSettings {
         thermo_every: 5,
         trajectory_every: None,
         checkpoint_every: 1_000_000,
-        ..StageSettings::new(Ensemble::Nvt { temperature, period, chain: 3 }, timestep, steps)
+        ..StageSettings::new(
+            Ensemble::Nvt {
+                temperature,
+                thermostat: Thermostat::NoseHooverChain { period, chain: 3 },
+            },
+            timestep,
+            steps,
+        )
     }
 }
 
