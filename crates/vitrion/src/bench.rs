@@ -21,8 +21,8 @@ use vitrion_core::build::supercell;
 use vitrion_core::neighbors::VerletList;
 use vitrion_core::{Atoms, Structure};
 use vitrion_md::{
-    Control, Ensemble, Ramp, StageOutcome, StageSettings, StageSummary, State, run_stage,
-    velocities,
+    Control, Ensemble, Ramp, StageOutcome, StageSettings, StageSummary, State, Thermostat,
+    run_stage, velocities,
 };
 use vitrion_model::{Breakdown, Committee, DeepPotential, Evaluator, Precision};
 
@@ -302,8 +302,10 @@ impl Case<'_> {
     ) -> Result<(State, StageSummary), Error> {
         let ensemble = Ensemble::Nvt {
             temperature: Ramp::constant(self.settings.temperature),
-            period: 100.0 * self.settings.timestep,
-            chain: 3,
+            thermostat: Thermostat::NoseHooverChain {
+                period: 100.0 * self.settings.timestep,
+                chain: 3,
+            },
         };
         let mut settings = StageSettings::new(ensemble, self.settings.timestep, steps);
         settings.skin = self.settings.skin;

@@ -167,7 +167,8 @@ impl Work<'_> {
             if number >= done {
                 self.tell(Event::Stage { run: self.index, id: &self.run.id, stage: &stage.name });
             }
-            let settings = stage.settings(self.run.temperature_k);
+            let seed = Plan::stage_seed(self.run, number);
+            let settings = stage.settings(self.run.temperature_k, seed);
             let folder = self.ledger.results.path(&self.ledger.stage_folder(self.index, number));
             let step = |progress| {
                 self.tell(Event::Step {

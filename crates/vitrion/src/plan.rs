@@ -14,11 +14,13 @@ pub use estimate::{Estimate, RunEstimate};
 
 use crate::error::InputError;
 use crate::inputs::Inputs;
-use crate::run_file::{Ensemble, LennardJonesSpecies, Precision, RunFile};
+use crate::run_file::{
+    BarostatKind, Ensemble, LennardJonesSpecies, Precision, RunFile, ThermostatKind,
+};
 use serde::{Deserialize, Serialize};
 use vitrion_core::units::{self, Kind};
 use vitrion_core::{Matrix3, Structure};
-use vitrion_md::{Ramp, StageSettings};
+use vitrion_md::{Barostat, Coupling, Ramp, StageSettings, Thermostat};
 
 /// A resolved run file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -110,11 +112,20 @@ pub struct StagePlan {
     pub timestep_fs: f64,
     pub steps: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub thermostat: Option<ThermostatKind>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub thermostat_period_fs: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thermostat_chain: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub barostat: Option<BarostatKind>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub barostat_period_fs: Option<f64>,
+    /// Deformations of the cell: "isotropic", "anisotropic", "triclinic", or axes such as "xy, z".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coupling: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bulk_modulus_gpa: Option<f64>,
     pub skin_a: f64,
     pub max_displacement_a: f64,
     pub thermo_every: u64,
@@ -159,6 +170,12 @@ impl Plan {
             .collect()
     }
 
+    /// Seed of the random numbers of a stage of a run.
+    pub fn stage_seed(run: &RunPlan, number: usize) -> u64 {
+        // the golden ratio in 64 bits spreads the numbers of stages over all seeds
+        run.seed ^ (number as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    }
+
     /// Index of the system of a run.
     pub fn system_of(&self, run: &RunPlan) -> usize {
         self.systems
@@ -185,28 +202,58 @@ impl StagePlan {
         self.temperature_k.map(|schedule| schedule.ramp(sweep).start)
     }
 
-    /// What the engine needs for a run at `sweep` [K].
-    pub fn settings(&self, sweep: Option<f64>) -> StageSettings {
-        let temperature = self.temperature_k.map(|schedule| schedule.ramp(sweep));
-        let target = || temperature.expect("checked: thermostats have a temperature");
-        let period = self.thermostat_period_fs.unwrap_or_default();
-        let chain = self.thermostat_chain.unwrap_or_default();
+    /// What the engine needs for a run at `sweep` [K]; `seed` is for this stage alone.
+    pub fn settings(&self, sweep: Option<f64>, seed: u64) -> StageSettings {
+        let internal = |gpa: f64| gpa / units::express(1.0, Kind::Pressure, "GPa");
+        let target =
+            || self.temperature_k.expect("checked: thermostats have a temperature").ramp(sweep);
+        let thermostat = || {
+            let period = self.thermostat_period_fs.expect("planned with its thermostat");
+            match self.thermostat.expect("planned with its ensemble") {
+                ThermostatKind::NoseHooverChain => {
+                    let chain = self.thermostat_chain.expect("planned with its thermostat");
+                    Thermostat::NoseHooverChain { period, chain }
+                }
+                ThermostatKind::Csvr => Thermostat::Csvr { period },
+                ThermostatKind::Langevin => Thermostat::Langevin { period },
+            }
+        };
+        let barostat = || {
+            let period = self.barostat_period_fs.expect("planned with its barostat");
+            match self.barostat.expect("planned with its ensemble") {
+                BarostatKind::MartynaTobiasKlein => Barostat::MartynaTobiasKlein {
+                    period,
+                    chain: self.thermostat_chain.expect("planned with its barostat"),
+                    coupling: self
+                        .coupling
+                        .as_deref()
+                        .and_then(Coupling::from_name)
+                        .expect("checked: a coupling"),
+                },
+                BarostatKind::StochasticCellRescaling => Barostat::StochasticCellRescaling {
+                    period,
+                    compressibility: 1.0
+                        / internal(self.bulk_modulus_gpa.expect("planned with its barostat")),
+                },
+            }
+        };
         let ensemble = match self.kind {
             Ensemble::Nve => vitrion_md::Ensemble::Nve,
-            Ensemble::Nvt => vitrion_md::Ensemble::Nvt { temperature: target(), period, chain },
+            Ensemble::Nvt => {
+                vitrion_md::Ensemble::Nvt { temperature: target(), thermostat: thermostat() }
+            }
             Ensemble::Npt => {
                 let gpa = self.pressure_gpa.expect("checked: npt has a pressure").ramp(None);
-                let internal = |gpa: f64| gpa / units::express(1.0, Kind::Pressure, "GPa");
-                vitrion_md::Ensemble::NptIsotropic {
+                vitrion_md::Ensemble::Npt {
                     temperature: target(),
-                    thermostat_period: period,
+                    thermostat: thermostat(),
                     pressure: Ramp { start: internal(gpa.start), end: internal(gpa.end) },
-                    barostat_period: self.barostat_period_fs.unwrap_or_default(),
-                    chain,
+                    barostat: barostat(),
                 }
             }
         };
         StageSettings {
+            seed,
             skin: self.skin_a,
             thermo_every: self.thermo_every,
             trajectory_every: self.trajectory_every,

@@ -14,7 +14,7 @@ mod training;
 pub use analysis::{AnalysisKind, AnalysisTable};
 pub use potential::{LennardJonesSpecies, PotentialTable, Precision};
 pub use reader::Located;
-pub use stage::{Duration, Ensemble, StageTable, Target};
+pub use stage::{BarostatKind, Duration, Ensemble, StageTable, Target, ThermostatKind};
 pub use system::SystemTable;
 pub use training::{DataTable, Start, TrainingFile};
 

@@ -98,7 +98,7 @@ impl Coupling {
     pub const TRICLINIC: Coupling = Coupling { axes: [Some(0), Some(1), Some(2)], shear: true };
 
     /// Symmetric matrices that span the deformations.
-    pub(crate) fn modes(&self) -> Vec<Matrix3> {
+    pub(crate) fn modes(self) -> Vec<Matrix3> {
         let mut modes = Vec::new();
         for group in 0..3 {
             let mut mode = [[0.0; 3]; 3];
@@ -122,9 +122,29 @@ impl Coupling {
         modes
     }
 
+    /// What [`Coupling::name`] says: a word, or the free axes, coupled ones together ("xy, z"); `None`
+    /// for anything else.
+    pub fn from_name(name: &str) -> Option<Self> {
+        for known in [Coupling::ISOTROPIC, Coupling::ANISOTROPIC, Coupling::TRICLINIC] {
+            if known.name() == name {
+                return Some(known);
+            }
+        }
+        let mut axes = [None; 3];
+        for (group, names) in name.split(',').enumerate() {
+            for axis in names.trim().chars() {
+                let axis = "xyz".find(axis)?;
+                if axes[axis].replace(group as u8).is_some() {
+                    return None;
+                }
+            }
+        }
+        axes.iter().any(Option::is_some).then_some(Coupling { axes, shear: false })
+    }
+
     /// In words: "isotropic", "anisotropic", "triclinic", or the axes.
-    pub fn name(&self) -> String {
-        match *self {
+    pub fn name(self) -> String {
+        match self {
             Coupling::ISOTROPIC => "isotropic".to_owned(),
             Coupling::ANISOTROPIC => "anisotropic".to_owned(),
             Coupling::TRICLINIC => "triclinic".to_owned(),
@@ -298,4 +318,23 @@ fn check_chain(chain: usize) -> Result<(), MdError> {
         return Ok(());
     }
     Err(refused("chain", chain.to_string(), format!("it must be 1 to {LONGEST_CHAIN}; 3 is usual")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn couplings_have_names_that_lead_back() {
+        for (name, modes) in
+            [("isotropic", 1), ("anisotropic", 3), ("triclinic", 6), ("xy, z", 2), ("z", 1)]
+        {
+            let coupling = Coupling::from_name(name).expect("a name");
+            assert_eq!((coupling.name().as_str(), coupling.modes().len()), (name, modes));
+        }
+        assert_eq!(Coupling::from_name("xyz"), Some(Coupling::ISOTROPIC));
+        for wrong in ["", "xx", "xy, yz", "a", "iso"] {
+            assert_eq!(Coupling::from_name(wrong), None, "{wrong:?}");
+        }
+    }
 }

@@ -8,9 +8,9 @@ use vitrion_md::{Barostat, Coupling, Ensemble, Ramp, StageSettings, Thermostat};
 
 fn npt(temperature: Ramp, pressure: Ramp, times: [f64; 2], dt: f64, steps: u64) -> StageSettings {
     let ensemble = Ensemble::Npt {
-        temperature: temperature,
+        temperature,
         thermostat: Thermostat::NoseHooverChain { period: times[0], chain: 3 },
-        pressure: pressure,
+        pressure,
         barostat: Barostat::MartynaTobiasKlein {
             period: times[1],
             chain: 3,

@@ -113,7 +113,7 @@ fn failed(run: &str, analysis: &AnalysisPlan, source: AnalysisError) -> Error {
 
 /// The constant target of the stage, or else the mean temperature that was measured [K].
 fn temperature(stage: &StagePlan, run: &RunPlan, folder: &Path) -> Result<f64, Error> {
-    let target = stage.settings(run.temperature_k).ensemble.temperature();
+    let target = stage.settings(run.temperature_k, 0).ensemble.temperature();
     if let Some(target) = target.filter(|target| (target.start - target.end).abs() < 1e-9) {
         return Ok(target.start);
     }

@@ -5,14 +5,15 @@ use super::{Plan, PotentialPlan, RunPlan, Schedule, StagePlan, SweepWord, System
 use crate::error::InputError;
 use crate::inputs::{Inputs, LoadedPotential, LoadedStructure};
 use crate::run_file::{
-    Duration, Ensemble, FORMAT, Located, PotentialTable, RunFile, StageTable, SystemTable, Target,
+    BarostatKind, Duration, Ensemble, FORMAT, Located, PotentialTable, RunFile, StageTable,
+    SystemTable, Target, ThermostatKind,
 };
 use std::path::Path;
 use vitrion_core::build::supercell;
 use vitrion_core::neighbors::closest_pair;
 use vitrion_core::units::{self, Kind};
 use vitrion_core::{Cell, Structure, math};
-use vitrion_md::MdError;
+use vitrion_md::{Coupling, MdError};
 
 /// Thermostat time [fs].
 const THERMOSTAT_PERIOD: f64 = 100.0;
@@ -20,6 +21,8 @@ const THERMOSTAT_PERIOD: f64 = 100.0;
 const BAROSTAT_PERIOD: f64 = 1000.0;
 /// Thermostats in a chain.
 const THERMOSTAT_CHAIN: usize = 3;
+/// Bulk modulus for stochastic cell rescaling [GPa]: that of a sulphide electrolyte, about.
+const BULK_MODULUS: f64 = 20.0;
 /// Skin of the neighbour list [Å].
 const SKIN: f64 = 1.0;
 /// Longest displacement in one step [Å].
@@ -269,6 +272,23 @@ fn stage(at: &At<'_>, table: &StageTable, first: bool) -> Result<StagePlan, Inpu
         Target::Ramp { start, end } => Schedule::Ramp { start: start * factor, end: end * factor },
     };
     let gpa = units::express(1.0, Kind::Pressure, "GPa");
+    let method = table.thermostat.map_or(ThermostatKind::NoseHooverChain, |t| t.value);
+    let piston = table.barostat.map_or(BarostatKind::MartynaTobiasKlein, |b| b.value);
+    let pressured = kind == Ensemble::Npt;
+    let moving_cell = pressured && piston == BarostatKind::MartynaTobiasKlein;
+    let chains = (thermostat && method == ThermostatKind::NoseHooverChain) || moving_cell;
+    let coupling = match &table.coupling {
+        None => Coupling::ISOTROPIC,
+        Some(name) => Coupling::from_name(&name.value).ok_or_else(|| {
+            let message = format!(
+                "expected \"isotropic\", \"anisotropic\", \"triclinic\", or the free axes with \
+                 coupled ones together such as \"xy, z\", found \"{}\"",
+                name.value
+            );
+            at.refuse(Some(name.line), "coupling", message)
+        })?,
+    };
+    let bulk_modulus = table.bulk_modulus.map_or(BULK_MODULUS, |k| k.value * gpa);
     let chain = table.thermostat_chain.map_or(THERMOSTAT_CHAIN, |n| n.value as usize);
     let period = table.thermostat_period.map_or(THERMOSTAT_PERIOD, |t| t.value);
     let barostat = table.barostat_period.map_or(BAROSTAT_PERIOD, |t| t.value);
@@ -279,9 +299,13 @@ fn stage(at: &At<'_>, table: &StageTable, first: bool) -> Result<StagePlan, Inpu
         pressure_gpa: table.pressure.map(|p| schedule(p.value, gpa)),
         timestep_fs: timestep,
         steps,
+        thermostat: thermostat.then_some(method),
         thermostat_period_fs: thermostat.then_some(period),
-        thermostat_chain: thermostat.then_some(chain),
-        barostat_period_fs: (kind == Ensemble::Npt).then_some(barostat),
+        thermostat_chain: chains.then_some(chain),
+        barostat: pressured.then_some(piston),
+        barostat_period_fs: pressured.then_some(barostat),
+        coupling: moving_cell.then(|| coupling.name()),
+        bulk_modulus_gpa: (pressured && !moving_cell).then_some(bulk_modulus),
         skin_a: table.skin.map_or(SKIN, |skin| skin.value),
         max_displacement_a: table.max_displacement.map_or(MAX_DISPLACEMENT, |d| d.value),
         thermo_every: every("thermo", table.thermo)?.unwrap_or(THERMO_EVERY.min(steps)),
@@ -294,7 +318,7 @@ fn stage(at: &At<'_>, table: &StageTable, first: bool) -> Result<StagePlan, Inpu
 /// The limits of the engine, reported on the line of the key.
 fn validate(at: &At<'_>, table: &StageTable, plan: &StagePlan) -> Result<(), InputError> {
     let sweep = at.run.sweep.as_ref().and_then(|sweep| sweep.first()).map(|t| t.value);
-    let Err(error) = plan.settings(sweep).validate() else { return Ok(()) };
+    let Err(error) = plan.settings(sweep, 0).validate() else { return Ok(()) };
     let MdError::Setting { setting, found, expected } = &error else {
         return Err(at.refuse(None, "kind", error.to_string()));
     };

@@ -72,7 +72,7 @@ fn a_plan_shows_every_default_and_survives_its_file() {
     let text = plan.to_toml();
     let back: Plan = toml::from_str(&text).expect("our own file");
     assert_eq!(back, plan, "{text}");
-    let settings = stage.settings(plan.runs[1].temperature_k);
+    let settings = stage.settings(plan.runs[1].temperature_k, 1);
     assert_eq!(settings.ensemble.temperature(), Some(Ramp::constant(90.5)));
 }
 

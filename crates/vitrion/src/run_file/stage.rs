@@ -18,12 +18,18 @@ pub struct StageTable {
     pub duration: Located<Duration>,
     /// [fs]
     pub thermostat_period: Option<Located<f64>>,
+    pub thermostat: Option<Located<ThermostatKind>>,
     /// Thermostats in a chain.
     pub thermostat_chain: Option<Located<u64>>,
     /// [eV/Å³]
     pub pressure: Option<Located<Target>>,
+    pub barostat: Option<Located<BarostatKind>>,
     /// [fs]
     pub barostat_period: Option<Located<f64>>,
+    /// Deformations that the barostat may make, by name.
+    pub coupling: Option<Located<String>>,
+    /// [eV/Å³]
+    pub bulk_modulus: Option<Located<f64>>,
     /// Skin of the neighbour list [Å].
     pub skin: Option<Located<f64>>,
     /// Longest displacement in one step [Å].
@@ -56,6 +62,34 @@ impl Ensemble {
     }
 }
 
+/// How the temperature is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ThermostatKind {
+    NoseHooverChain,
+    Csvr,
+    Langevin,
+}
+
+const THERMOSTATS: [(&str, ThermostatKind); 3] = [
+    ("nose_hoover_chain", ThermostatKind::NoseHooverChain),
+    ("csvr", ThermostatKind::Csvr),
+    ("langevin", ThermostatKind::Langevin),
+];
+
+/// How the pressure is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BarostatKind {
+    MartynaTobiasKlein,
+    StochasticCellRescaling,
+}
+
+const BAROSTATS: [(&str, BarostatKind); 2] = [
+    ("martyna_tobias_klein", BarostatKind::MartynaTobiasKlein),
+    ("stochastic_cell_rescaling", BarostatKind::StochasticCellRescaling),
+];
+
 /// A temperature or pressure that a stage aims at, in internal units.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Target {
@@ -77,17 +111,21 @@ pub enum Duration {
     Steps(u64),
 }
 
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 19] = [
     "name",
     "kind",
     "temperature",
     "timestep",
     "duration",
     "steps",
+    "thermostat",
     "thermostat_period",
     "thermostat_chain",
     "pressure",
+    "barostat",
     "barostat_period",
+    "coupling",
+    "bulk_modulus",
     "skin",
     "max_displacement",
     "trajectory",
@@ -112,6 +150,20 @@ impl StageTable {
         if kind.value == Ensemble::Npt {
             table.require("pressure", "pressure = \"0 GPa\"", pressure)?;
         }
+        let thermostat = table.word("thermostat", &THERMOSTATS)?;
+        let barostat = table.word("barostat", &BAROSTATS)?;
+        let rescaling = barostat.is_some_and(|b| b.value != BarostatKind::MartynaTobiasKlein);
+        let chains = thermostat.is_none_or(|t| t.value == ThermostatKind::NoseHooverChain)
+            || (kind.value == Ensemble::Npt && !rescaling);
+        for (key, has_use, which) in [
+            ("thermostat_chain", chains, "nose_hoover_chain or martyna_tobias_klein"),
+            ("coupling", !rescaling, "martyna_tobias_klein"),
+            ("bulk_modulus", rescaling, "stochastic_cell_rescaling"),
+        ] {
+            if table.has(key) && !has_use {
+                return Err(table.refuse(key, format!("it belongs to {which}")));
+            }
+        }
         Ok(StageTable {
             name,
             kind,
@@ -123,8 +175,12 @@ impl StageTable {
             )?,
             duration: read_duration(table)?,
             thermostat_period: positive_quantity(table, "thermostat_period", Kind::Time)?,
+            thermostat,
             thermostat_chain: table.count("thermostat_chain")?,
             pressure,
+            barostat,
+            coupling: table.string("coupling")?,
+            bulk_modulus: positive_quantity(table, "bulk_modulus", Kind::Pressure)?,
             barostat_period: positive_quantity(table, "barostat_period", Kind::Time)?,
             skin: table.quantity("skin", Kind::Length)?,
             max_displacement: positive_quantity(table, "max_displacement", Kind::Length)?,
@@ -137,8 +193,17 @@ impl StageTable {
 
 fn refuse_keys_without_use(table: &Table<'_>, kind: Ensemble) -> Result<(), InputError> {
     let useless: &[&str] = match kind {
-        Ensemble::Nve => &["thermostat_period", "thermostat_chain", "pressure", "barostat_period"],
-        Ensemble::Nvt => &["pressure", "barostat_period"],
+        Ensemble::Nve => &[
+            "thermostat",
+            "thermostat_period",
+            "thermostat_chain",
+            "pressure",
+            "barostat",
+            "barostat_period",
+            "coupling",
+            "bulk_modulus",
+        ],
+        Ensemble::Nvt => &["pressure", "barostat", "barostat_period", "coupling", "bulk_modulus"],
         Ensemble::Npt => &[],
     };
     for key in useless {
