@@ -9,7 +9,7 @@
 //! two halves around friction and noise (BAOAB). What follows the new forces is
 //! [`Integrator::second_half`], the rest [`Integrator::first_half`].
 
-mod deformation;
+pub(crate) mod deformation;
 mod nose_hoover;
 mod stochastic;
 

@@ -9,12 +9,14 @@ pub mod velocities;
 
 mod error;
 mod integrate;
+mod minimize;
 mod settings;
 mod stage;
 mod state;
 mod summary;
 
 pub use error::{MdError, Offender};
+pub use minimize::{MinimizeProgress, MinimizeSettings, Minimum, minimize};
 pub use settings::{Barostat, Coupling, Ensemble, Ramp, StageSettings, Thermostat};
 pub use stage::{
     Control, FINAL_FILE, LAST_GOOD_FILE, Progress, RESTART_FILE, StageOutcome, THERMO_FILE,

@@ -6,7 +6,7 @@ use vitrion_core::Matrix3;
 const SWEEPS: usize = 12;
 
 /// Eigenvalues and eigenvectors (rows) of a symmetric matrix, by Jacobi rotations.
-pub(super) fn eigen(matrix: &Matrix3) -> ([f64; 3], Matrix3) {
+pub(crate) fn eigen(matrix: &Matrix3) -> ([f64; 3], Matrix3) {
     let mut a = *matrix;
     let mut rows = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
     for _ in 0..SWEEPS {
@@ -40,7 +40,7 @@ pub(super) fn eigen(matrix: &Matrix3) -> ([f64; 3], Matrix3) {
 }
 
 /// The symmetric matrix with these eigenvectors (rows) and the eigenvalues `f(λ)`.
-pub(super) fn compose(values: [f64; 3], vectors: &Matrix3, f: impl Fn(f64) -> f64) -> Matrix3 {
+pub(crate) fn compose(values: [f64; 3], vectors: &Matrix3, f: impl Fn(f64) -> f64) -> Matrix3 {
     let mut sum = [[0.0; 3]; 3];
     for (value, u) in values.into_iter().zip(vectors) {
         let value = f(value);

@@ -3,6 +3,7 @@
 mod barostat;
 mod ensembles;
 mod lammps;
+mod minimize;
 mod nve;
 mod potentials;
 mod restart;
