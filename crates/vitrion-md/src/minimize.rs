@@ -253,10 +253,11 @@ fn check(structure: &Structure, settings: &MinimizeSettings) -> Result<(), MdErr
             return Err(MdError::Setting { setting, found: format!("{value} {unit}"), expected });
         }
     }
-    if !settings.pressure.is_finite() || !(settings.skin >= 0.0 && settings.skin.is_finite()) {
+    let skin = settings.skin;
+    if !(settings.pressure.is_finite() && skin >= 0.0 && skin.is_finite()) {
         return Err(MdError::Setting {
             setting: "pressure or skin",
-            found: format!("{} eV/Å^3, {} Å", settings.pressure, settings.skin),
+            found: format!("{} eV/Å^3, {skin} Å", settings.pressure),
             expected: "both must be finite, the skin not negative".to_owned(),
         });
     }

@@ -10,6 +10,7 @@ mod info;
 mod output;
 mod predict;
 mod progress;
+mod relax;
 mod report;
 mod run;
 mod train;
@@ -47,6 +48,7 @@ enum Command {
     Check(check::Arguments),
     Analyze(analyze::Arguments),
     Predict(predict::Arguments),
+    Relax(relax::Arguments),
     Eval(eval::Arguments),
     Convert(convert::Arguments),
     Info(info::Arguments),
@@ -143,6 +145,7 @@ fn dispatch(cli: Cli) -> Result<(), Error> {
         Command::Check(arguments) => check::check(&arguments, &common),
         Command::Analyze(arguments) => threads::on(threads, || analyze::analyze(&arguments)),
         Command::Predict(arguments) => threads::on(threads, || predict::predict(&arguments)),
+        Command::Relax(arguments) => threads::on(threads, || relax::relax(&arguments, &common)),
         Command::Eval(arguments) => threads::on(threads, || eval::eval(&arguments)),
         Command::Convert(arguments) => convert::convert(&arguments),
         Command::Info(arguments) => info::info(&arguments),

@@ -29,7 +29,7 @@ fn every_bad_run_file_is_refused_with_the_message_in_its_first_line() {
 #[test]
 fn bad_command_lines_are_refused_with_exit_code_1() {
     let folder = workplace("good/argon.toml");
-    let cases: [(&[&str], &str); 16] = [
+    let cases: [(&[&str], &str); 18] = [
         (&["fly"], "unrecognized subcommand 'fly'"),
         (&["check"], "<RUN.toml>"),
         (&["check", "run.toml", "--jsn"], "unexpected argument '--jsn'"),
@@ -44,6 +44,11 @@ fn bad_command_lines_are_refused_with_exit_code_1() {
         (&["convert", "argon.extxyz", "a.extxyz", "--to", "exe"], "known formats: "),
         (&["convert", "argon.extxyz", "a.extxyz", "--every", "0"], "--every must be at least 1"),
         (&["predict", "builtin:li-p-s", "argon.extxyz"], "only knows Li, P, S"),
+        (&["relax", "builtin:li-p-s", "argon.extxyz", "--out", "a.extxyz"], "only knows Li, P, S"),
+        (
+            &["relax", "builtin:li-p-s", "argon.extxyz", "--out", "a.extxyz", "--cell", "xx"],
+            "expected isotropic, anisotropic",
+        ),
         (&["eval", "builtin:li-p-s", "argon.extxyz"], "neither energy nor forces nor virial"),
         (&["analyze", "argon.extxyz", "--skip", "3 K"], "is a temperature, but a time is"),
     ];

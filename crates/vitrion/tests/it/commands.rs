@@ -166,3 +166,26 @@ fn a_committee_reports_how_much_its_members_disagree() {
     let energy = |found: &Value| found["frames"][0]["energy"].as_f64().expect("an energy");
     assert!((energy(&exact) - energy(&alone)).abs() < 1e-9);
 }
+
+#[test]
+fn a_relaxed_crystal_has_no_forces_and_the_pressure_asked_for() {
+    let folder = workplace("good/argon.toml");
+    // lithium sulphide, antifluorite, 5 % too long and one ion off its site
+    fs::write(
+        folder.path().join("li2s.extxyz"),
+        "3\nLattice=\"0 3 3 3 0 3 3 3 0\" Properties=species:S:1:pos:R:3 pbc=\"T T T\"\n\
+         Li 1.5 1.5 1.6\nLi 4.5 4.5 4.5\nS 0 0 0\n",
+    )
+    .expect("writable");
+    let relax = ["relax", "builtin:li-p-s", "li2s.extxyz", "--out", "r.extxyz", "--json"];
+    let cell = ["--cell", "isotropic", "--pressure", "1 GPa", "--force-tolerance", "1 meV/A"];
+    let found = json(folder.path(), &[&relax[..], &cell[..]].concat())[0].take();
+    assert_eq!(found["converged"], true, "{found}");
+    assert!(found["force_ev_per_a"].as_f64().is_some_and(|f| f <= 1e-3));
+    let stress = &found["stress_gpa"];
+    let trace: f64 = (0..3).map(|a| stress[a][a].as_f64().expect("a number")).sum();
+    assert!((trace / 3.0 + 1.0).abs() < 0.011, "{stress}");
+    let frame = json(folder.path(), &["predict", "builtin:li-p-s", "r.extxyz", "--json"]);
+    let energy = frame["frames"][0]["energy"].as_f64().expect("a number");
+    assert!((energy - found["energy_ev"].as_f64().expect("a number")).abs() < 1e-9 * energy.abs());
+}
