@@ -78,7 +78,7 @@ struct TrainArguments {
 /// Dynamics: time per atom and step, operations per second, and where the time goes
 #[derive(clap::Args)]
 struct MdArguments {
-    /// A model file or builtin:li-p-s
+    /// A model file, builtin:li-p-s or builtin:li-p-s-fast
     #[arg(long, value_name = "MODEL", default_value = "builtin:li-p-s")]
     model: String,
     /// A structure file; its first frame is used [default: β-Li3PS4]

@@ -12,7 +12,7 @@ use vitrion_core::io::{self, CreateOptions, Format};
 #[allow(clippy::struct_excessive_bools)] // flags of the command line
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// What to read; a model ends in .safetensors, .dp, .yaml, .json or .pb, or is builtin:li-p-s
+    /// What to read; a model ends in .safetensors, .dp, .yaml, .json or .pb, or is builtin:li-p-s or builtin:li-p-s-fast
     #[arg(value_name = "IN")]
     input: PathBuf,
     /// What to write; the ending chooses the format

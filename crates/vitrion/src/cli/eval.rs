@@ -13,7 +13,7 @@ use vitrion_model::train::evaluation::{Errors, Measure, Row};
 /// Errors of a model against labelled frames, per file and in all
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// A model file or builtin:li-p-s
+    /// A model file, builtin:li-p-s or builtin:li-p-s-fast
     #[arg(value_name = "MODEL")]
     model: String,
     /// Labelled frames: extended XYZ or deepmd/npy systems

@@ -19,7 +19,7 @@ const SEARCH: f64 = 4.0;
 /// What a model, structure, trajectory, data set or results folder holds
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// The file or folder, or builtin:li-p-s
+    /// The file or folder, builtin:li-p-s or builtin:li-p-s-fast
     #[arg(value_name = "FILE")]
     file: PathBuf,
     #[command(flatten)]

@@ -14,7 +14,7 @@ use vitrion_model::{Committee, DeepPotential, Precision};
 /// Energy, forces, virial and atomic energies of structures
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// A model file or builtin:li-p-s
+    /// A model file, builtin:li-p-s or builtin:li-p-s-fast
     #[arg(value_name = "MODEL")]
     model: String,
     /// Structures or trajectories

@@ -12,8 +12,6 @@ use vitrion_model::{DeepPotential, builtin};
 
 /// What names of things inside the program start with.
 const BUILTIN: &str = "builtin:";
-/// Potentials inside the program.
-const MODELS: [&str; 1] = ["builtin:li-p-s"];
 /// Structures inside the program, as extended XYZ.
 const STRUCTURES: [(&str, &str); 2] = [
     ("builtin:beta-li3ps4", include_str!("../../structures/beta-li3ps4.extxyz")),
@@ -45,11 +43,14 @@ impl Inputs {
 /// # Errors
 /// Why not, in one text.
 pub fn model(name: &str, path: &Path) -> Result<(DeepPotential, String), String> {
-    if name.starts_with(BUILTIN) {
-        if name == MODELS[0] {
-            return Ok((builtin::li_p_s(), blake3::hash(builtin::LI_P_S).to_string()));
+    if let Some(short) = name.strip_prefix(BUILTIN) {
+        let known = builtin::POTENTIALS.iter().find(|(known, _)| *known == short);
+        if let (Some((_, bytes)), Some(model)) = (known, builtin::named(short)) {
+            return Ok((model, blake3::hash(bytes).to_string()));
         }
-        return Err(unknown_builtin("potential", name, &MODELS));
+        let names = builtin::POTENTIALS.map(|(name, _)| format!("{BUILTIN}{name}"));
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        return Err(unknown_builtin("potential", name, &names));
     }
     let model = DeepPotential::load(path).map_err(|error| error.to_string())?;
     let hash = fingerprint(path).map_err(|error| error.to_string())?;

@@ -14,6 +14,10 @@ use std::ops::Range;
 /// Jordan's coefficients: fast at the price of singular values between 0.7 and 1.2.
 const COEFFICIENTS: [f64; 3] = [3.4445, -4.7750, 2.0315];
 const ITERATIONS: usize = 5;
+/// Rows of a product that one task does.
+const ROWS: usize = 40;
+/// Side of the squares in which a matrix is mirrored.
+const SQUARE: usize = 16;
 
 /// One weight matrix and the memory to orthogonalise it.
 #[derive(Debug)]
@@ -122,11 +126,11 @@ impl<T: Real> Orthogonalizer<T> {
         let (short, padded) = (self.short, self.padded);
         let shape = Squares { arch: self.arch, padded };
         // A = Xᵀ X
-        shape.multiply(&self.x, 1, padded, self.long, &self.x, &mut self.gram);
+        shape.symmetric(&self.x, 1, padded, self.long, &self.x, &mut self.gram);
         let [a, b, c] = COEFFICIENTS.map(T::from_f64);
         for iteration in 0..ITERATIONS {
             // p(A) = a + b A + c A²
-            shape.multiply(&self.gram, padded, 1, short, &self.gram, &mut self.polynomial);
+            shape.symmetric(&self.gram, padded, 1, short, &self.gram, &mut self.polynomial);
             for row in 0..short {
                 for column in 0..short {
                     let k = row * padded + column;
@@ -138,13 +142,13 @@ impl<T: Real> Orthogonalizer<T> {
                 self.factor.copy_from_slice(&self.polynomial);
             } else {
                 let spare = &mut self.spare;
-                shape.multiply(&self.factor, padded, 1, short, &self.polynomial, spare);
+                shape.symmetric(&self.factor, padded, 1, short, &self.polynomial, spare);
                 std::mem::swap(&mut self.factor, &mut self.spare);
             }
             if iteration + 1 < ITERATIONS {
                 let spare = &mut self.spare;
-                shape.multiply(&self.gram, padded, 1, short, &self.polynomial, spare);
-                shape.multiply(&self.spare, padded, 1, short, &self.polynomial, &mut self.gram);
+                shape.symmetric(&self.gram, padded, 1, short, &self.polynomial, spare);
+                shape.symmetric(&self.spare, padded, 1, short, &self.polynomial, &mut self.gram);
             }
         }
         shape.multiply(&self.x, padded, 1, short, &self.factor, &mut self.product);
@@ -158,6 +162,47 @@ struct Squares {
 }
 
 impl Squares {
+    /// `C = A B` of symmetric `C` with `A(i, l) = a[i · row_stride + l · depth_stride]`: the upper
+    /// triangle, then its mirror image.
+    fn symmetric<T: Real>(
+        self,
+        a: &[T],
+        row_stride: usize,
+        depth_stride: usize,
+        depth: usize,
+        b: &[T],
+        c: &mut [T],
+    ) {
+        let (padded, lanes) = (self.padded, machine_lanes::<T>(self.arch));
+        c.par_chunks_mut(ROWS * padded).enumerate().for_each(|(part, c)| {
+            let rows = c.len() / padded;
+            let first = part * ROWS / lanes;
+            self.arch.dispatch(Product {
+                a: &a[part * ROWS * row_stride..],
+                row_stride,
+                depth_stride,
+                b: &b[first * lanes..],
+                b_stride: padded,
+                c: &mut c[first * lanes..],
+                c_stride: padded,
+                rows,
+                depth,
+                across: padded / lanes - first,
+            });
+        });
+        let short = c.len() / padded;
+        // square by square, so that both stay in the first cache
+        for top in (0..short).step_by(SQUARE) {
+            for left in (0..=top).step_by(SQUARE) {
+                for row in top..(top + SQUARE).min(short) {
+                    for column in left..(left + SQUARE).min(row) {
+                        c[row * padded + column] = c[column * padded + row];
+                    }
+                }
+            }
+        }
+    }
+
     /// `C = A B` with `A(i, l) = a[i · row_stride + l · depth_stride]`; rows are shared out to the
     /// threads.
     fn multiply<T: Real>(
@@ -169,7 +214,6 @@ impl Squares {
         b: &[T],
         c: &mut [T],
     ) {
-        const ROWS: usize = 40;
         let lanes = machine_lanes::<T>(self.arch);
         c.par_chunks_mut(ROWS * self.padded).enumerate().for_each(|(part, c)| {
             let rows = c.len() / self.padded;
