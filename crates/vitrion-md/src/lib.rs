@@ -1,6 +1,7 @@
-//! Molecular dynamics: integrators, thermostat, barostat, output and bit-exact restart.
+//! Molecular dynamics: integrators, thermostats, barostats, output and bit-exact restart; and
+//! minimisation.
 //!
-//! The one entry is [`run_stage`]: it advances a [`State`] under a potential through one stage of
+//! [`minimize`] finds the next minimum of a structure. The one entry to dynamics is [`run_stage`]: it advances a [`State`] under a potential through one stage of
 //! a protocol, owns the files of the stage folder, and resumes from `restart.bin` when there is
 //! one. Units and signs: `vitrion_core`. Equations, conserved quantities, degrees of freedom and
 //! the restart contract: book, `theory/dynamics.md`.
