@@ -2,6 +2,7 @@
 
 mod analyze;
 mod bench;
+mod build;
 mod check;
 mod convert;
 mod demo;
@@ -49,6 +50,7 @@ enum Command {
     Analyze(analyze::Arguments),
     Predict(predict::Arguments),
     Relax(relax::Arguments),
+    Build(build::Arguments),
     Eval(eval::Arguments),
     Convert(convert::Arguments),
     Info(info::Arguments),
@@ -147,6 +149,7 @@ fn dispatch(cli: Cli) -> Result<(), Error> {
         Command::Predict(arguments) => threads::on(threads, || predict::predict(&arguments)),
         Command::Relax(arguments) => threads::on(threads, || relax::relax(&arguments, &common)),
         Command::Eval(arguments) => threads::on(threads, || eval::eval(&arguments)),
+        Command::Build(arguments) => threads::on(threads, || build::build(&arguments)),
         Command::Convert(arguments) => convert::convert(&arguments),
         Command::Info(arguments) => info::info(&arguments),
         Command::Report(arguments) => report::report(&arguments),

@@ -4,6 +4,20 @@ use super::{data, one_line, stderr, vitrion, workplace};
 use std::fs;
 
 /// Every run file under `tests/data/bad` starts with the message that it must cause.
+const PACKING_OF_130: [&str; 9] = [
+    "build",
+    "packing",
+    "75Li2S-25P2S5",
+    "--atoms",
+    "130",
+    "--density",
+    "1.8 g/cm3",
+    "--out",
+    "p.extxyz",
+];
+const PACKING_TOO_DENSE: [&str; 9] =
+    ["build", "packing", "Li3PS4", "--atoms", "64", "--density", "9 g/cm3", "--out", "p.extxyz"];
+
 #[test]
 fn every_bad_run_file_is_refused_with_the_message_in_its_first_line() {
     let folder = data("bad");
@@ -29,7 +43,7 @@ fn every_bad_run_file_is_refused_with_the_message_in_its_first_line() {
 #[test]
 fn bad_command_lines_are_refused_with_exit_code_1() {
     let folder = workplace("good/argon.toml");
-    let cases: [(&[&str], &str); 18] = [
+    let cases: [(&[&str], &str); 22] = [
         (&["fly"], "unrecognized subcommand 'fly'"),
         (&["check"], "<RUN.toml>"),
         (&["check", "run.toml", "--jsn"], "unexpected argument '--jsn'"),
@@ -44,6 +58,26 @@ fn bad_command_lines_are_refused_with_exit_code_1() {
         (&["convert", "argon.extxyz", "a.extxyz", "--to", "exe"], "known formats: "),
         (&["convert", "argon.extxyz", "a.extxyz", "--every", "0"], "--every must be at least 1"),
         (&["predict", "builtin:li-p-s", "argon.extxyz"], "only knows Li, P, S"),
+        (&PACKING_OF_130, "the nearest numbers are 128 and 136"),
+        (&PACKING_TOO_DENSE, "lower the density or the least distances"),
+        (
+            &[
+                "build",
+                "packing",
+                "Li4PS4",
+                "--atoms",
+                "90",
+                "--density",
+                "2 g/cm3",
+                "--out",
+                "p.xyz",
+            ],
+            "Li4PS4 has a charge of +1 by usual oxidation numbers",
+        ),
+        (
+            &["build", "packing", "Li2X", "--atoms", "9", "--density", "2 g/cm3", "--out", "p.xyz"],
+            "X is not a chemical element",
+        ),
         (&["relax", "builtin:li-p-s", "argon.extxyz", "--out", "a.extxyz"], "only knows Li, P, S"),
         (
             &["relax", "builtin:li-p-s", "argon.extxyz", "--out", "a.extxyz", "--cell", "xx"],

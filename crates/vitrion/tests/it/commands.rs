@@ -189,3 +189,17 @@ fn a_relaxed_crystal_has_no_forces_and_the_pressure_asked_for() {
     let energy = frame["frames"][0]["energy"].as_f64().expect("a number");
     assert!((energy - found["energy_ev"].as_f64().expect("a number")).abs() < 1e-9 * energy.abs());
 }
+
+#[test]
+fn a_random_packing_has_the_composition_and_density_asked_for() {
+    let folder = workplace("good/argon.toml");
+    let packing = ["build", "packing", "75Li2S-25P2S5", "--atoms", "64", "--density", "1.85 g/cm3"];
+    let out = ["--out", "start.extxyz", "--distance", "S-S=2.9", "--json"];
+    let built = json(folder.path(), &[&packing[..], &out[..]].concat());
+    assert_eq!((&built["atoms"], &built["formula"]), (&64.into(), &"Li24P8S32".into()));
+    assert!(built["density_g_per_cm3"].as_f64().is_some_and(|d| (d - 1.85).abs() < 1e-9));
+    assert!(built["closest_pair_a"].as_f64().is_some_and(|d| d > 1.9), "{built}");
+    // dynamics can start from it
+    let found = json(folder.path(), &["predict", "builtin:li-p-s-fast", "start.extxyz", "--json"]);
+    assert!(found["frames"][0]["energy"].as_f64().is_some_and(f64::is_finite));
+}
