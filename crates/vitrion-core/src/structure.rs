@@ -2,6 +2,7 @@
 
 use crate::cell::Cell;
 use crate::math::Vector3;
+use crate::phases::Phases;
 use crate::species::{SpeciesError, SpeciesId, SpeciesTable};
 use crate::units;
 use std::fmt::Write as _;
@@ -18,6 +19,8 @@ pub struct Structure {
     pub positions: Vec<Vector3>,
     /// Symbols and masses.
     pub table: Arc<SpeciesTable>,
+    /// Named parts, where the atoms are labelled; one label per atom.
+    pub phases: Option<Arc<Phases>>,
 }
 
 impl Structure {
@@ -35,7 +38,7 @@ impl Structure {
     ) -> Result<Self, SpeciesError> {
         assert_eq!(symbols.len(), positions.len(), "one symbol per position");
         let (table, species) = SpeciesTable::from_atoms(symbols)?;
-        Ok(Structure { cell, species, positions, table })
+        Ok(Structure { cell, species, positions, table, phases: None })
     }
 
     /// Number of atoms.

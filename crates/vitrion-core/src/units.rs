@@ -55,6 +55,8 @@ pub enum Kind {
     Density,
     /// [eV/Å]
     Force,
+    /// [1/fs]
+    Rate,
 }
 
 /// `(unit, factor to the internal unit)` of each kind; the first is the internal one.
@@ -85,9 +87,10 @@ const DENSITY: UnitTable = &[
     ("kg/m3", 1e-3 / AMU_PER_A3_IN_G_PER_CM3),
 ];
 const FORCE: UnitTable = &[("eV/A", 1.0), ("meV/A", 1e-3)];
+const RATE: UnitTable = &[("/fs", 1.0), ("/ps", 1e-3), ("/ns", 1e-6)];
 
 impl Kind {
-    const ALL: [Kind; 7] = [
+    const ALL: [Kind; 8] = [
         Kind::Length,
         Kind::Time,
         Kind::Energy,
@@ -95,6 +98,7 @@ impl Kind {
         Kind::Pressure,
         Kind::Density,
         Kind::Force,
+        Kind::Rate,
     ];
 
     fn table(self) -> UnitTable {
@@ -106,6 +110,7 @@ impl Kind {
             Kind::Pressure => PRESSURE,
             Kind::Density => DENSITY,
             Kind::Force => FORCE,
+            Kind::Rate => RATE,
         }
     }
 
@@ -119,6 +124,7 @@ impl Kind {
             Kind::Pressure => "pressure",
             Kind::Density => "density",
             Kind::Force => "force",
+            Kind::Rate => "rate",
         }
     }
 

@@ -26,7 +26,8 @@ pub fn repeat(structure: &Structure, n: [usize; 3]) -> Structure {
             }
         }
     }
-    Structure { cell, species, positions, table: structure.table.clone() }
+    let phases = structure.phases.as_ref().map(|phases| phases.repeated(copies).into());
+    Structure { cell, species, positions, table: structure.table.clone(), phases }
 }
 
 #[cfg(test)]

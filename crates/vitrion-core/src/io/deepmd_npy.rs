@@ -246,7 +246,7 @@ impl Set {
             IoError::invalid(&place, format!("frame {index}: {error}"), None)
         })?;
         Ok(Frame {
-            structure: Structure { cell, species, positions, table: table.clone() },
+            structure: Structure { cell, species, positions, table: table.clone(), phases: None },
             step: None,
             time: None,
             velocities: None,

@@ -9,6 +9,7 @@
 //!   tensile positive: `stress = −W/V`, nine numbers, or six as xx yy zz yz xz xy. Both are
 //!   written; where a file has only one, the other follows from it.
 //! * `velocities` \[Å/fs\] is written; ASE's `momenta` \[√(amu eV)\] is read too.
+//! * `phase:S:1`: named part of the structure an atom belongs to.
 //! * `step`, `time_fs`: MD step and time.
 //!
 //! Positions are written as they are, unwrapped. Numbers are the shortest text that reads back to
@@ -22,6 +23,7 @@ use crate::cell::Cell;
 use crate::elements;
 use crate::frame::{Frame, Labels};
 use crate::math::{self, Matrix3, Vector3};
+use crate::phases::Phases;
 use crate::species::SpeciesTable;
 use crate::structure::Structure;
 use crate::units;
@@ -39,6 +41,9 @@ pub fn write_frame<W: Write + ?Sized>(out: &mut W, frame: &Frame) -> std::io::Re
     let m = structure.cell.matrix().as_flattened();
     write!(out, "Lattice=\"{}\"", joined(m))?;
     write!(out, " Properties=species:S:1:pos:R:3")?;
+    if structure.phases.is_some() {
+        write!(out, ":phase:S:1")?;
+    }
     if frame.velocities.is_some() {
         write!(out, ":velocities:R:3")?;
     }
@@ -67,6 +72,9 @@ pub fn write_frame<W: Write + ?Sized>(out: &mut W, frame: &Frame) -> std::io::Re
     for i in 0..structure.len() {
         let [x, y, z] = structure.positions[i];
         write!(out, "{} {x} {y} {z}", structure.symbol(i))?;
+        if let Some(phases) = &structure.phases {
+            write!(out, " {}", phases.name(i))?;
+        }
         if let Some(velocities) = &frame.velocities {
             let [x, y, z] = velocities[i];
             write!(out, " {x} {y} {z}")?;
@@ -129,6 +137,7 @@ struct Columns {
     momenta: Vec<Vector3>,
     forces: Vec<Vector3>,
     energies: Vec<f64>,
+    phases: Option<Phases>,
 }
 
 fn read_frame(lines: &mut Lines) -> Result<Option<Frame>, IoError> {
@@ -193,6 +202,13 @@ fn read_atom(
             Column::Force => columns.forces.push(vector()?),
             Column::Energy => {
                 columns.energies.push(lines.finite(words.next(), "a finite number")?);
+            }
+            Column::Phase => {
+                let name = words.next().unwrap_or("");
+                let phases = columns.phases.get_or_insert_default();
+                phases.push(name).map_err(|error| {
+                    lines.error_with_hint("the phase of an atom", name, Some(&error.to_string()))
+                })?;
             }
             Column::Other => {
                 for _ in 0..*width {
@@ -269,6 +285,7 @@ fn finish(
         species: species.into_iter().map(crate::species::SpeciesId).collect(),
         positions: columns.positions,
         table: table.into(),
+        phases: columns.phases.map(Into::into),
     };
     let some = |v: Vec<Vector3>| if v.is_empty() { None } else { Some(v) };
     let from_momenta = some(columns.momenta).map(|momenta| {

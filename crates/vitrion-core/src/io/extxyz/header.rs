@@ -15,6 +15,7 @@ pub(super) enum Column {
     Momentum,
     Force,
     Energy,
+    Phase,
     Other,
 }
 
@@ -149,6 +150,7 @@ fn columns(value: &str, lines: &Lines) -> Result<Vec<(Column, usize)>, IoError> 
             "momenta" if vector => Column::Momentum,
             "forces" | "force" if vector => Column::Force,
             "energies" | "local_energy" if *kind == "R" && width == 1 => Column::Energy,
+            "phase" if matches!(*kind, "S" | "I") && width == 1 => Column::Phase,
             _ => Column::Other,
         };
         result.push((column, width));

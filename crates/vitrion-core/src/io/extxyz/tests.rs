@@ -4,7 +4,10 @@ use crate::testing::systems;
 
 fn labelled(seed: u64) -> Frame {
     let cell = systems::random_cell(seed, 5.0, 9.0);
-    let structure = systems::random_structure(seed, &["Li", "P", "S"], 9, cell, 1.0);
+    let mut structure = systems::random_structure(seed, &["Li", "P", "S"], 9, cell, 1.0);
+    let phases: Vec<&str> =
+        (0..9).map(|i| if i % 4 == 0 { "glass" } else { "crystal-1" }).collect();
+    structure.phases = Some(Phases::new(&phases).expect("plain names").into());
     let vector = |k: f64| move |i: usize| [k * i as f64, -1.0 / (i as f64 + 3.0), 1e-17 * k];
     Frame {
         step: Some(1200),
