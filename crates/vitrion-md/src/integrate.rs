@@ -4,137 +4,41 @@
 //!
 //! `T(dt/2) · G(dt/2) · v(dt/2) · [r, H](dt) · forces · v(dt/2) · G(dt/2) · T(dt/2)`
 //!
-//! `T` is the thermostat (chains, or stochastic rescaling of velocities), `G` the push on the rate of
-//! strain `D` of a Martyna–Tobias–Klein barostat. With Langevin dynamics the motion `[r, H]` is cut in
+//! `T` are the thermostats (chains, or stochastic rescaling of velocities), each on its own atoms, `G`
+//! the push on the rate of strain `D` of a Martyna–Tobias–Klein barostat; in a deformation `D` is
+//! constant. With Langevin dynamics the motion `[r, H]` is cut in
 //! two halves around friction and noise (BAOAB). What follows the new forces is
 //! [`Integrator::second_half`], the rest [`Integrator::first_half`].
 
 pub(crate) mod deformation;
 mod nose_hoover;
 mod stochastic;
+mod system;
 
-use crate::settings::{Barostat, Ensemble, StageSettings, Thermostat};
+use crate::settings::{Barostat, Ensemble, Ramp, StageSettings, Thermostat};
 use deformation::{compose, eigen, sinhc};
 use nose_hoover::Chain;
 use serde::{Deserialize, Serialize};
+pub(crate) use system::System;
 use vitrion_core::cell::CellError;
-use vitrion_core::math::{self, Matrix3, Vector3};
+use vitrion_core::math::{self, Matrix3};
 use vitrion_core::rng::{self, Stream};
-use vitrion_core::{Cell, Evaluation, Structure, units};
+use vitrion_core::units;
 
 /// Largest relative change of a length in one step that a barostat may make.
 pub(crate) const LARGEST_STRAIN: f64 = 0.02;
 pub(crate) const IDENTITY: Matrix3 = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
 
-/// What the integrator moves, with the forces at the present positions.
-#[derive(Debug)]
-pub(crate) struct System {
-    pub(crate) cell: Cell,
-    /// Unwrapped [Å].
-    pub(crate) positions: Vec<Vector3>,
-    /// [Å/fs]
-    pub(crate) velocities: Vec<Vector3>,
-    pub(crate) evaluation: Evaluation,
-    /// Degrees of freedom that share the kinetic energy.
-    pub(crate) dof: f64,
-    masses: Vec<f64>,
-}
-
-impl System {
-    pub(crate) fn new(structure: &Structure, velocities: Vec<Vector3>, dof: usize) -> Self {
-        System {
-            cell: structure.cell.clone(),
-            positions: structure.positions.clone(),
-            velocities,
-            evaluation: Evaluation::default(),
-            dof: dof as f64,
-            masses: (0..structure.len()).map(|atom| structure.mass(atom)).collect(),
-        }
-    }
-
-    /// `2K = Σ m v²` [eV].
-    pub(crate) fn twice_kinetic(&self) -> f64 {
-        let sum: f64 =
-            self.masses.iter().zip(&self.velocities).map(|(m, v)| m * math::norm2(*v)).sum();
-        sum * units::KINETIC_PER_MV2
-    }
-
-    /// `T = 2K/(N_f k_B)` [K].
-    pub(crate) fn temperature(&self, twice_kinetic: f64) -> f64 {
-        twice_kinetic / (self.dof * units::BOLTZMANN)
-    }
-
-    /// `P = (2K + tr W)/(3V)` [eV/Å³].
-    pub(crate) fn pressure(&self, twice_kinetic: f64) -> f64 {
-        (twice_kinetic + math::trace(&self.evaluation.virial)) / (3.0 * self.cell.volume())
-    }
-
-    fn scale_velocities(&mut self, factor: f64) {
-        for v in &mut self.velocities {
-            *v = math::scale(*v, factor);
-        }
-    }
-
-    /// `Σ m v v` [eV].
-    fn twice_kinetic_tensor(&self) -> Matrix3 {
-        let mut sum = math::ZERO;
-        for (m, v) in self.masses.iter().zip(&self.velocities) {
-            sum = math::matrix_add(&sum, &math::outer(math::scale(*v, *m), *v));
-        }
-        math::matrix_scale(&sum, units::KINETIC_PER_MV2)
-    }
-
-    /// `v ← v + F/m · h`.
-    fn kick(&mut self, h: f64) {
-        let forces = &self.evaluation.forces;
-        for ((v, f), m) in self.velocities.iter_mut().zip(forces).zip(&self.masses) {
-            let per_force = h * units::ACCELERATION_PER_FORCE / m;
-            for k in 0..3 {
-                v[k] += f[k] * per_force;
-            }
-        }
-    }
-
-    /// `v ← v A + F/m · B`, with the friction `A` and the effective time `B` [fs].
-    fn kick_with(&mut self, decay: &Matrix3, time: &Matrix3) {
-        let forces = &self.evaluation.forces;
-        for ((v, f), m) in self.velocities.iter_mut().zip(forces).zip(&self.masses) {
-            let pushed = math::row_times(*f, time);
-            let pushed = math::scale(pushed, units::ACCELERATION_PER_FORCE / m);
-            *v = math::add(math::row_times(*v, decay), pushed);
-        }
-    }
-
-    /// `r ← r + v h`.
-    fn drift(&mut self, h: f64) {
-        for (r, v) in self.positions.iter_mut().zip(&self.velocities) {
-            for k in 0..3 {
-                r[k] += v[k] * h;
-            }
-        }
-    }
-
-    /// `r ← r A + v B`, `H ← H A`.
-    fn drift_with(&mut self, growth: &Matrix3, time: &Matrix3) -> Result<(), StepError> {
-        for (r, v) in self.positions.iter_mut().zip(&self.velocities) {
-            *r = math::add(math::row_times(*r, growth), math::row_times(*v, time));
-        }
-        let matrix = math::matmul(self.cell.matrix(), growth);
-        self.cell = Cell::new(matrix, self.cell.periodicity()).map_err(StepError::Cell)?;
-        Ok(())
-    }
-}
-
 /// Thermostat and barostat variables; all zero at the start of a stage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Variables {
-    /// Chain on the particles; empty without one.
-    particles: Chain,
+    /// Chains on the particles, one for each thermostat; empty where it is another.
+    particles: Vec<Chain>,
     /// Chain on the cell; empty without one.
     piston: Chain,
     /// `D`, symmetric: the cell moves as `dH/dt = H D` [1/fs].
     strain_rate: Matrix3,
-    /// Work done on the extended system by moving targets [eV].
+    /// Work done on the extended system by moving targets and by deformation [eV].
     work: f64,
     /// Energy that random numbers brought in [eV].
     heat: f64,
@@ -142,12 +46,19 @@ pub(crate) struct Variables {
     growth: f64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Targets {
+/// A thermostat and its target, at work on one part of the system.
+#[derive(Debug)]
+struct Bath {
+    thermostat: Option<Thermostat>,
+    temperature: Option<Ramp>,
     /// [eV]
     kt: f64,
-    /// [eV/Å³]
-    pressure: f64,
+}
+
+impl Bath {
+    fn kt_at(&self, fraction: f64) -> f64 {
+        self.temperature.map_or(0.0, |t| units::BOLTZMANN * t.at(fraction))
+    }
 }
 
 /// Why a step could not be made.
@@ -177,30 +88,38 @@ impl Piston {
 #[derive(Debug)]
 pub(crate) struct Integrator {
     ensemble: Ensemble,
+    /// One for each part of the system, the first that of the ensemble.
+    baths: Vec<Bath>,
     piston: Option<Piston>,
+    /// The rate of strain is given and constant.
+    deforms: bool,
     dt: f64,
     steps: u64,
     seed: u64,
     momentum_removed: bool,
-    targets: Targets,
+    targets_move: bool,
+    /// Target [eV/Å³].
+    pressure: f64,
     variables: Variables,
 }
 
 impl Integrator {
     /// At rest, at the start of a stage.
     pub(crate) fn new(settings: &StageSettings) -> Self {
-        let particles = match settings.ensemble.thermostat() {
-            Some(Thermostat::NoseHooverChain { chain, .. }) => chain,
-            _ => 0,
+        let particles = |thermostat| match thermostat {
+            Some(Thermostat::NoseHooverChain { chain, .. }) => Chain::at_rest(chain),
+            _ => Chain::at_rest(0),
         };
+        let baths = settings.baths.iter().map(|bath| Some(bath.thermostat));
+        let thermostats = std::iter::once(settings.ensemble.thermostat()).chain(baths);
         let piston = match settings.ensemble.barostat() {
             Some(Barostat::MartynaTobiasKlein { chain, .. }) => chain,
             _ => 0,
         };
         let variables = Variables {
-            particles: Chain::at_rest(particles),
+            particles: thermostats.map(particles).collect(),
             piston: Chain::at_rest(piston),
-            strain_rate: math::ZERO,
+            strain_rate: settings.strain_rate.unwrap_or(math::ZERO),
             work: 0.0,
             heat: 0.0,
             growth: 0.0,
@@ -210,7 +129,24 @@ impl Integrator {
 
     /// With stored variables, after `step` steps of the stage.
     pub(crate) fn resume(settings: &StageSettings, variables: Variables, step: u64) -> Self {
-        let targets = targets(&settings.ensemble, step as f64 / settings.steps as f64);
+        let fraction = step as f64 / settings.steps as f64;
+        let ensemble = &settings.ensemble;
+        let main = Bath {
+            thermostat: ensemble.thermostat(),
+            temperature: ensemble.temperature(),
+            kt: 0.0,
+        };
+        let others = settings.baths.iter().map(|bath| Bath {
+            thermostat: Some(bath.thermostat),
+            temperature: Some(bath.temperature),
+            kt: 0.0,
+        });
+        let mut baths: Vec<Bath> = std::iter::once(main).chain(others).collect();
+        for bath in &mut baths {
+            bath.kt = bath.kt_at(fraction);
+        }
+        let ramps = settings.baths.iter().map(|bath| bath.temperature).chain(ensemble.ramps());
+        let targets_move = { ramps }.any(Ramp::moves);
         let piston = match settings.ensemble.barostat() {
             Some(Barostat::MartynaTobiasKlein { period, coupling, .. }) => {
                 Some(Piston { modes: coupling.modes(), period })
@@ -219,12 +155,15 @@ impl Integrator {
         };
         Integrator {
             ensemble: settings.ensemble,
+            baths,
             piston,
+            deforms: settings.strain_rate.is_some(),
             dt: settings.timestep,
             steps: settings.steps,
             seed: settings.seed,
-            momentum_removed: settings.remove_drift,
-            targets,
+            momentum_removed: settings.keeps_momentum(),
+            targets_move,
+            pressure: pressure_at(ensemble, fraction),
             variables,
         }
     }
@@ -242,7 +181,8 @@ impl Integrator {
     ) -> Result<Matrix3, StepError> {
         self.move_targets(system, step as f64 / self.steps as f64);
         self.thermostat(system, 2 * step);
-        if self.piston.is_none() {
+        self.work_of_deformation(system);
+        if self.piston.is_none() && !self.deforms {
             let growth = match self.ensemble.barostat() {
                 Some(Barostat::StochasticCellRescaling { period, compressibility }) => {
                     self.rescale_cell(system, (period, compressibility), step)?
@@ -257,7 +197,7 @@ impl Integrator {
             return Ok(growth);
         }
         self.push_piston(system);
-        self.kick_with_piston(system);
+        self.kick_in_flow(system);
         let (rates, vectors) = eigen(&self.variables.strain_rate);
         let largest = rates.iter().fold(0.0_f64, |m, rate| {
             // written so that NaN stays
@@ -277,12 +217,13 @@ impl Integrator {
 
     /// The part of a step after the new forces.
     pub(crate) fn second_half(&mut self, system: &mut System, step: u64) {
-        if self.piston.is_some() {
-            self.kick_with_piston(system);
+        if self.piston.is_some() || self.deforms {
+            self.kick_in_flow(system);
             self.push_piston(system);
         } else {
             system.kick(0.5 * self.dt);
         }
+        self.work_of_deformation(system);
         // the second half of the work of cell rescaling, by the trapezoidal rule
         let growth = std::mem::take(&mut self.variables.growth);
         self.variables.heat -= growth * math::trace(&system.evaluation.virial) / 6.0;
@@ -296,14 +237,22 @@ impl Integrator {
         system: &mut System,
         motion: impl Fn(&mut System, f64) -> Result<(), StepError>,
     ) -> Result<(), StepError> {
-        let Some(Thermostat::Langevin { period }) = self.ensemble.thermostat() else {
+        if !self
+            .baths
+            .iter()
+            .any(|bath| matches!(bath.thermostat, Some(Thermostat::Langevin { .. })))
+        {
             return motion(system, self.dt);
-        };
+        }
         motion(system, 0.5 * self.dt)?;
-        let times = (self.dt, period);
         let draw = (self.seed, step);
-        self.variables.heat +=
-            stochastic::langevin(system, self.targets.kt, times, draw, self.momentum_removed);
+        for (part, bath) in self.baths.iter().enumerate() {
+            if let Some(Thermostat::Langevin { period }) = bath.thermostat {
+                let times = (self.dt, period);
+                self.variables.heat +=
+                    stochastic::langevin(system, part, bath.kt, times, draw, self.momentum_removed);
+            }
+        }
         motion(system, 0.5 * self.dt)
     }
 
@@ -317,57 +266,74 @@ impl Integrator {
 
     /// Energy of chains and piston, `P V` of the latter included [eV].
     fn extended_energy(&self, system: &System) -> f64 {
-        let Targets { kt, pressure } = self.targets;
         let v = &self.variables;
         let mut energy = 0.0;
-        if let Some(Thermostat::NoseHooverChain { period, .. }) = self.ensemble.thermostat() {
-            energy += v.particles.energy(system.dof, kt, period);
+        for ((bath, chain), part) in self.baths.iter().zip(&v.particles).zip(&system.parts) {
+            if let Some(Thermostat::NoseHooverChain { period, .. }) = bath.thermostat {
+                energy += chain.energy(part.dof, bath.kt, period);
+            }
         }
         if let Some(piston) = &self.piston {
+            let kt = self.baths[0].kt;
             energy += v.piston.energy(piston.modes.len() as f64, kt, piston.period)
-                + 0.5 * piston.inertia(system.dof, kt) * square(&v.strain_rate)
-                + pressure * system.cell.volume();
+                + 0.5 * piston.inertia(system.dof, kt) * inner(&v.strain_rate, &v.strain_rate)
+                + self.pressure * system.cell.volume();
         }
         energy
     }
 
     /// Moves the targets between two steps; the jump of the extended energy is work.
     fn move_targets(&mut self, system: &System, fraction: f64) {
-        let next = targets(&self.ensemble, fraction);
-        if next == self.targets {
+        if !self.targets_move {
             return;
         }
         let before = self.extended_energy(system);
-        self.targets = next;
+        for bath in &mut self.baths {
+            bath.kt = bath.kt_at(fraction);
+        }
+        self.pressure = pressure_at(&self.ensemble, fraction);
         self.variables.work += self.extended_energy(system) - before;
     }
 
     /// Particles and cell for half a step; they commute. `draw` numbers the half steps.
     fn thermostat(&mut self, system: &mut System, draw: u64) {
-        let kt = self.targets.kt;
         let v = &mut self.variables;
         if let Some(piston) = &self.piston {
+            let kt = self.baths[0].kt;
             let (f, inertia) = (piston.modes.len() as f64, piston.inertia(system.dof, kt));
-            let twice = inertia * square(&v.strain_rate);
+            let twice = inertia * inner(&v.strain_rate, &v.strain_rate);
             let factor = v.piston.half_step(twice, f, kt, piston.period, self.dt);
             v.strain_rate = math::matrix_scale(&v.strain_rate, factor);
         }
-        match self.ensemble.thermostat() {
-            None | Some(Thermostat::Langevin { .. }) => {}
-            Some(Thermostat::NoseHooverChain { period, .. }) => {
-                let twice_kinetic = system.twice_kinetic();
-                let factor = v.particles.half_step(twice_kinetic, system.dof, kt, period, self.dt);
-                system.scale_velocities(factor);
+        for (part, (bath, chain)) in self.baths.iter().zip(&mut v.particles).enumerate() {
+            let dof = system.parts[part].dof;
+            match bath.thermostat {
+                None | Some(Thermostat::Langevin { .. }) => {}
+                // all atoms may have thermostats of their own
+                Some(_) if dof <= 0.0 => {}
+                Some(Thermostat::NoseHooverChain { period, .. }) => {
+                    let twice_kinetic = system.twice_kinetic_of(part);
+                    let factor = chain.half_step(twice_kinetic, dof, bath.kt, period, self.dt);
+                    system.scale_velocities_of(part, factor);
+                }
+                Some(Thermostat::Csvr { period }) => {
+                    let twice_kinetic = system.twice_kinetic_of(part);
+                    let times = (0.5 * self.dt, period);
+                    let draw = (self.seed, draw, part as u64);
+                    let factor =
+                        stochastic::rescaling_factor(twice_kinetic, dof, bath.kt, times, draw);
+                    system.scale_velocities_of(part, factor);
+                    v.heat += 0.5 * twice_kinetic * (factor * factor - 1.0);
+                }
             }
-            Some(Thermostat::Csvr { period }) => {
-                let twice_kinetic = system.twice_kinetic();
-                let times = (0.5 * self.dt, period);
-                let draw = (self.seed, draw);
-                let factor =
-                    stochastic::rescaling_factor(twice_kinetic, system.dof, kt, times, draw);
-                system.scale_velocities(factor);
-                v.heat += 0.5 * twice_kinetic * (factor * factor - 1.0);
-            }
+        }
+    }
+
+    /// Half the work of a deformation in a step, by the trapezoidal rule: `−(Σ m v v + W) : D dt/2`.
+    fn work_of_deformation(&mut self, system: &System) {
+        if self.deforms {
+            let power = inner(&system.pressure_volume(), &self.variables.strain_rate);
+            self.variables.work -= 0.5 * self.dt * power;
         }
     }
 
@@ -375,9 +341,8 @@ impl Integrator {
     /// `G = Σ m v v + W − P V I + (2K/N_f) I`, for half a step.
     fn push_piston(&mut self, system: &System) {
         let Some(piston) = &self.piston else { return };
-        let Targets { kt, pressure } = self.targets;
         let mut force = system.twice_kinetic_tensor();
-        let isotropic = math::trace(&force) / system.dof - pressure * system.cell.volume();
+        let isotropic = math::trace(&force) / system.dof - self.pressure * system.cell.volume();
         let virial = &system.evaluation.virial;
         for a in 0..3 {
             for b in 0..3 {
@@ -385,21 +350,21 @@ impl Integrator {
             }
             force[a][a] += isotropic;
         }
-        let inertia = piston.inertia(system.dof, kt);
+        let inertia = piston.inertia(system.dof, self.baths[0].kt);
         for mode in &piston.modes {
-            let along: f64 =
-                mode.as_flattened().iter().zip(force.as_flattened()).map(|(b, g)| b * g).sum();
-            let change = 0.5 * self.dt * along / (inertia * square(mode));
+            let change = 0.5 * self.dt * inner(mode, &force) / (inertia * inner(mode, mode));
             let rate = &mut self.variables.strain_rate;
             *rate = math::matrix_add(rate, &math::matrix_scale(mode, change));
         }
     }
 
-    /// `dv/dt = F/m − v D − (tr D/N_f) v` solved exactly over half a step.
-    fn kick_with_piston(&self, system: &mut System) {
+    /// `dv/dt = F/m − v D − (tr D/N_f) v` solved exactly over half a step; the last term belongs to the
+    /// piston, a given deformation has none.
+    fn kick_in_flow(&self, system: &mut System) {
         let half = 0.5 * self.dt;
         let (rates, vectors) = eigen(&self.variables.strain_rate);
-        let shared = rates.iter().sum::<f64>() / system.dof;
+        let trace = rates.iter().sum::<f64>();
+        let shared = if self.piston.is_some() { trace / system.dof } else { 0.0 };
         let decay = compose(rates, &vectors, |rate| (-(rate + shared) * half).exp());
         let time = compose(rates, &vectors, |rate| {
             let friction = (rate + shared) * half;
@@ -420,7 +385,7 @@ impl Integrator {
         (period, compressibility): (f64, f64),
         step: u64,
     ) -> Result<Matrix3, StepError> {
-        let Targets { kt, pressure } = self.targets;
+        let (kt, pressure) = (self.baths[0].kt, self.pressure);
         let twice_kinetic = system.twice_kinetic();
         let volume = system.cell.volume();
         let rate = 0.5 * compressibility / period * self.dt;
@@ -444,16 +409,14 @@ impl Integrator {
     }
 }
 
-/// `A : A`
-fn square(matrix: &Matrix3) -> f64 {
-    matrix.as_flattened().iter().map(|x| x * x).sum()
+/// `A : B`
+fn inner(a: &Matrix3, b: &Matrix3) -> f64 {
+    a.as_flattened().iter().zip(b.as_flattened()).map(|(a, b)| a * b).sum()
 }
 
-fn targets(ensemble: &Ensemble, fraction: f64) -> Targets {
-    let kt = ensemble.temperature().map_or(0.0, |t| units::BOLTZMANN * t.at(fraction));
-    let pressure = match ensemble {
+fn pressure_at(ensemble: &Ensemble, fraction: f64) -> f64 {
+    match ensemble {
         Ensemble::Npt { pressure, .. } => pressure.at(fraction),
         _ => 0.0,
-    };
-    Targets { kt, pressure }
+    }
 }

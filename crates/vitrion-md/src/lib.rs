@@ -18,7 +18,7 @@ mod summary;
 
 pub use error::{MdError, Offender};
 pub use minimize::{MinimizeProgress, MinimizeSettings, Minimum, minimize};
-pub use settings::{Barostat, Coupling, Ensemble, Ramp, StageSettings, Thermostat};
+pub use settings::{Barostat, Bath, Coupling, Ensemble, Ramp, StageSettings, Thermostat};
 pub use stage::{
     Control, FINAL_FILE, LAST_GOOD_FILE, Progress, RESTART_FILE, StageOutcome, THERMO_FILE,
     TRAJECTORY_FILE, run_stage,

@@ -1,37 +1,69 @@
 //! What a stage of dynamics is: data, checked before the first step.
 
 mod ensemble;
+mod groups;
 
 pub use ensemble::{Barostat, Coupling, Ensemble, Thermostat};
+pub use groups::Bath;
 
 use crate::error::MdError;
 use serde::{Deserialize, Serialize};
+use std::fmt;
+use vitrion_core::Matrix3;
+use vitrion_core::math;
 
 /// Longest timestep accepted [fs]: no bond is resolved beyond it.
 const LONGEST_TIMESTEP: f64 = 10.0;
 
-/// A target that moves linearly over the stage; constant when both ends are equal.
+/// Fastest deformation accepted [1/fs]: a thousandth of a length per step of 1 fs.
+const FASTEST_STRAIN: f64 = 1e-3;
+
+/// A target that moves over the stage, linearly or in steps; constant when both ends are equal.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Ramp {
     /// Value at the start of the stage.
     pub start: f64,
     /// Value after the last step.
     pub end: f64,
+    /// Equal parts of the stage, each at a constant value, the first at `start` and the last at `end`;
+    /// `None` moves linearly.
+    pub plateaus: Option<u32>,
 }
 
 impl Ramp {
     /// The same value throughout.
     pub fn constant(value: f64) -> Self {
-        Ramp { start: value, end: value }
+        Ramp::linear(value, value)
+    }
+
+    /// From `start` to `end` in proportion to time.
+    pub fn linear(start: f64, end: f64) -> Self {
+        Ramp { start, end, plateaus: None }
     }
 
     /// The value after a fraction 0 to 1 of the stage; exact at both ends.
     pub fn at(self, fraction: f64) -> f64 {
-        self.start * (1.0 - fraction) + self.end * fraction
+        let done = match self.plateaus {
+            None => fraction,
+            Some(n) => (fraction * f64::from(n)).floor().min(f64::from(n - 1)) / f64::from(n - 1),
+        };
+        self.start * (1.0 - done) + self.end * done
+    }
+
+    /// True if the value changes during the stage.
+    pub fn moves(self) -> bool {
+        self.start.to_bits() != self.end.to_bits()
     }
 
     fn is_finite(self) -> bool {
         self.start.is_finite() && self.end.is_finite()
+    }
+}
+
+impl fmt::Display for Ramp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} to {}", self.start, self.end)?;
+        self.plateaus.map_or(Ok(()), |n| write!(f, " in {n} plateaus"))
     }
 }
 
@@ -59,6 +91,14 @@ pub struct StageSettings {
     pub remove_drift: bool,
     /// Longest displacement of an atom in one step [Å]; beyond it the run stops.
     pub max_displacement: f64,
+    /// Atoms that do not move, indices from 0 in ascending order: no force, no part in temperature and
+    /// degrees of freedom, not scaled with the cell.
+    pub frozen: Vec<u32>,
+    /// Atoms with thermostats of their own; the others have that of the ensemble.
+    pub baths: Vec<Bath>,
+    /// Constant rate `D` [1/fs] at which cell and positions are deformed, `dH/dt = H D`; symmetric, for
+    /// ensembles without barostat.
+    pub strain_rate: Option<Matrix3>,
 }
 
 impl StageSettings {
@@ -76,7 +116,15 @@ impl StageSettings {
             checkpoint_every: 1000,
             remove_drift: true,
             max_displacement: 0.5,
+            frozen: Vec::new(),
+            baths: Vec::new(),
+            strain_rate: None,
         }
+    }
+
+    /// True if nothing pushes on the centre of mass, so that its momentum stays zero.
+    pub(crate) fn keeps_momentum(&self) -> bool {
+        self.remove_drift && self.frozen.is_empty() && self.baths.is_empty()
     }
 
     /// Refuses settings that make no sense.
@@ -119,11 +167,62 @@ impl StageSettings {
                 "it must be positive; 0.5 Å is usual".to_owned(),
             ));
         }
+        for ramp in self.baths.iter().map(|bath| bath.temperature).chain(self.ensemble.ramps()) {
+            if ramp.plateaus.is_some_and(|n| n < 2 || u64::from(n) > self.steps) {
+                let expected = format!(
+                    "at least 2 plateaus, at most one for each of the {} steps",
+                    self.steps
+                );
+                return Err(refused("plateaus", ramp.to_string(), expected));
+            }
+        }
+        self.baths.iter().try_for_each(|bath| bath.validate(dt))?;
+        self.validate_strain_rate()?;
         self.ensemble.validate(dt)
+    }
+
+    /// Refuses frozen atoms and thermostats of groups that do not fit a structure of `atoms` atoms.
+    ///
+    /// # Errors
+    /// Groups that overlap, are out of order, empty, or name atoms that do not exist.
+    pub fn validate_atoms(&self, atoms: usize) -> Result<(), MdError> {
+        groups::check_atoms(&self.frozen, &self.baths, atoms)
+    }
+
+    fn validate_strain_rate(&self) -> Result<(), MdError> {
+        let Some(rate) = &self.strain_rate else { return Ok(()) };
+        let refuse =
+            |found: String, expected: &str| Err(refused("strain_rate", found, expected.to_owned()));
+        if matches!(self.ensemble, Ensemble::Npt { .. }) {
+            return refuse("given".to_owned(), "a barostat moves the cell already; use NVE or NVT");
+        }
+        if !self.frozen.is_empty() {
+            return refuse("given".to_owned(), "frozen atoms cannot be deformed with the cell");
+        }
+        if *rate != math::transpose(rate) {
+            return refuse(format!("{rate:?}"), "it must be symmetric: a rotation is no strain");
+        }
+        let largest = rate.as_flattened().iter().fold(0.0_f64, |m, x| m.max(x.abs()));
+        // written so that NaN fails
+        if largest <= FASTEST_STRAIN && rate.as_flattened().iter().all(|x| x.is_finite()) {
+            return Ok(());
+        }
+        let expected = "at most 0.001 per fs; 1e-6 per fs (0.001 per ps) and less are usual";
+        refuse(format!("{largest} per fs"), expected)
     }
 
     /// `(field, value)` of everything that decides the numbers, for comparing runs.
     pub(crate) fn fields(&self) -> Vec<(&'static str, String)> {
+        let described = |bath: &Bath| {
+            format!(
+                "{} ({} atoms) {} K by {:?}",
+                bath.name,
+                bath.atoms.len(),
+                bath.temperature,
+                bath.thermostat
+            )
+        };
+        let listed: Vec<String> = self.baths.iter().map(described).collect();
         let mut fields = self.ensemble.fields();
         fields.extend([
             ("timestep [fs]", self.timestep.to_string()),
@@ -138,6 +237,9 @@ impl StageSettings {
             ("checkpoint_every", self.checkpoint_every.to_string()),
             ("remove_drift", self.remove_drift.to_string()),
             ("max_displacement [Å]", self.max_displacement.to_string()),
+            ("frozen atoms", self.frozen.len().to_string()),
+            ("thermostats of groups", listed.join("; ")),
+            ("strain_rate [1/fs]", format!("{:?}", self.strain_rate)),
         ]);
         fields
     }
@@ -159,10 +261,18 @@ mod tests {
 
     #[test]
     fn a_ramp_is_exact_at_both_ends_and_linear_between() {
-        let ramp = Ramp { start: 1500.1, end: 299.7 };
+        let ramp = Ramp::linear(1500.1, 299.7);
         assert_eq!(ramp.at(0.0).to_bits(), 1500.1_f64.to_bits());
         assert_eq!(ramp.at(1.0).to_bits(), 299.7_f64.to_bits());
         assert!((ramp.at(0.25) - (1500.1 - 0.25 * 1200.4)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_stepwise_ramp_stays_on_each_plateau_for_an_equal_time() {
+        let ramp = Ramp { plateaus: Some(4), ..Ramp::linear(1200.0, 300.0) };
+        let values = [0.0, 0.24, 0.25, 0.5, 0.74, 0.75, 1.0].map(|fraction| ramp.at(fraction));
+        let expected = [1200.0, 1200.0, 900.0, 600.0, 600.0, 300.0, 300.0];
+        assert!(values.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-9), "{values:?}");
     }
 
     #[test]

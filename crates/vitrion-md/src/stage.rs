@@ -104,6 +104,7 @@ pub fn run_stage(
     settings.validate()?;
     initial.validate()?;
     let atoms = initial.structure.len();
+    settings.validate_atoms(atoms)?;
     if degrees_of_freedom(atoms, settings.remove_drift) == 0 {
         return Err(MdError::NoDegreesOfFreedom { atoms });
     }
@@ -172,23 +173,21 @@ impl<'a> Stage<'a> {
         }
         let identity = Identity::new(&initial, settings, potential);
         let State { structure, mut velocities, step, time } = initial;
-        let drift = if settings.remove_drift {
+        let drift = if settings.keeps_momentum() {
             remove_drift(&structure, &mut velocities)
         } else {
             [0.0; 3]
         };
-        if settings.ensemble.temperature().is_some()
-            && velocities.iter().all(|v| math::norm2(*v) <= 0.0)
-        {
+        let species = species_map(&structure, potential)?;
+        let mut system = System::new(&structure, velocities, settings);
+        let held = settings.ensemble.temperature().is_some() || !settings.baths.is_empty();
+        if held && system.twice_kinetic() <= 0.0 {
             return Err(MdError::BadState(
                 "all atoms are at rest, and a thermostat only scales velocities; draw them with \
                  velocities::maxwell_boltzmann"
                     .to_owned(),
             ));
         }
-        let species = species_map(&structure, potential)?;
-        let dof = degrees_of_freedom(structure.len(), settings.remove_drift);
-        let mut system = System::new(&structure, velocities, dof);
         let mut interactions = Interactions::new(potential.cutoff(), settings.skin);
         evaluate(&mut *potential, &species, &mut interactions, &mut system)
             .map_err(MdError::Start)?;
@@ -219,7 +218,7 @@ impl<'a> Stage<'a> {
             interactions,
             done: 0,
             statistics,
-            thermo: ThermoFile::open(directory.join(THERMO_FILE), 0)?,
+            thermo: ThermoFile::open(directory.join(THERMO_FILE), 0, &settings.baths)?,
             trajectory: open_trajectory(settings, directory, 0)?,
         };
         stage.report(Instant::now())?;
@@ -254,8 +253,7 @@ impl<'a> Stage<'a> {
         let list_cell =
             Cell::new(checkpoint.list_cell, periodic).map_err(|_| bad("its cell is singular"))?;
         let species = species_map(&structure, potential)?;
-        let dof = degrees_of_freedom(atoms, settings.remove_drift);
-        let mut system = System::new(&structure, checkpoint.velocities, dof);
+        let mut system = System::new(&structure, checkpoint.velocities, settings);
         system.cell = cell;
         system.positions = checkpoint.positions;
         let mut interactions = Interactions::new(potential.cutoff(), settings.skin);
@@ -275,7 +273,8 @@ impl<'a> Stage<'a> {
         statistics.resume_energy_change = statistics.resume_energy_change.max(change);
         statistics.resumed += 1;
         let fresh = checkpoint.thermo_bytes == 0;
-        let thermo = ThermoFile::open(directory.join(THERMO_FILE), checkpoint.thermo_bytes)?;
+        let thermo_path = directory.join(THERMO_FILE);
+        let thermo = ThermoFile::open(thermo_path, checkpoint.thermo_bytes, &settings.baths)?;
         let trajectory = open_trajectory(settings, directory, checkpoint.trajectory_bytes)?;
         let mut stage = Stage {
             settings,
@@ -398,6 +397,7 @@ impl<'a> Stage<'a> {
                     && evaluation.forces.iter().flatten().all(|f| f.is_finite())
                     && evaluation.virial.iter().flatten().all(|w| w.is_finite());
                 if finite {
+                    self.system.leave_out_frozen();
                     return Ok(());
                 }
                 ("energy, forces or virial are not finite".to_owned(), None)
@@ -453,6 +453,9 @@ impl<'a> Stage<'a> {
     }
 
     fn displacement(&self, atom: usize, growth: &Matrix3) -> Vector3 {
+        if self.system.is_frozen(atom) {
+            return [0.0; 3];
+        }
         let before = math::row_times(self.last_good.positions[atom], growth);
         math::sub(self.system.positions[atom], before)
     }
@@ -523,7 +526,8 @@ impl<'a> Stage<'a> {
         self.statistics.add(self.done, &sample);
         if self.done.is_multiple_of(self.settings.thermo_every) || self.done == self.settings.steps
         {
-            self.thermo.write(self.start_step + self.done, self.time(), &sample)?;
+            let (step, time) = (self.start_step + self.done, self.time());
+            self.thermo.write(step, time, &sample, &self.system)?;
         }
         if self.settings.trajectory_every.is_some_and(|every| self.done.is_multiple_of(every)) {
             self.fill_frame(false);
@@ -625,6 +629,7 @@ fn evaluate(
     let evaluation = &system.evaluation;
     let atom = evaluation.forces.iter().position(|f| !math::norm(*f).is_finite());
     if atom.is_none() && evaluation.energy.is_finite() {
+        system.leave_out_frozen();
         return Ok(());
     }
     let atom = atom.unwrap_or(0);

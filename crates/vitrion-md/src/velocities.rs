@@ -23,17 +23,38 @@ pub fn maxwell_boltzmann(
     seed: u64,
 ) -> Result<Vec<Vector3>, MdError> {
     check(structure, temperature)?;
-    let mut velocities: Vec<Vector3> = (0..structure.len())
-        .map(|atom| {
-            let mut random = rng::at(seed, Stream::Velocities, 0, atom as u64);
-            let width = (units::BOLTZMANN * temperature / structure.mass(atom)
-                * units::ACCELERATION_PER_FORCE)
-                .sqrt();
-            std::array::from_fn(|_| width * random.normal())
-        })
-        .collect();
+    let mut velocities: Vec<Vector3> =
+        (0..structure.len()).map(|atom| drawn(structure, temperature, seed, atom)).collect();
     remove_drift(structure, &mut velocities);
     Ok(velocities)
+}
+
+/// Draws new velocities for some atoms, those of the others are kept: for atoms that were frozen and
+/// now may move. Their momentum is left in.
+///
+/// # Errors
+/// A temperature that is not positive.
+pub fn thermalize(
+    structure: &Structure,
+    velocities: &mut [Vector3],
+    atoms: &[u32],
+    temperature: f64,
+    seed: u64,
+) -> Result<(), MdError> {
+    check(structure, temperature)?;
+    for atom in atoms {
+        let atom = *atom as usize;
+        velocities[atom] = drawn(structure, temperature, seed, atom);
+    }
+    Ok(())
+}
+
+fn drawn(structure: &Structure, temperature: f64, seed: u64, atom: usize) -> Vector3 {
+    let mut random = rng::at(seed, Stream::Velocities, 0, atom as u64);
+    let width = (units::BOLTZMANN * temperature / structure.mass(atom)
+        * units::ACCELERATION_PER_FORCE)
+        .sqrt();
+    std::array::from_fn(|_| width * random.normal())
 }
 
 /// Scales velocities so that their temperature, counted with 3N − 3 degrees of freedom, is exactly

@@ -180,6 +180,15 @@ impl Ensemble {
         }
     }
 
+    /// Its moving targets.
+    pub(crate) fn ramps(&self) -> impl Iterator<Item = Ramp> {
+        let pressure = match self {
+            Ensemble::Npt { pressure, .. } => Some(*pressure),
+            _ => None,
+        };
+        self.temperature().into_iter().chain(pressure)
+    }
+
     pub(crate) fn thermostat(&self) -> Option<Thermostat> {
         match self {
             Ensemble::Nve => None,
@@ -201,15 +210,8 @@ impl Ensemble {
         if let Some(temperature) = self.temperature() {
             check_temperature(temperature)?;
         }
-        match self.thermostat() {
-            None => {}
-            Some(Thermostat::NoseHooverChain { period, chain }) => {
-                check_period("thermostat period", period, dt)?;
-                check_chain(chain)?;
-            }
-            Some(Thermostat::Csvr { period } | Thermostat::Langevin { period }) => {
-                check_period("thermostat period", period, dt)?;
-            }
+        if let Some(thermostat) = self.thermostat() {
+            thermostat.validate(dt)?;
         }
         let Ensemble::Npt { pressure, barostat, .. } = self else { return Ok(()) };
         if !pressure.is_finite() {
@@ -244,29 +246,22 @@ impl Ensemble {
 
     /// `(field, value)` of everything that decides the numbers.
     pub(super) fn fields(&self) -> Vec<(&'static str, String)> {
-        let ramp = |ramp: Ramp| format!("{} to {}", ramp.start, ramp.end);
         let mut fields = vec![("ensemble", self.name().to_owned())];
         if let Some(temperature) = self.temperature() {
-            fields.push(("temperature [K]", ramp(temperature)));
+            fields.push(("temperature [K]", temperature.to_string()));
         }
-        match self.thermostat() {
-            None => {}
-            Some(Thermostat::NoseHooverChain { period, chain }) => fields.extend([
-                ("thermostat", "Nosé–Hoover chain".to_owned()),
-                ("thermostat period [fs]", period.to_string()),
-                ("chain", chain.to_string()),
-            ]),
-            Some(Thermostat::Csvr { period }) => fields.extend([
-                ("thermostat", "stochastic velocity rescaling".to_owned()),
-                ("thermostat period [fs]", period.to_string()),
-            ]),
-            Some(Thermostat::Langevin { period }) => fields.extend([
-                ("thermostat", "Langevin".to_owned()),
-                ("thermostat period [fs]", period.to_string()),
-            ]),
+        if let Some(thermostat) = self.thermostat() {
+            let (Thermostat::NoseHooverChain { period, .. }
+            | Thermostat::Csvr { period }
+            | Thermostat::Langevin { period }) = thermostat;
+            fields.push(("thermostat", thermostat.name().to_owned()));
+            fields.push(("thermostat period [fs]", period.to_string()));
+            if let Thermostat::NoseHooverChain { chain, .. } = thermostat {
+                fields.push(("chain", chain.to_string()));
+            }
         }
         let Ensemble::Npt { pressure, barostat, .. } = self else { return fields };
-        fields.push(("pressure [eV/Å^3]", ramp(*pressure)));
+        fields.push(("pressure [eV/Å^3]", pressure.to_string()));
         match *barostat {
             Barostat::MartynaTobiasKlein { period, chain, coupling } => fields.extend([
                 ("barostat", "Martyna–Tobias–Klein".to_owned()),
@@ -284,7 +279,7 @@ impl Ensemble {
     }
 }
 
-fn check_temperature(ramp: Ramp) -> Result<(), MdError> {
+pub(super) fn check_temperature(ramp: Ramp) -> Result<(), MdError> {
     for value in [ramp.start, ramp.end] {
         if !(value > 0.0 && value.is_finite()) {
             return Err(refused(
@@ -297,7 +292,7 @@ fn check_temperature(ramp: Ramp) -> Result<(), MdError> {
     Ok(())
 }
 
-fn check_period(setting: &'static str, period: f64, dt: f64) -> Result<(), MdError> {
+pub(super) fn check_period(setting: &'static str, period: f64, dt: f64) -> Result<(), MdError> {
     let shortest = STEPS_PER_PERIOD * dt;
     if period >= shortest && period.is_finite() {
         return Ok(());
@@ -313,7 +308,7 @@ fn check_period(setting: &'static str, period: f64, dt: f64) -> Result<(), MdErr
     ))
 }
 
-fn check_chain(chain: usize) -> Result<(), MdError> {
+pub(super) fn check_chain(chain: usize) -> Result<(), MdError> {
     if (1..=LONGEST_CHAIN).contains(&chain) {
         return Ok(());
     }

@@ -16,7 +16,7 @@ use vitrion_core::Potential;
 use vitrion_core::math::{Matrix3, Vector3};
 
 const MAGIC: &[u8; 12] = b"vitrion-md\r\n";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const HEADER: usize = MAGIC.len() + 4 + 8;
 
 /// What makes two runs the same run.
@@ -86,6 +86,17 @@ impl Identity {
                 lines.push(format!("{name}: stored {stored}, now {now}"));
             }
         };
+        let members = |identity: &Identity| {
+            let baths = identity.settings.baths.iter().flat_map(|bath| &bath.atoms);
+            digest(identity.settings.frozen.iter().chain(baths).flat_map(|atom| atom.to_le_bytes()))
+        };
+        let (stored, now) = (members(self), members(present));
+        compare(
+            "atoms frozen or with thermostats of their own",
+            stored == now,
+            format!("digest {stored:016x}"),
+            format!("{now:016x}"),
+        );
         compare(
             "composition",
             self.formula == present.formula,

@@ -1,6 +1,8 @@
 //! Thermo table and trajectory of a stage, both append-only and cut back to a checkpoint.
 
 use crate::error::MdError;
+use crate::integrate::System;
+use crate::settings::Bath;
 use crate::stage::checkpoint::replace;
 use crate::summary::Sample;
 use std::fmt::Write as _;
@@ -17,7 +19,9 @@ const LARGEST_CHUNK: usize = 4 << 20;
 const LEVEL: i32 = 3;
 
 const THERMO_HEADER: &str = "step,time_ps,temperature_k,pressure_gpa,volume_a3,density_g_per_cm3,\
-                             potential_energy_ev,kinetic_energy_ev,total_energy_ev,conserved_ev\n";
+                             potential_energy_ev,kinetic_energy_ev,total_energy_ev,conserved_ev,\
+                             pressure_xx_gpa,pressure_yy_gpa,pressure_zz_gpa,pressure_yz_gpa,\
+                             pressure_xz_gpa,pressure_xy_gpa,a_a,b_a,c_a,alpha_deg,beta_deg,gamma_deg";
 
 /// A file that grows, with its length known.
 #[derive(Debug)]
@@ -64,17 +68,41 @@ pub(super) struct ThermoFile {
 }
 
 impl ThermoFile {
-    pub(super) fn open(path: PathBuf, bytes: u64) -> Result<Self, MdError> {
+    /// One column of temperatures follows for each bath.
+    pub(super) fn open(path: PathBuf, bytes: u64, baths: &[Bath]) -> Result<Self, MdError> {
         let mut file = Growing::open(path, bytes)?;
         if bytes == 0 {
-            file.append(THERMO_HEADER.as_bytes())?;
+            let mut header = THERMO_HEADER.to_owned();
+            for bath in baths {
+                write!(header, ",temperature_{}_k", bath.name)
+                    .expect("writing to a string cannot fail");
+            }
+            header.push('\n');
+            file.append(header.as_bytes())?;
         }
         Ok(ThermoFile { file, row: String::new() })
     }
 
-    pub(super) fn write(&mut self, step: u64, time: f64, sample: &Sample) -> Result<(), MdError> {
+    pub(super) fn write(
+        &mut self,
+        step: u64,
+        time: f64,
+        sample: &Sample,
+        system: &System,
+    ) -> Result<(), MdError> {
         self.row.clear();
-        writeln!(
+        self.format(step, time, sample, system).expect("writing to a string cannot fail");
+        self.file.append(self.row.as_bytes())
+    }
+
+    fn format(
+        &mut self,
+        step: u64,
+        time: f64,
+        sample: &Sample,
+        system: &System,
+    ) -> std::fmt::Result {
+        write!(
             self.row,
             "{step},{:.6},{:.6},{:.8},{:.6},{:.8},{:.10},{:.10},{:.10},{:.10}",
             time * 1e-3,
@@ -86,9 +114,22 @@ impl ThermoFile {
             sample.kinetic,
             sample.potential + sample.kinetic,
             sample.conserved,
-        )
-        .expect("writing to a string cannot fail");
-        self.file.append(self.row.as_bytes())
+        )?;
+        let tensor = system.pressure_volume();
+        let to_gpa = EV_PER_A3_IN_GPA / sample.volume;
+        for (a, b) in [(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)] {
+            write!(self.row, ",{:.8}", 0.5 * (tensor[a][b] + tensor[b][a]) * to_gpa)?;
+        }
+        for length in system.cell.lengths() {
+            write!(self.row, ",{length:.7}")?;
+        }
+        for angle in system.cell.angles() {
+            write!(self.row, ",{angle:.6}")?;
+        }
+        for bath in 0..system.baths() {
+            write!(self.row, ",{:.6}", system.temperature_of_bath(bath))?;
+        }
+        writeln!(self.row)
     }
 
     /// Brings the file to the disk and returns its length.

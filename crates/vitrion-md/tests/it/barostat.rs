@@ -72,8 +72,8 @@ fn the_conserved_quantity_survives_ramps_and_converges_with_the_timestep() {
     let error = |dt: f64, steps: u64| {
         let mut potential = LennardJones::new(&["Ar"], 0.0103, 3.4, 5.4, true);
         let settings = npt(
-            Ramp { start: 60.0, end: 75.0 },
-            Ramp { start: 0.0, end: 0.1 / EV_PER_A3_IN_GPA },
+            Ramp::linear(60.0, 75.0),
+            Ramp::linear(0.0, 0.1 / EV_PER_A3_IN_GPA),
             [100.0, 400.0],
             dt,
             steps,

@@ -8,11 +8,11 @@ use vitrion_core::SpeciesTable;
 use vitrion_core::units::{BOLTZMANN, EV_PER_A3_IN_GPA};
 use vitrion_md::{Barostat, Coupling, Ensemble, Ramp, StageSettings, State, Thermostat};
 
-const CHAIN: Thermostat = Thermostat::NoseHooverChain { period: 100.0, chain: 3 };
-const CSVR: Thermostat = Thermostat::Csvr { period: 100.0 };
-const LANGEVIN: Thermostat = Thermostat::Langevin { period: 200.0 };
+pub(crate) const CHAIN: Thermostat = Thermostat::NoseHooverChain { period: 100.0, chain: 3 };
+pub(crate) const CSVR: Thermostat = Thermostat::Csvr { period: 100.0 };
+pub(crate) const LANGEVIN: Thermostat = Thermostat::Langevin { period: 200.0 };
 
-fn mtk(coupling: Coupling) -> Barostat {
+pub(crate) fn mtk(coupling: Coupling) -> Barostat {
     Barostat::MartynaTobiasKlein { period: 400.0, chain: 3, coupling }
 }
 
@@ -20,7 +20,7 @@ fn mtk(coupling: Coupling) -> Barostat {
 const RESCALING: Barostat =
     Barostat::StochasticCellRescaling { period: 400.0, compressibility: 80.0 };
 
-fn sampled(ensemble: Ensemble, seed: u64, steps: u64) -> StageSettings {
+pub(crate) fn sampled(ensemble: Ensemble, seed: u64, steps: u64) -> StageSettings {
     StageSettings {
         seed,
         thermo_every: 5,
@@ -72,7 +72,7 @@ fn liquid(temperature: f64) -> State {
     crystal(2, 5.7, &["Ar"], temperature)
 }
 
-fn argon() -> LennardJones {
+pub(crate) fn argon() -> LennardJones {
     LennardJones::new(&["Ar"], 0.0103, 3.4, 5.4, true)
 }
 
@@ -191,8 +191,8 @@ fn stochastic_cell_rescaling_of_an_ideal_gas_has_its_gamma_distribution() {
 /// The conserved quantity of stochastic methods drifts by the error of the timestep only.
 #[test]
 fn heat_of_random_numbers_is_accounted_for() {
-    let pressure = Ramp { start: 0.0, end: 0.1 / EV_PER_A3_IN_GPA };
-    let temperature = Ramp { start: 60.0, end: 90.0 };
+    let pressure = Ramp::linear(0.0, 0.1 / EV_PER_A3_IN_GPA);
+    let temperature = Ramp::linear(60.0, 90.0);
     let cases = [
         ("csvr", Ensemble::Nvt { temperature, thermostat: CSVR }),
         ("langevin", Ensemble::Nvt { temperature, thermostat: LANGEVIN }),

@@ -71,10 +71,8 @@ impl Reference {
     }
 
     fn temperature(&self) -> Ramp {
-        Ramp {
-            start: self.option("t_start") * self.kelvin,
-            end: self.option("t_stop") * self.kelvin,
-        }
+        let kelvin = |name| self.option(name) * self.kelvin;
+        Ramp::linear(kelvin("t_start"), kelvin("t_stop"))
     }
 
     /// `[eV/Å³]` of a bar, as LAMMPS converts it.
@@ -222,7 +220,7 @@ fn npt_repeats_lammps() {
             period: reference.option("t_damp") * 1e3,
             chain: reference.option("tchain") as usize,
         },
-        pressure: Ramp { start: pressure("p_start"), end: pressure("p_stop") },
+        pressure: Ramp::linear(pressure("p_start"), pressure("p_stop")),
         barostat: Barostat::MartynaTobiasKlein {
             period: reference.option("p_damp") * 1e3 * ((atoms + 1.0) / atoms).sqrt(),
             chain: reference.option("tchain") as usize,

@@ -2,6 +2,7 @@
 
 mod barostat;
 mod ensembles;
+mod groups;
 mod lammps;
 mod minimize;
 mod nve;

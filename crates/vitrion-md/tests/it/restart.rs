@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use vitrion_core::units::EV_PER_A3_IN_GPA;
 use vitrion_md::{
-    Barostat, Control, Coupling, Ensemble, FINAL_FILE, MdError, Progress, RESTART_FILE, Ramp,
+    Barostat, Bath, Control, Coupling, Ensemble, FINAL_FILE, MdError, Progress, RESTART_FILE, Ramp,
     StageOutcome, StageSettings, StageSummary, State, THERMO_FILE, TRAJECTORY_FILE, Thermostat,
     run_stage,
 };
@@ -23,9 +23,9 @@ fn settings() -> StageSettings {
         checkpoint_every: 7,
         ..StageSettings::new(
             Ensemble::Npt {
-                temperature: Ramp { start: 150.0, end: 190.0 },
+                temperature: Ramp::linear(150.0, 190.0),
                 thermostat: Thermostat::NoseHooverChain { period: 60.0, chain: 3 },
-                pressure: Ramp { start: 0.0, end: 0.05 / EV_PER_A3_IN_GPA },
+                pressure: Ramp::linear(0.0, 0.05 / EV_PER_A3_IN_GPA),
                 barostat: Barostat::MartynaTobiasKlein {
                     period: 200.0,
                     chain: 3,
@@ -276,8 +276,8 @@ fn damaged_files_are_refused() {
 /// Thermostats and barostats that draw random numbers or hold a tensor, stopped twice.
 #[test]
 fn every_method_goes_on_bit_for_bit() {
-    let temperature = Ramp { start: 150.0, end: 190.0 };
-    let pressure = Ramp { start: 0.0, end: 0.05 / EV_PER_A3_IN_GPA };
+    let temperature = Ramp::linear(150.0, 190.0);
+    let pressure = Ramp::linear(0.0, 0.05 / EV_PER_A3_IN_GPA);
     let langevin = Thermostat::Langevin { period: 100.0 };
     let csvr = Thermostat::Csvr { period: 60.0 };
     let chain = Thermostat::NoseHooverChain { period: 60.0, chain: 3 };
@@ -293,8 +293,26 @@ fn every_method_goes_on_bit_for_bit() {
         npt(langevin, mtk(Coupling::TRICLINIC)),
         npt(csvr, rescaling),
     ];
-    for ensemble in ensembles {
-        let settings = StageSettings { ensemble, ..settings() };
+    let plain = ensembles.map(|ensemble| StageSettings { ensemble, ..settings() });
+    let nvt = Ensemble::Nvt { temperature, thermostat: chain };
+    let bath = |thermostat| Bath {
+        name: "group".to_owned(),
+        atoms: (8..20).collect(),
+        temperature: Ramp { plateaus: Some(5), ..temperature },
+        thermostat,
+    };
+    let frozen = (0..8).collect();
+    let deformed = [[1e-5, 2e-6, 0.0], [2e-6, 0.0, 0.0], [0.0, 0.0, -1e-5]];
+    let grouped = [
+        StageSettings { frozen, baths: vec![bath(csvr)], ensemble: nvt, ..settings() },
+        StageSettings {
+            baths: vec![bath(langevin)],
+            ensemble: npt(chain, mtk(Coupling::TRICLINIC)),
+            ..settings()
+        },
+        StageSettings { strain_rate: Some(deformed), ensemble: nvt, ..settings() },
+    ];
+    for settings in plain.into_iter().chain(grouped) {
         let go_on = |directory: &Path, until: u64| {
             let stop = AtomicBool::new(false);
             let progress = |progress: Progress| {
@@ -304,7 +322,7 @@ fn every_method_goes_on_bit_for_bit() {
             match run_stage(start(), &mut argon(), &settings, directory, &control) {
                 Ok(StageOutcome::Finished { state, summary }) => Some((state, summary)),
                 Ok(StageOutcome::Interrupted { .. }) => None,
-                Err(error) => panic!("{ensemble:?}: {error}"),
+                Err(error) => panic!("{settings:?}: {error}"),
             }
         };
         let [whole, parts] = [0, 1].map(|_| tempfile::tempdir().expect("a folder"));
@@ -313,6 +331,6 @@ fn every_method_goes_on_bit_for_bit() {
         assert!(go_on(parts.path(), 23).is_none() && go_on(parts.path(), 44).is_none());
         let (state, summary) = go_on(parts.path(), u64::MAX).expect("nobody stopped it");
         assert_eq!(summary.resumed, 2);
-        result(parts.path(), state, &summary).assert_same(&reference, &format!("{ensemble:?}"));
+        result(parts.path(), state, &summary).assert_same(&reference, &format!("{settings:?}"));
     }
 }

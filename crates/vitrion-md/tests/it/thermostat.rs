@@ -91,7 +91,7 @@ fn a_liquid_has_the_canonical_kinetic_energy_and_equal_temperatures_of_its_speci
 fn the_conserved_quantity_is_conserved_and_converges_with_the_timestep() {
     let initial = crystal(2, 5.5, &["Ar"], 60.0);
     // a ramp of 30 K within 0.8 ps: its work must be accounted for
-    let ramp = Ramp { start: 60.0, end: 90.0 };
+    let ramp = Ramp::linear(60.0, 90.0);
     let error = |timestep: f64, steps: u64| {
         let mut potential = LennardJones::new(&["Ar"], 0.0103, 3.4, 5.4, true);
         let (_, summary, thermo) = run(&initial, &mut potential, &nvt(ramp, 80.0, timestep, steps));
@@ -111,7 +111,7 @@ fn the_conserved_quantity_is_conserved_and_converges_with_the_timestep() {
 #[test]
 fn a_ramp_is_followed_to_its_end() {
     let initial = crystal(3, 5.6, &["Ar"], 120.0);
-    let settings = nvt(Ramp { start: 60.0, end: 20.0 }, 100.0, 5.0, 2000);
+    let settings = nvt(Ramp::linear(60.0, 20.0), 100.0, 5.0, 2000);
     let (end, _, thermo) = run(&initial, &mut LennardJones::argon(&["Ar"]), &settings);
     let t = thermo.column("temperature_k");
     let tail = &t[t.len() - 40..];
