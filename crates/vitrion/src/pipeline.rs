@@ -9,7 +9,7 @@ mod machine;
 
 use crate::error::Error;
 use crate::inputs::Inputs;
-use crate::plan::{Plan, RunPlan};
+use crate::plan::{Members, Plan, RunPlan};
 use crate::report::write_report;
 use crate::results::{Results, read_json};
 use crate::run_file::RunFile;
@@ -163,12 +163,14 @@ impl Work<'_> {
     fn remaining_stages(&self, structure: &Structure, done: usize) -> Result<(), Error> {
         let mut potential = self.inputs.potential.instance();
         let mut state = self.initial(structure)?;
+        let members = self.plan.members(structure);
         for (number, stage) in self.plan.stages.iter().enumerate() {
             if number >= done {
                 self.tell(Event::Stage { run: self.index, id: &self.run.id, stage: &stage.name });
             }
             let seed = Plan::stage_seed(self.run, number);
-            let settings = stage.settings(self.run.temperature_k, seed);
+            self.release(&mut state, number, seed, &members)?;
+            let settings = stage.settings(self.run.temperature_k, seed, &members);
             let folder = self.ledger.results.path(&self.ledger.stage_folder(self.index, number));
             let step = |progress| {
                 self.tell(Event::Step {
@@ -207,12 +209,37 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// Velocities for atoms that the stage before held and this one does not.
+    fn release(
+        &self,
+        state: &mut State,
+        number: usize,
+        seed: u64,
+        members: &Members,
+    ) -> Result<(), Error> {
+        let Some(before) = number.checked_sub(1) else { return Ok(()) };
+        let stages = &self.plan.stages;
+        let held = members.of_any(&stages[number].freeze);
+        let mut released = members.of_any(&stages[before].freeze);
+        released.retain(|atom| held.binary_search(atom).is_err());
+        // the first stage has a temperature, so one of those up to here does
+        let target = |stage: usize| stages[stage].target_temperature(self.run.temperature_k);
+        let temperature = target(number)
+            .map(|ramp| ramp.start)
+            .or_else(|| (0..number).rev().find_map(target).map(|ramp| ramp.end))
+            .expect("checked: the first stage has a temperature");
+        let State { structure, velocities, .. } = state;
+        velocities::thermalize(structure, velocities, &released, temperature, seed)
+            .map_err(|source| Error::Start { run: self.run.id.clone(), source: Box::new(source) })
+    }
+
     /// The structure with velocities of exactly the first temperature, kept as `initial.extxyz`.
     fn initial(&self, structure: &Structure) -> Result<State, Error> {
         let first = &self.plan.stages[0];
         let temperature = first
-            .start_temperature(self.run.temperature_k)
-            .expect("checked: the first stage has a temperature");
+            .target_temperature(self.run.temperature_k)
+            .expect("checked: the first stage has a temperature")
+            .start;
         let failed = |source| Error::Start { run: self.run.id.clone(), source: Box::new(source) };
         let mut drawn =
             velocities::maxwell_boltzmann(structure, temperature, self.run.seed).map_err(failed)?;

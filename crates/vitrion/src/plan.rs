@@ -6,11 +6,13 @@
 
 mod analyses;
 mod estimate;
+mod groups;
 mod resolve;
 
 pub use analyses::{AnalysisPlan, Dynamics};
 pub(crate) use estimate::bytes_per_atom;
 pub use estimate::{Estimate, RunEstimate};
+pub use groups::{GroupPlan, Members};
 
 use crate::error::InputError;
 use crate::inputs::Inputs;
@@ -20,7 +22,7 @@ use crate::run_file::{
 use serde::{Deserialize, Serialize};
 use vitrion_core::units::{self, Kind};
 use vitrion_core::{Matrix3, Structure};
-use vitrion_md::{Barostat, Coupling, Ramp, StageSettings, Thermostat};
+use vitrion_md::{Barostat, Bath, Coupling, Ramp, StageSettings, Thermostat};
 
 /// A resolved run file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,6 +33,8 @@ pub struct Plan {
     pub potential: PotentialPlan,
     #[serde(rename = "system")]
     pub systems: Vec<SystemPlan>,
+    #[serde(rename = "group", default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<GroupPlan>,
     #[serde(rename = "stage")]
     pub stages: Vec<StagePlan>,
     #[serde(rename = "analysis", default)]
@@ -89,7 +93,12 @@ pub struct SystemPlan {
 #[serde(untagged)]
 pub enum Schedule {
     Constant(f64),
-    Ramp { start: f64, end: f64 },
+    Ramp {
+        start: f64,
+        end: f64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        plateaus: Option<u32>,
+    },
     Sweep(SweepWord),
 }
 
@@ -126,6 +135,14 @@ pub struct StagePlan {
     pub coupling: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bulk_modulus_gpa: Option<f64>,
+    /// Groups that do not move.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub freeze: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub thermostats: Vec<GroupThermostatPlan>,
+    /// xx, yy, zz, yz, xz, xy
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strain_rate_per_ps: Option<[f64; 6]>,
     pub skin_a: f64,
     pub max_displacement_a: f64,
     pub thermo_every: u64,
@@ -134,7 +151,18 @@ pub struct StagePlan {
     pub checkpoint_every: u64,
 }
 
-/// One system at one temperature of the sweep.
+/// The thermostat of one group.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GroupThermostatPlan {
+    pub group: String,
+    pub temperature_k: Schedule,
+    pub thermostat: ThermostatKind,
+    pub thermostat_period_fs: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thermostat_chain: Option<usize>,
+}
+
+/// One system at one temperature of the sweep, with one seed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunPlan {
     /// Folder below `runs/`.
@@ -143,7 +171,10 @@ pub struct RunPlan {
     pub system: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub temperature_k: Option<f64>,
-    /// Seed of the initial velocities.
+    /// Seed of the replica, as listed in the run file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replica: Option<u64>,
+    /// Seed of all its random numbers.
     pub seed: u64,
 }
 
@@ -170,6 +201,11 @@ impl Plan {
             .collect()
     }
 
+    /// Atoms of the groups in a structure of [`Plan::structures`].
+    pub fn members(&self, structure: &Structure) -> Members {
+        groups::members(&self.groups, structure)
+    }
+
     /// Seed of the random numbers of a stage of a run.
     pub fn stage_seed(run: &RunPlan, number: usize) -> u64 {
         // the golden ratio in 64 bits spreads the numbers of stages over all seeds
@@ -190,33 +226,28 @@ impl Schedule {
     fn ramp(self, sweep: Option<f64>) -> Ramp {
         match self {
             Schedule::Constant(value) => Ramp::constant(value),
-            Schedule::Ramp { start, end } => Ramp { start, end },
+            Schedule::Ramp { start, end, plateaus } => Ramp { start, end, plateaus },
             Schedule::Sweep(_) => Ramp::constant(sweep.expect("checked: a sweep is planned")),
         }
     }
 }
 
 impl StagePlan {
-    /// Temperature at the start [K] of a run at `sweep`; `None` where no temperature is given.
-    pub fn start_temperature(&self, sweep: Option<f64>) -> Option<f64> {
-        self.temperature_k.map(|schedule| schedule.ramp(sweep).start)
+    /// Target [K] of a run at `sweep`; `None` where no temperature is given.
+    pub fn target_temperature(&self, sweep: Option<f64>) -> Option<Ramp> {
+        self.temperature_k.map(|schedule| schedule.ramp(sweep))
     }
 
-    /// What the engine needs for a run at `sweep` [K]; `seed` is for this stage alone.
-    pub fn settings(&self, sweep: Option<f64>, seed: u64) -> StageSettings {
+    /// What the engine needs for a run at `sweep` [K]; `seed` is for this stage alone, `members` are
+    /// the groups of the structure.
+    pub fn settings(&self, sweep: Option<f64>, seed: u64, members: &Members) -> StageSettings {
         let internal = |gpa: f64| gpa / units::express(1.0, Kind::Pressure, "GPa");
         let target =
             || self.temperature_k.expect("checked: thermostats have a temperature").ramp(sweep);
         let thermostat = || {
             let period = self.thermostat_period_fs.expect("planned with its thermostat");
-            match self.thermostat.expect("planned with its ensemble") {
-                ThermostatKind::NoseHooverChain => {
-                    let chain = self.thermostat_chain.expect("planned with its thermostat");
-                    Thermostat::NoseHooverChain { period, chain }
-                }
-                ThermostatKind::Csvr => Thermostat::Csvr { period },
-                ThermostatKind::Langevin => Thermostat::Langevin { period },
-            }
+            let kind = self.thermostat.expect("planned with its ensemble");
+            thermostat(kind, period, self.thermostat_chain)
         };
         let barostat = || {
             let period = self.barostat_period_fs.expect("planned with its barostat");
@@ -247,7 +278,7 @@ impl StagePlan {
                 vitrion_md::Ensemble::Npt {
                     temperature: target(),
                     thermostat: thermostat(),
-                    pressure: Ramp { start: internal(gpa.start), end: internal(gpa.end) },
+                    pressure: Ramp { start: internal(gpa.start), end: internal(gpa.end), ..gpa },
                     barostat: barostat(),
                 }
             }
@@ -259,8 +290,40 @@ impl StagePlan {
             trajectory_every: self.trajectory_every,
             checkpoint_every: self.checkpoint_every,
             max_displacement: self.max_displacement_a,
+            frozen: members.of_any(&self.freeze),
+            baths: self.thermostats.iter().map(|plan| plan.bath(sweep, members)).collect(),
+            strain_rate: self.strain_rate_per_ps.map(|rate| {
+                let [xx, yy, zz, yz, xz, xy] = rate.map(|x| x * 1e-3);
+                [[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]]
+            }),
             ..StageSettings::new(ensemble, self.timestep_fs, self.steps)
         }
+    }
+}
+
+impl GroupThermostatPlan {
+    fn bath(&self, sweep: Option<f64>, members: &Members) -> Bath {
+        Bath {
+            name: self.group.clone(),
+            atoms: members.of(&self.group).to_vec(),
+            temperature: self.temperature_k.ramp(sweep),
+            thermostat: thermostat(
+                self.thermostat,
+                self.thermostat_period_fs,
+                self.thermostat_chain,
+            ),
+        }
+    }
+}
+
+fn thermostat(kind: ThermostatKind, period: f64, chain: Option<usize>) -> Thermostat {
+    match kind {
+        ThermostatKind::NoseHooverChain => {
+            let chain = chain.expect("planned with its thermostat");
+            Thermostat::NoseHooverChain { period, chain }
+        }
+        ThermostatKind::Csvr => Thermostat::Csvr { period },
+        ThermostatKind::Langevin => Thermostat::Langevin { period },
     }
 }
 

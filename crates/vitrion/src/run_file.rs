@@ -5,17 +5,21 @@
 //! listed in the book, `reference/run-file.md`.
 
 mod analysis;
+mod group;
 mod potential;
 mod reader;
 mod stage;
 mod system;
+mod target;
 mod training;
 
 pub use analysis::{AnalysisKind, AnalysisTable};
+pub use group::GroupTable;
 pub use potential::{LennardJonesSpecies, PotentialTable, Precision};
 pub use reader::Located;
-pub use stage::{BarostatKind, Duration, Ensemble, StageTable, Target, ThermostatKind};
+pub use stage::{BarostatKind, Duration, Ensemble, GroupThermostat, StageTable, ThermostatKind};
 pub use system::SystemTable;
+pub use target::Target;
 pub use training::{DataTable, Start, TrainingFile};
 
 use crate::error::{InputError, Place};
@@ -41,8 +45,10 @@ pub struct RunFile {
     pub potential: Located<PotentialTable>,
     /// `[system]` or `[[system]]`, at least one.
     pub systems: Vec<Located<SystemTable>>,
-    /// Temperatures of `[sweep]` [K].
-    pub sweep: Option<Vec<Located<f64>>>,
+    /// `[[group]]`
+    pub groups: Vec<Located<GroupTable>>,
+    /// `[sweep]`
+    pub sweep: Option<SweepTable>,
     /// `[[stage]]`, at least one.
     pub stages: Vec<Located<StageTable>>,
     /// `[[analysis]]`
@@ -80,6 +86,7 @@ impl RunFile {
             "seed",
             "potential",
             "system",
+            "group",
             "sweep",
             "stage",
             "analysis",
@@ -110,6 +117,7 @@ impl RunFile {
             seed: seed.value,
             potential,
             systems,
+            groups: located(&root.tables("group")?, GroupTable::read)?,
             sweep: read_sweep(&root)?,
             stages,
             analyses: located(&root.tables("analysis")?, AnalysisTable::read)?,
@@ -144,18 +152,28 @@ fn located<T>(
     tables.iter().map(|table| Ok(Located { line: table.line(), value: read(table)? })).collect()
 }
 
-fn read_sweep(root: &Table<'_>) -> Result<Option<Vec<Located<f64>>>, InputError> {
+/// `[sweep]`: every system is simulated at every temperature with every seed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SweepTable {
+    /// [K]; empty if only seeds are swept.
+    pub temperatures: Vec<Located<f64>>,
+    /// Of independent replicas; empty without.
+    pub seeds: Vec<Located<u64>>,
+}
+
+fn read_sweep(root: &Table<'_>) -> Result<Option<SweepTable>, InputError> {
     let Some(table) = root.table("sweep", "in [sweep]")? else { return Ok(None) };
-    table.only(&["temperature"])?;
-    let example = "temperature = [\"700 K\", \"800 K\", \"900 K\"]";
-    let temperatures = table.require(
-        "temperature",
-        example,
-        table.quantities("temperature", Kind::Temperature)?,
-    )?;
-    if temperatures.is_empty() {
+    table.only(&["temperature", "seeds"])?;
+    let seeds = read_seeds(&table)?;
+    let found = table.quantities("temperature", Kind::Temperature)?;
+    if found.is_none() && seeds.is_empty() {
+        let example = "temperature = [\"700 K\", \"800 K\", \"900 K\"]";
+        table.require("temperature", example, None::<()>)?;
+    }
+    if found.as_ref().is_some_and(Vec::is_empty) {
         return Err(table.refuse("temperature", "the list is empty"));
     }
+    let temperatures = found.unwrap_or_default();
     for (i, t) in temperatures.iter().enumerate() {
         positive(&table, "temperature", Kind::Temperature, *t)?;
         if temperatures[..i].iter().any(|earlier| (earlier.value - t.value).abs() < 1e-9) {
@@ -163,7 +181,25 @@ fn read_sweep(root: &Table<'_>) -> Result<Option<Vec<Located<f64>>>, InputError>
             return Err(table.refuse_at(t.line, "temperature", message));
         }
     }
-    Ok(Some(temperatures))
+    Ok(Some(SweepTable { temperatures, seeds }))
+}
+
+fn read_seeds(table: &Table<'_>) -> Result<Vec<Located<u64>>, InputError> {
+    let Some(found) = table.integers("seeds")? else { return Ok(Vec::new()) };
+    let mut seeds: Vec<Located<u64>> = Vec::with_capacity(found.len());
+    for seed in found {
+        let message =
+            |text: &str| table.refuse_at(seed.line, "seeds", format!("{} {text}", seed.value));
+        let value = u64::try_from(seed.value).map_err(|_| message("is negative"))?;
+        if seeds.iter().any(|earlier| earlier.value == value) {
+            return Err(message("is listed twice: two runs would be the same"));
+        }
+        seeds.push(Located { value, line: seed.line });
+    }
+    if seeds.is_empty() {
+        return Err(table.refuse("seeds", "the list is empty"));
+    }
+    Ok(seeds)
 }
 
 /// Names become folders.

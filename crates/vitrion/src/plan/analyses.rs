@@ -280,7 +280,7 @@ impl Context<'_> {
         line: usize,
         before: &[AnalysisPlan],
     ) -> Result<String, InputError> {
-        let temperatures = self.run.sweep.as_ref().map_or(0, Vec::len);
+        let temperatures = self.run.sweep.as_ref().map_or(0, |sweep| sweep.temperatures.len());
         if temperatures < FEWEST_TEMPERATURES {
             let message = format!(
                 "an Arrhenius fit needs a [sweep] of at least {FEWEST_TEMPERATURES} temperatures, \

@@ -1,37 +1,22 @@
 //! From the run file and what it points to, to the plan.
 
+mod stage;
+
 use super::analyses::Context;
-use super::{Plan, PotentialPlan, RunPlan, Schedule, StagePlan, SweepWord, SystemPlan};
+use super::{GroupPlan, Plan, PotentialPlan, RunPlan, SystemPlan};
 use crate::error::InputError;
 use crate::inputs::{Inputs, LoadedPotential, LoadedStructure};
-use crate::run_file::{
-    BarostatKind, Duration, Ensemble, FORMAT, Located, PotentialTable, RunFile, StageTable,
-    SystemTable, Target, ThermostatKind,
-};
+use crate::run_file::{FORMAT, Located, PotentialTable, RunFile, SystemTable};
+use stage::stages;
+use std::fmt::Write as _;
 use std::path::Path;
 use vitrion_core::build::supercell;
 use vitrion_core::neighbors::closest_pair;
 use vitrion_core::units::{self, Kind};
 use vitrion_core::{Cell, Structure, math};
-use vitrion_md::{Coupling, MdError};
 
-/// Thermostat time [fs].
-const THERMOSTAT_PERIOD: f64 = 100.0;
-/// Barostat time [fs].
-const BAROSTAT_PERIOD: f64 = 1000.0;
-/// Thermostats in a chain.
-const THERMOSTAT_CHAIN: usize = 3;
-/// Bulk modulus for stochastic cell rescaling [GPa]: that of a sulphide electrolyte, about.
-const BULK_MODULUS: f64 = 20.0;
-/// Skin of the neighbour list [Å].
-const SKIN: f64 = 1.0;
-/// Longest displacement in one step [Å].
-const MAX_DISPLACEMENT: f64 = 0.5;
-/// Steps between thermo rows.
-const THERMO_EVERY: u64 = 10;
-/// Steps between checkpoints.
-const CHECKPOINT_EVERY: u64 = 1000;
-
+/// The golden ratio in 64 bits spreads seeds over all numbers.
+const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
 /// Closer atoms are a mistake in the structure [Å]; the shortest bond, H–H, is 0.74 Å.
 const OVERLAP: f64 = 0.5;
 /// How far the closest pair is searched [Å].
@@ -53,7 +38,8 @@ pub(super) fn plan(run: &RunFile, inputs: &Inputs) -> Result<Plan, InputError> {
         systems.push(system);
         structures.push(structure);
     }
-    let stages = stages(run)?;
+    let groups = groups(run, &structures)?;
+    let stages = stages(run, &groups, &structures)?;
     let analyses =
         Context { run, systems: &systems, structures: &structures, stages: &stages }.resolve()?;
     Ok(Plan {
@@ -62,6 +48,7 @@ pub(super) fn plan(run: &RunFile, inputs: &Inputs) -> Result<Plan, InputError> {
         seed: run.seed,
         potential: potential(run, &inputs.potential),
         runs: runs(run, &systems),
+        groups,
         systems,
         stages,
         analyses,
@@ -192,145 +179,67 @@ fn scale_to(at: &At<'_>, structure: &Structure, density: Located<f64>) -> Result
 }
 
 fn runs(run: &RunFile, systems: &[SystemPlan]) -> Vec<RunPlan> {
-    let temperatures: Vec<Option<f64>> = match &run.sweep {
-        None => vec![None],
-        Some(sweep) => sweep.iter().map(|t| Some(t.value)).collect(),
-    };
+    let mut temperatures = vec![None];
+    let mut replicas = vec![None];
+    if let Some(sweep) = &run.sweep {
+        if !sweep.temperatures.is_empty() {
+            temperatures = sweep.temperatures.iter().map(|t| Some(t.value)).collect();
+        }
+        if !sweep.seeds.is_empty() {
+            replicas = sweep.seeds.iter().map(|seed| Some(seed.value)).collect();
+        }
+    }
     let mut runs: Vec<RunPlan> = Vec::new();
+    let mut combinations = 0;
     for system in systems {
         for temperature_k in &temperatures {
-            let id = match temperature_k {
-                None => system.name.clone(),
-                Some(t) => format!("{}-{t}K", system.name),
-            };
-            // TOML integers have a sign
-            let seed = run.seed.wrapping_add(runs.len() as u64) & u64::MAX >> 1;
-            let temperature_k = *temperature_k;
-            runs.push(RunPlan { id, system: system.name.clone(), temperature_k, seed });
+            for replica in &replicas {
+                let mut id = system.name.clone();
+                if let Some(t) = temperature_k {
+                    write!(id, "-{t}K").expect("writing to a string cannot fail");
+                }
+                let mut seed = run.seed;
+                if let Some(replica) = replica {
+                    write!(id, "-seed{replica}").expect("writing to a string cannot fail");
+                    seed ^= replica.wrapping_mul(SPREAD);
+                }
+                // TOML integers have a sign
+                let seed = seed.wrapping_add(combinations) & u64::MAX >> 1;
+                runs.push(RunPlan {
+                    id,
+                    system: system.name.clone(),
+                    temperature_k: *temperature_k,
+                    replica: *replica,
+                    seed,
+                });
+            }
+            combinations += 1;
         }
     }
     runs
 }
 
-fn stages(run: &RunFile) -> Result<Vec<StagePlan>, InputError> {
-    let mut plans: Vec<StagePlan> = Vec::new();
-    for (number, table) in run.stages.iter().enumerate() {
+/// The groups, which must have atoms in every structure.
+fn groups(run: &RunFile, structures: &[Structure]) -> Result<Vec<GroupPlan>, InputError> {
+    let mut plans: Vec<GroupPlan> = Vec::new();
+    for (number, table) in run.groups.iter().enumerate() {
         let name = &table.value.name;
-        let title = format!("in [[stage]] {} (\"{}\")", number + 1, name.value);
+        let title = format!("in [[group]] {} (\"{}\")", number + 1, name.value);
         let at = At { run, title, line: table.line };
         if plans.iter().any(|other| other.name == name.value) {
-            let message = format!("two stages are called \"{}\"", name.value);
+            let message = format!("two groups are called \"{}\"", name.value);
             return Err(at.refuse(Some(name.line), "name", message));
         }
-        let plan = stage(&at, &table.value, number == 0)?;
-        validate(&at, &table.value, &plan)?;
+        let plan = GroupPlan::new(&table.value);
+        for (system, structure) in structures.iter().enumerate() {
+            plan.members(structure).map_err(|(key, message)| {
+                let place = run.system_title(system);
+                at.refuse(Some(name.line), key, format!("{message} ({place})"))
+            })?;
+        }
         plans.push(plan);
     }
     Ok(plans)
-}
-
-fn stage(at: &At<'_>, table: &StageTable, first: bool) -> Result<StagePlan, InputError> {
-    let kind = table.kind.value;
-    let thermostat = kind != Ensemble::Nve;
-    match table.temperature {
-        Some(Located { value: Target::Sweep, line }) if at.run.sweep.is_none() => {
-            let message = "\"sweep\" needs a table [sweep] with temperature = [\"700 K\", …]";
-            return Err(at.refuse(Some(line), "temperature", message));
-        }
-        None if first => {
-            let message = "the first stage needs one: initial velocities are drawn from it";
-            return Err(at.refuse(None, "temperature", message));
-        }
-        Some(Located { line, .. }) if !thermostat && !first => {
-            let message = "a stage of kind \"nve\" holds no temperature; only as first stage does \
-                           it use one, for the initial velocities";
-            return Err(at.refuse(Some(line), "temperature", message));
-        }
-        _ => {}
-    }
-    let timestep = table.timestep.value;
-    let steps = match table.duration.value {
-        Duration::Steps(steps) => steps,
-        Duration::Time(time) => at.whole_steps(table.duration.line, "duration", time, timestep)?,
-    };
-    let every = |key: &str, interval: Option<Located<f64>>| {
-        let Some(interval) = interval else { return Ok(None) };
-        let every = at.whole_steps(interval.line, key, interval.value, timestep)?;
-        if every > steps {
-            let message = format!(
-                "every {} fs is longer than the stage ({} fs)",
-                interval.value,
-                steps as f64 * timestep
-            );
-            return Err(at.refuse(Some(interval.line), key, message));
-        }
-        Ok(Some(every))
-    };
-    let schedule = |target: Target, factor: f64| match target {
-        Target::Sweep => Schedule::Sweep(SweepWord::Sweep),
-        Target::Constant(value) => Schedule::Constant(value * factor),
-        Target::Ramp { start, end } => Schedule::Ramp { start: start * factor, end: end * factor },
-    };
-    let gpa = units::express(1.0, Kind::Pressure, "GPa");
-    let method = table.thermostat.map_or(ThermostatKind::NoseHooverChain, |t| t.value);
-    let piston = table.barostat.map_or(BarostatKind::MartynaTobiasKlein, |b| b.value);
-    let pressured = kind == Ensemble::Npt;
-    let moving_cell = pressured && piston == BarostatKind::MartynaTobiasKlein;
-    let chains = (thermostat && method == ThermostatKind::NoseHooverChain) || moving_cell;
-    let coupling = match &table.coupling {
-        None => Coupling::ISOTROPIC,
-        Some(name) => Coupling::from_name(&name.value).ok_or_else(|| {
-            let message = format!(
-                "expected \"isotropic\", \"anisotropic\", \"triclinic\", or the free axes with \
-                 coupled ones together such as \"xy, z\", found \"{}\"",
-                name.value
-            );
-            at.refuse(Some(name.line), "coupling", message)
-        })?,
-    };
-    let bulk_modulus = table.bulk_modulus.map_or(BULK_MODULUS, |k| k.value * gpa);
-    let chain = table.thermostat_chain.map_or(THERMOSTAT_CHAIN, |n| n.value as usize);
-    let period = table.thermostat_period.map_or(THERMOSTAT_PERIOD, |t| t.value);
-    let barostat = table.barostat_period.map_or(BAROSTAT_PERIOD, |t| t.value);
-    Ok(StagePlan {
-        name: table.name.value.clone(),
-        kind,
-        temperature_k: table.temperature.map(|t| schedule(t.value, 1.0)),
-        pressure_gpa: table.pressure.map(|p| schedule(p.value, gpa)),
-        timestep_fs: timestep,
-        steps,
-        thermostat: thermostat.then_some(method),
-        thermostat_period_fs: thermostat.then_some(period),
-        thermostat_chain: chains.then_some(chain),
-        barostat: pressured.then_some(piston),
-        barostat_period_fs: pressured.then_some(barostat),
-        coupling: moving_cell.then(|| coupling.name()),
-        bulk_modulus_gpa: (pressured && !moving_cell).then_some(bulk_modulus),
-        skin_a: table.skin.map_or(SKIN, |skin| skin.value),
-        max_displacement_a: table.max_displacement.map_or(MAX_DISPLACEMENT, |d| d.value),
-        thermo_every: every("thermo", table.thermo)?.unwrap_or(THERMO_EVERY.min(steps)),
-        trajectory_every: every("trajectory", table.trajectory)?,
-        checkpoint_every: every("checkpoint", table.checkpoint)?
-            .unwrap_or(CHECKPOINT_EVERY.min(steps)),
-    })
-}
-
-/// The limits of the engine, reported on the line of the key.
-fn validate(at: &At<'_>, table: &StageTable, plan: &StagePlan) -> Result<(), InputError> {
-    let sweep = at.run.sweep.as_ref().and_then(|sweep| sweep.first()).map(|t| t.value);
-    let Err(error) = plan.settings(sweep, 0).validate() else { return Ok(()) };
-    let MdError::Setting { setting, found, expected } = &error else {
-        return Err(at.refuse(None, "kind", error.to_string()));
-    };
-    let (key, line) = match *setting {
-        "timestep" => ("timestep", Some(table.timestep.line)),
-        "thermostat period" => ("thermostat_period", table.thermostat_period.map(|t| t.line)),
-        "barostat period" => ("barostat_period", table.barostat_period.map(|t| t.line)),
-        "chain" => ("thermostat_chain", table.thermostat_chain.map(|n| n.line)),
-        "skin" => ("skin", table.skin.map(|skin| skin.line)),
-        other => (other, None),
-    };
-    Err(at.refuse(line, key, format!("{found}: {expected}")))
 }
 
 /// The table a complaint is about.
@@ -341,6 +250,11 @@ struct At<'a> {
 }
 
 impl At<'_> {
+    /// A temperature that "sweep" may stand for.
+    fn any_temperature(&self) -> Option<f64> {
+        self.run.sweep.as_ref().and_then(|sweep| sweep.temperatures.first()).map(|t| t.value)
+    }
+
     fn refuse(&self, line: Option<usize>, key: &str, message: impl Into<String>) -> InputError {
         InputError::Value {
             place: self.run.place(line.unwrap_or(self.line)),

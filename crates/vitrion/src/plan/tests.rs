@@ -72,7 +72,7 @@ fn a_plan_shows_every_default_and_survives_its_file() {
     let text = plan.to_toml();
     let back: Plan = toml::from_str(&text).expect("our own file");
     assert_eq!(back, plan, "{text}");
-    let settings = stage.settings(plan.runs[1].temperature_k, 1);
+    let settings = stage.settings(plan.runs[1].temperature_k, 1, &Members::default());
     assert_eq!(settings.ensemble.temperature(), Some(Ramp::constant(90.5)));
 }
 
@@ -96,12 +96,99 @@ fn the_estimate_is_about_the_runs_of_the_plan() {
     assert!(estimate.wall_s > 0.0 && estimate.memory_mb > 0.0 && estimate.disk_mb > 0.0);
 }
 
+const GROUPS: &str = r#"
+[[group]]
+name = "solute"
+element = "Ne"
+[[group]]
+name = "lower"
+element = ["Ar"]
+z = ["0 A", "5 A"]
+"#;
+
+#[test]
+fn groups_are_frozen_and_held_at_temperatures_of_their_own() {
+    let stage = STAGE.replace(
+        "duration",
+        "freeze = [\"lower\"]\nthermostats = [{ group = \"solute\", temperature = { start = \"50 K\", \
+         end = \"90 K\", plateaus = 3 }, thermostat = \"csvr\" }]\nduration",
+    );
+    let plan = resolve(&format!("{HEAD}{GROUPS}{stage}")).expect("a good run file");
+    let text = plan.to_toml();
+    assert_eq!(toml::from_str::<Plan>(&text).expect("our own file"), plan, "{text}");
+    let structure = &plan.structures(&inputs())[0];
+    let settings = plan.stages[0].settings(Some(80.0), 1, &plan.members(structure));
+    // two layers of nine cells with three Ar each, less the upper halves of the second layer
+    let below = |atom: &u32| {
+        let [.., z] = structure.positions[*atom as usize];
+        z < 5.0 && structure.symbol(*atom as usize) == "Ar"
+    };
+    let expected: Vec<u32> = (0..108).filter(below).collect();
+    assert!(settings.frozen == expected && !expected.is_empty(), "{:?}", settings.frozen);
+    let [bath] = settings.baths.as_slice() else { panic!("one bath") };
+    assert_eq!((bath.atoms.len(), bath.temperature.plateaus), (27, Some(3)));
+    settings.validate_atoms(108).expect("they fit");
+}
+
+#[test]
+fn seeds_make_replicas_with_numbers_of_their_own() {
+    let head = HEAD.replace("\"90.5 K\", \"100 K\"]", "\"90 K\"]\nseeds = [3, 9]");
+    let plan = resolve(&format!("{head}{STAGE}")).expect("a good run file");
+    let ids: Vec<&str> = plan.runs.iter().map(|run| run.id.as_str()).collect();
+    assert_eq!(ids, ["fcc-80K-seed3", "fcc-80K-seed9", "fcc-90K-seed3", "fcc-90K-seed9"]);
+    let mut seeds: Vec<u64> = plan.runs.iter().map(|run| run.seed).collect();
+    seeds.sort_unstable();
+    seeds.dedup();
+    assert_eq!(seeds.len(), 4);
+    // a replica that is added leaves the others as they are
+    let more = resolve(&format!("{}{STAGE}", head.replace("[3, 9]", "[3, 9, 4]"))).expect("good");
+    assert!(plan.runs.iter().all(|run| more.runs.contains(run)));
+}
+
 #[test]
 fn what_does_not_fit_together_is_refused_with_its_line() {
     let cases = [
         (STAGE.replace("duration = \"1 ps\"", "duration = \"1.001 ps\""), "not a whole number"),
         (STAGE.replace("20 fs", "2 ps"), "longer than the stage (1000 fs)"),
         (STAGE.replace("\"nvt\"", "\"nve\""), ""),
+        (
+            format!("{GROUPS}{}", STAGE.replace("steps", "").replace("duration", "freeze = [\"x\"]\nduration")),
+            "there is no group \"x\"; there is solute, lower",
+        ),
+        (
+            STAGE.replace("duration", "freeze = [\"x\"]\nduration"),
+            "define it with [[group]]",
+        ),
+        (
+            format!(
+                "{GROUPS}{}",
+                STAGE.replace(
+                    "duration",
+                    "freeze = [\"lower\"]\nthermostats = [{ group = \"lower\", temperature = \"9 K\" \
+                     }]\nduration"
+                )
+            ),
+            "also belongs to \"frozen\"",
+        ),
+        (
+            format!("{}{STAGE}", GROUPS.replace("\"Ne\"", "\"He\"")),
+            "no atom meets its conditions (in [system])",
+        ),
+        (format!("[[group]]\nname = \"g\"\nphase = \"a\"\n{STAGE}"), "has no column `phase`"),
+        (format!("[[group]]\nname = \"g\"\n{STAGE}"), "it names no atoms; give element"),
+        (format!("[[group]]\nname = \"g\"\nx = [\"5 A\", \"1 A\"]\n{STAGE}"), "the lower one first"),
+        (
+            STAGE.replace("\"sweep\"", "{ start = \"9 K\", end = \"90 K\", plateaus = 1 }"),
+            "expected at least 2 parts",
+        ),
+        (
+            STAGE.replace("duration", "strain_rate = { xx = \"2 /ps\" }\nduration"),
+            "at most 0.001 per fs",
+        ),
+        (
+            STAGE.replace("duration", "strain_rate = { xx = \"0 /ps\" }\nduration"),
+            "no component is given that is not zero",
+        ),
         (format!("{STAGE}{STAGE}"), "two stages are called \"production\""),
         (format!("{STAGE}{ARRHENIUS}"), "needs an [[analysis]] of kind \"diffusion\""),
         (format!("{STAGE}{}", DIFFUSION.replace("\"Ar\"", "\"Li\"")), "contains no Li"),

@@ -1,6 +1,8 @@
 //! `[[stage]]`: one piece of dynamics.
 
+use super::located;
 use super::reader::{Located, Table};
+use super::target::{Target, read_target};
 use super::{positive_quantity, refuse_unsafe_name};
 use crate::error::InputError;
 use serde::{Deserialize, Serialize};
@@ -30,6 +32,12 @@ pub struct StageTable {
     pub coupling: Option<Located<String>>,
     /// [eV/Å³]
     pub bulk_modulus: Option<Located<f64>>,
+    /// Names of groups that do not move.
+    pub freeze: Vec<Located<String>>,
+    /// Thermostats of groups.
+    pub thermostats: Vec<Located<GroupThermostat>>,
+    /// Components xx, yy, zz, yz, xz, xy [1/fs].
+    pub strain_rate: Option<Located<[f64; 6]>>,
     /// Skin of the neighbour list [Å].
     pub skin: Option<Located<f64>>,
     /// Longest displacement in one step [Å].
@@ -40,6 +48,19 @@ pub struct StageTable {
     pub thermo: Option<Located<f64>>,
     /// Interval between checkpoints [fs].
     pub checkpoint: Option<Located<f64>>,
+}
+
+/// The thermostat of one group.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GroupThermostat {
+    pub group: Located<String>,
+    /// [K]
+    pub temperature: Located<Target>,
+    pub thermostat: Option<Located<ThermostatKind>>,
+    /// [fs]
+    pub period: Option<Located<f64>>,
+    /// Thermostats in a chain.
+    pub chain: Option<Located<u64>>,
 }
 
 /// What is held constant.
@@ -90,19 +111,6 @@ const BAROSTATS: [(&str, BarostatKind); 2] = [
     ("stochastic_cell_rescaling", BarostatKind::StochasticCellRescaling),
 ];
 
-/// A temperature or pressure that a stage aims at, in internal units.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Target {
-    /// That of the sweep; temperatures only.
-    Sweep,
-    Constant(f64),
-    /// Linear in time.
-    Ramp {
-        start: f64,
-        end: f64,
-    },
-}
-
 /// How long a stage lasts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Duration {
@@ -111,7 +119,7 @@ pub enum Duration {
     Steps(u64),
 }
 
-const KEYS: [&str; 19] = [
+const KEYS: [&str; 22] = [
     "name",
     "kind",
     "temperature",
@@ -126,6 +134,9 @@ const KEYS: [&str; 19] = [
     "barostat_period",
     "coupling",
     "bulk_modulus",
+    "freeze",
+    "thermostats",
+    "strain_rate",
     "skin",
     "max_displacement",
     "trajectory",
@@ -182,6 +193,9 @@ impl StageTable {
             coupling: table.string("coupling")?,
             bulk_modulus: positive_quantity(table, "bulk_modulus", Kind::Pressure)?,
             barostat_period: positive_quantity(table, "barostat_period", Kind::Time)?,
+            freeze: table.strings("freeze")?.unwrap_or_default(),
+            thermostats: located(&table.tables("thermostats")?, GroupThermostat::read)?,
+            strain_rate: read_strain_rate(table)?,
             skin: table.quantity("skin", Kind::Length)?,
             max_displacement: positive_quantity(table, "max_displacement", Kind::Length)?,
             trajectory: read_every(table, "trajectory")?,
@@ -189,6 +203,43 @@ impl StageTable {
             checkpoint: read_every(table, "checkpoint")?,
         })
     }
+}
+
+impl GroupThermostat {
+    fn read(table: &Table<'_>) -> Result<Self, InputError> {
+        let keys = ["group", "temperature", "thermostat", "thermostat_period", "thermostat_chain"];
+        table.only(&keys)?;
+        let temperature = read_target(table, "temperature", Kind::Temperature)?;
+        let thermostat = table.word("thermostat", &THERMOSTATS)?;
+        let chains = thermostat.is_none_or(|t| t.value == ThermostatKind::NoseHooverChain);
+        if table.has("thermostat_chain") && !chains {
+            return Err(table.refuse("thermostat_chain", "it belongs to nose_hoover_chain"));
+        }
+        Ok(GroupThermostat {
+            group: table.require("group", "group = \"crystal\"", table.string("group")?)?,
+            temperature: table.require("temperature", "temperature = \"300 K\"", temperature)?,
+            thermostat,
+            period: positive_quantity(table, "thermostat_period", Kind::Time)?,
+            chain: table.count("thermostat_chain")?,
+        })
+    }
+}
+
+/// `strain_rate = { xx = "1e-4 /ps", xy = "2e-5 /ps" }`; components not named are zero.
+fn read_strain_rate(table: &Table<'_>) -> Result<Option<Located<[f64; 6]>>, InputError> {
+    const COMPONENTS: [&str; 6] = ["xx", "yy", "zz", "yz", "xz", "xy"];
+    let Some(inner) = table.table("strain_rate", &format!("{} strain_rate", table.title))? else {
+        return Ok(None);
+    };
+    inner.only(&COMPONENTS)?;
+    let mut rate = [0.0; 6];
+    for (component, value) in COMPONENTS.iter().zip(&mut rate) {
+        *value = inner.quantity(component, Kind::Rate)?.map_or(0.0, |rate| rate.value);
+    }
+    if rate.iter().all(|x| x.abs() <= 0.0) {
+        return Err(table.refuse("strain_rate", "no component is given that is not zero"));
+    }
+    Ok(Some(Located { value: rate, line: inner.line() }))
 }
 
 fn refuse_keys_without_use(table: &Table<'_>, kind: Ensemble) -> Result<(), InputError> {
@@ -204,7 +255,7 @@ fn refuse_keys_without_use(table: &Table<'_>, kind: Ensemble) -> Result<(), Inpu
             "bulk_modulus",
         ],
         Ensemble::Nvt => &["pressure", "barostat", "barostat_period", "coupling", "bulk_modulus"],
-        Ensemble::Npt => &[],
+        Ensemble::Npt => &["strain_rate"],
     };
     for key in useless {
         if table.has(key) {
@@ -213,34 +264,6 @@ fn refuse_keys_without_use(table: &Table<'_>, kind: Ensemble) -> Result<(), Inpu
         }
     }
     Ok(())
-}
-
-/// A quantity, a table with `start` and `end`, or (temperatures) the word "sweep".
-fn read_target(
-    table: &Table<'_>,
-    key: &str,
-    kind: Kind,
-) -> Result<Option<Located<Target>>, InputError> {
-    // a pressure may be negative
-    let read = |table: &Table<'_>, key: &str| match kind {
-        Kind::Temperature => positive_quantity(table, key, kind),
-        _ => table.quantity(key, kind),
-    };
-    if let Ok(Some(ramp)) = table.table(key, &format!("{} {key}", table.title)) {
-        ramp.only(&["start", "end"])?;
-        let example = |key: &str| format!("{key} = \"300 {}\"", kind.internal_unit());
-        let start = ramp.require("start", &example("start"), read(&ramp, "start")?)?;
-        let end = ramp.require("end", &example("end"), read(&ramp, "end")?)?;
-        let value = Target::Ramp { start: start.value, end: end.value };
-        return Ok(Some(Located { value, line: start.line }));
-    }
-    if let Ok(Some(Located { value, line })) = table.string(key)
-        && value == "sweep"
-        && kind == Kind::Temperature
-    {
-        return Ok(Some(Located { value: Target::Sweep, line }));
-    }
-    Ok(read(table, key)?.map(|q| Located { value: Target::Constant(q.value), line: q.line }))
 }
 
 fn read_duration(table: &Table<'_>) -> Result<Located<Duration>, InputError> {

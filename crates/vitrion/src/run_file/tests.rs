@@ -44,10 +44,13 @@ fn every_table_is_read_with_its_units() {
     let run = parse(GOOD).expect("a good run file");
     assert_eq!((run.name.as_str(), run.seed), ("melt", 7));
     assert_eq!(run.systems[0].value.repeat, Some([2, 2, 3]));
-    let temperatures = run.sweep.as_ref().expect("a sweep").iter().map(|t| t.value);
+    let temperatures = run.sweep.as_ref().expect("a sweep").temperatures.iter().map(|t| t.value);
     assert!(temperatures.eq([80.0, 90.0]));
     let heat = &run.stages[0].value;
-    assert_eq!(heat.temperature.map(|t| t.value), Some(Target::Ramp { start: 10.0, end: 90.0 }));
+    assert_eq!(
+        heat.temperature.map(|t| t.value),
+        Some(Target::Ramp { start: 10.0, end: 90.0, plateaus: None })
+    );
     assert_eq!(heat.duration.value, Duration::Steps(500));
     let production = &run.stages[1].value;
     assert_eq!(production.temperature.map(|t| t.value), Some(Target::Sweep));
