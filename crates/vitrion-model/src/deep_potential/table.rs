@@ -165,16 +165,19 @@ impl<T: Real> Table<T> {
                 INNER[..self.shape.degree - 5].iter().map(|u| at(k + u)).collect();
             let checks = CHECKS.map(|u| (u, at(k + u)));
             for o in 0..outputs {
+                // the rise above the start: small numbers, so that the fit cancels no digits
+                let base = start.value[o];
                 let ends = |node: &ScalarDerivatives| {
-                    [node.value[o], width * node.first[o], width * width * node.second[o]]
+                    [node.value[o] - base, width * node.first[o], width * width * node.second[o]]
                 };
                 let mut known = ends(&start).to_vec();
                 known.extend(ends(&end));
-                known.extend(inner.iter().map(|node| node.value[o]));
-                let a: Vec<f64> = fit
+                known.extend(inner.iter().map(|node| node.value[o] - base));
+                let mut a: Vec<f64> = fit
                     .iter()
                     .map(|line| line.iter().zip(&known).map(|(f, y)| f * y).sum())
                     .collect();
+                a[0] += base;
                 for (u, exact) in &checks {
                     let value = a.iter().rev().fold(0.0, |y, c| y * u + c);
                     let slope =

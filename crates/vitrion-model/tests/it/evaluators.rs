@@ -220,3 +220,15 @@ fn lists_without_other_ends_give_the_same_forces() {
         }
     }
 }
+
+/// Without its table a net costs ten times as much.
+#[test]
+fn all_embedding_nets_of_the_shipped_potentials_have_tables() {
+    for (name, _) in vitrion_model::builtin::POTENTIALS {
+        let model = vitrion_model::builtin::named(name).expect("shipped");
+        for precision in [Precision::Mixed, Precision::Double] {
+            let tables = model.evaluator(precision, Embedding::Tables).describe();
+            assert!(tables.starts_with("3 of 3"), "{name}: {tables}");
+        }
+    }
+}
