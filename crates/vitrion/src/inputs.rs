@@ -2,7 +2,7 @@
 
 mod load;
 
-pub use load::{bench_structure, fingerprint, model};
+pub use load::{bench_structure, fingerprint, model, structure_called};
 
 use crate::results::PotentialCard;
 use crate::run_file::Precision;

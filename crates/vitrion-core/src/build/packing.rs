@@ -97,7 +97,7 @@ fn usual_distance(a: &str, b: &str) -> Result<f64, PackingError> {
 }
 
 /// Covalent radius [Å] of Cordero et al. (2008), for elements of electrolytes and glasses.
-fn covalent_radius(symbol: &str) -> Option<f64> {
+pub(super) fn covalent_radius(symbol: &str) -> Option<f64> {
     const RADII: [(&str, f64); 48] = [
         ("H", 0.31),
         ("Li", 1.28),
@@ -151,7 +151,7 @@ fn covalent_radius(symbol: &str) -> Option<f64> {
     RADII.iter().find(|(known, _)| *known == symbol).map(|(_, radius)| *radius)
 }
 
-/// Packs `counts` atoms of each element at random into `cell`. The same seed gives the same
+/// Puts `counts` atoms of each element at random into `cell`. The same seed gives the same
 /// structure, whatever the number of threads.
 ///
 /// # Errors
@@ -162,15 +162,61 @@ pub fn pack(
     least: &LeastDistances,
     seed: u64,
 ) -> Result<Structure, PackingError> {
-    let symbols: Vec<&str> =
-        counts.iter().flat_map(|(symbol, n)| std::iter::repeat_n(*symbol, *n)).collect();
-    let positions: Vec<Vector3> = (0..symbols.len())
-        .map(|atom| {
-            let mut random = rng::at(seed, Stream::Structure, 0, atom as u64);
-            cell.to_cartesian(std::array::from_fn(|_| random.uniform()))
-        })
-        .collect();
-    let mut structure = Structure::new(cell, &symbols, positions)?;
+    let place = |atom: usize| {
+        let mut random = rng::at(seed, Stream::Structure, 0, atom as u64);
+        cell.to_cartesian(std::array::from_fn(|_| random.uniform()))
+    };
+    let symbols = listed(counts);
+    let positions: Vec<Vector3> = (0..symbols.len()).map(place).collect();
+    let structure = Structure::new(cell, &symbols, positions)?;
+    push_apart(structure, 0, None, least)
+}
+
+/// The heights between which atoms are packed [Å], in a cell whose first two vectors lie in the xy plane.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Room {
+    pub low: f64,
+    pub high: f64,
+}
+
+/// Puts `counts` atoms of each element at random into the room that `fixed` leaves in its own cell.
+/// Its atoms come first in the result and are not moved.
+///
+/// # Errors
+/// As [`pack`].
+pub fn pack_around(
+    fixed: &Structure,
+    counts: &[(&str, usize)],
+    room: Room,
+    least: &LeastDistances,
+    seed: u64,
+) -> Result<Structure, PackingError> {
+    let height = fixed.cell.matrix()[2][2];
+    let place = |atom: usize| {
+        let mut random = rng::at(seed, Stream::Structure, 0, atom as u64);
+        let z = room.low + (room.high - room.low) * random.uniform();
+        fixed.cell.to_cartesian([random.uniform(), random.uniform(), z / height])
+    };
+    let added = listed(counts);
+    let mut symbols: Vec<&str> = (0..fixed.len()).map(|atom| fixed.symbol(atom)).collect();
+    symbols.extend(&added);
+    let mut positions = fixed.positions.clone();
+    positions.extend((0..added.len()).map(place));
+    let structure = Structure::new(fixed.cell.clone(), &symbols, positions)?;
+    push_apart(structure, fixed.len(), Some(room), least)
+}
+
+fn listed<'a>(counts: &[(&'a str, usize)]) -> Vec<&'a str> {
+    counts.iter().flat_map(|(symbol, n)| std::iter::repeat_n(*symbol, *n)).collect()
+}
+
+/// Moves all but the first `fixed` atoms until no pair is too close; pairs of fixed atoms are left alone.
+fn push_apart(
+    mut structure: Structure,
+    fixed: usize,
+    room: Option<Room>,
+    least: &LeastDistances,
+) -> Result<Structure, PackingError> {
     let distances = by_species(&structure, least)?;
     let kinds = structure.table.len();
     let mut list = VerletList::new(least.largest(), SKIN);
@@ -184,6 +230,9 @@ pub fn pack(
         let mut deepest = SLACK;
         for i in 0..structure.len() {
             let atom = order[i] as usize;
+            if atom < fixed {
+                continue;
+            }
             for p in list.list().row(i) {
                 let other = order[list.list().index[p] as usize] as usize;
                 let wanted = distances
@@ -196,7 +245,8 @@ pub fn pack(
                 // both ends see the pair, each moves itself; a hair further, so that it ends
                 let overlap = wanted + 0.1 * SLACK - found;
                 let along = if found > 1e-6 { 1.0 / found } else { 0.0 };
-                push[atom] = math::sub(push[atom], math::scale(vector, PUSH * overlap * along));
+                let share = if other < fixed { 1.0 } else { PUSH };
+                push[atom] = math::sub(push[atom], math::scale(vector, share * overlap * along));
                 if wanted - found > deepest {
                     deepest = wanted - found;
                     worst = Some((atom, other, found, wanted));
@@ -206,11 +256,14 @@ pub fn pack(
         if worst.is_none() {
             return Ok(structure);
         }
-        for (r, d) in structure.positions.iter_mut().zip(&push) {
+        for (r, d) in structure.positions.iter_mut().zip(&push).skip(fixed) {
             // far overlaps are resolved in several rounds
             let length = math::norm(*d);
             let limited = if length > 0.3 { math::scale(*d, 0.3 / length) } else { *d };
             *r = math::add(*r, limited);
+            if let Some(Room { low, high }) = room {
+                r[2] = r[2].clamp(low, high);
+            }
         }
     }
     let (first, second, found, wanted) = worst.expect("the loop ends without overlaps else");

@@ -1,19 +1,21 @@
-//! `vitrion build`: structures from nothing.
+//! `vitrion build`: structures from nothing, or from smaller ones.
 
-use super::output::{complain, print, print_json, table};
-use super::refuse_existing;
+mod crystal;
+mod glass_ceramic;
+mod packing;
+
+use super::output::{print, print_json, table};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use std::path::PathBuf;
 use vitrion::error::{Error, InputError};
-use vitrion_core::build::composition::Composition;
-use vitrion_core::build::packing::{LeastDistances, pack};
+use vitrion_core::build::packing::LeastDistances;
 use vitrion_core::io::{self, CreateOptions};
 use vitrion_core::neighbors::closest_pair;
 use vitrion_core::units::{self, Kind};
-use vitrion_core::{Cell, Frame, SpeciesTable, elements};
+use vitrion_core::{Frame, SpeciesTable, Structure, phases};
 
-/// Structures from nothing
+/// Structures from nothing, or from smaller ones
 #[derive(Args)]
 pub(super) struct Arguments {
     #[command(subcommand)]
@@ -22,34 +24,26 @@ pub(super) struct Arguments {
 
 #[derive(Subcommand)]
 enum What {
-    Packing(PackingArguments),
+    Crystal(crystal::Arguments),
+    #[command(visible_alias = "glass")]
+    Packing(packing::Arguments),
+    GlassCeramic(glass_ceramic::Arguments),
 }
 
-/// Atoms of a composition at random in a cube, pushed apart: what a melt starts from
+pub(super) fn build(arguments: &Arguments) -> Result<(), Error> {
+    match &arguments.what {
+        What::Crystal(arguments) => crystal::build(arguments),
+        What::Packing(arguments) => packing::build(arguments),
+        What::GlassCeramic(arguments) => glass_ceramic::build(arguments),
+    }
+}
+
+/// Where the structure goes.
 #[derive(Args)]
-struct PackingArguments {
-    /// For example Li3PS4, Li7(PS4)2Cl or 75Li2S-25P2S5
-    #[arg(value_name = "FORMULA")]
-    formula: String,
-    /// Number of atoms: whole formula units only
-    #[arg(long, value_name = "N")]
-    atoms: u64,
-    /// For example "1.85 g/cm3"
-    #[arg(long, value_name = "DENSITY")]
-    density: String,
+struct Target {
     /// Where to write, for example start.extxyz
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Of the random positions
-    #[arg(long, value_name = "SEED", default_value_t = 1)]
-    seed: u64,
-    /// Least distance of a pair, for example S-S=2.8 [Å] (may be repeated) [default: from covalent
-    /// radii, like charges further apart]
-    #[arg(long, value_name = "A-B=DISTANCE", value_parser = distance)]
-    distance: Vec<(String, String, f64)>,
-    /// Accept a composition whose usual oxidation numbers do not add up to zero
-    #[arg(long)]
-    charged: bool,
     /// Replace FILE if it exists
     #[arg(long)]
     overwrite: bool,
@@ -58,15 +52,46 @@ struct PackingArguments {
     json: bool,
 }
 
+/// How close atoms of a random packing may be.
+#[derive(Args)]
+struct Distances {
+    /// Least distance of a pair, for example S-S=2.8 [Å] (may be repeated) [default: from covalent
+    /// radii, like charges further apart]
+    #[arg(long, value_name = "A-B=DISTANCE", value_parser = distance)]
+    distance: Vec<(String, String, f64)>,
+}
+
 #[derive(Serialize)]
 struct Built {
     file: PathBuf,
     formula: String,
     atoms: usize,
     density_g_per_cm3: f64,
-    edge_a: f64,
-    /// Distance of the closest two atoms.
+    /// Lengths and angles of the cell.
+    cell_a: [f64; 3],
+    cell_deg: [f64; 3],
+    /// Distance of the closest two atoms, if there are any within 4 Å.
     closest_pair_a: Option<f64>,
+    /// Atoms of each phase.
+    phases: Vec<(String, usize)>,
+    /// What the builder has to say, for example the tilt of an oriented cell.
+    notes: Vec<String>,
+}
+
+impl Distances {
+    fn resolve(&self, symbols: &[&str]) -> Result<LeastDistances, InputError> {
+        let known = SpeciesTable::new(symbols).map_err(refused)?;
+        for symbol in self.distance.iter().flat_map(|(a, b, _)| [a, b]) {
+            if known.id(symbol).is_none() {
+                let message =
+                    format!("--distance names {symbol}, but there is only {}", symbols.join(", "));
+                return Err(InputError::Usage(message));
+            }
+        }
+        let given: Vec<(&str, &str, f64)> =
+            self.distance.iter().map(|(a, b, d)| (a.as_str(), b.as_str(), *d)).collect();
+        LeastDistances::new(symbols, &given).map_err(refused)
+    }
 }
 
 fn distance(text: &str) -> Result<(String, String, f64), String> {
@@ -81,93 +106,69 @@ fn distance(text: &str) -> Result<(String, String, f64), String> {
     }
 }
 
-pub(super) fn build(arguments: &Arguments) -> Result<(), Error> {
-    match &arguments.what {
-        What::Packing(arguments) => packing(arguments),
-    }
+/// A message about what was asked for.
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn refused(error: impl ToString) -> InputError {
+    InputError::Usage(error.to_string())
 }
 
-fn packing(arguments: &PackingArguments) -> Result<(), Error> {
-    refuse_existing(&arguments.out, arguments.overwrite)?;
-    let refused = |message: String| Error::from(InputError::Usage(message));
-    let composition = Composition::parse(&arguments.formula).map_err(|e| refused(e.to_string()))?;
-    check_charge(&composition, arguments.charged)?;
-    let counts = composition.counts(arguments.atoms).map_err(|e| refused(e.to_string()))?;
-    let text = &arguments.density;
-    let density = units::parse(text, Kind::Density)
-        .map_err(|error| refused(format!("--density \"{text}\": {error}")))?;
-    if !(density > 0.0 && density.is_finite()) {
-        return Err(refused(format!("--density \"{text}\": it must be positive")));
+/// A positive density [amu/Å³].
+fn density(text: &str) -> Result<f64, InputError> {
+    let value = units::parse(text, Kind::Density)
+        .map_err(|error| InputError::Usage(format!("--density \"{text}\": {error}")))?;
+    if value > 0.0 {
+        return Ok(value);
     }
-    let mass: f64 = counts
-        .iter()
-        .filter_map(|(symbol, n)| Some(elements::by_symbol(symbol)?.mass * *n as f64))
-        .sum();
-    let edge = (mass / density).cbrt();
-    let cell = Cell::orthorhombic([edge; 3]).map_err(|error| refused(error.to_string()))?;
-    let counts: Vec<(&str, usize)> =
-        counts.iter().map(|(symbol, n)| (symbol.as_str(), *n as usize)).collect();
-    let symbols: Vec<&str> = counts.iter().map(|(symbol, _)| *symbol).collect();
-    let known = SpeciesTable::new(&symbols).map_err(|error| refused(error.to_string()))?;
-    for symbol in arguments.distance.iter().flat_map(|(a, b, _)| [a, b]) {
-        if known.id(symbol).is_none() {
-            let message =
-                format!("--distance names {symbol}, which is not in {}", arguments.formula);
-            return Err(refused(message));
+    Err(InputError::Usage(format!("--density \"{text}\": it must be positive")))
+}
+
+impl Target {
+    /// Before the work that would be lost.
+    fn check(&self) -> Result<(), InputError> {
+        super::refuse_existing(&self.out, self.overwrite)
+    }
+
+    /// Writes the structure and says what it is.
+    fn write(&self, structure: Structure, notes: Vec<String>) -> Result<(), Error> {
+        let closest = closest_pair(&structure.cell, &structure.positions, 4.0);
+        let built = Built {
+            file: self.out.clone(),
+            formula: structure.formula(),
+            atoms: structure.len(),
+            density_g_per_cm3: structure.density_g_per_cm3(),
+            cell_a: structure.cell.lengths(),
+            cell_deg: structure.cell.angles(),
+            closest_pair_a: closest.map(|(_, _, distance)| distance),
+            phases: phases::counts(&structure),
+            notes,
+        };
+        let options = CreateOptions { overwrite: self.overwrite, ..CreateOptions::default() };
+        let mut sink = io::create(&self.out, &options).map_err(InputError::Io)?;
+        sink.write(&Frame::from(structure))?;
+        sink.finish()?;
+        if self.json {
+            print_json(&built)
+        } else {
+            print(&described(&built))
         }
+        Ok(())
     }
-    let given: Vec<(&str, &str, f64)> =
-        arguments.distance.iter().map(|(a, b, d)| (a.as_str(), b.as_str(), *d)).collect();
-    let least =
-        LeastDistances::new(&symbols, &given).map_err(|error| refused(error.to_string()))?;
-    let structure =
-        pack(cell, &counts, &least, arguments.seed).map_err(|error| refused(error.to_string()))?;
-    let options = CreateOptions { overwrite: arguments.overwrite, ..CreateOptions::default() };
-    let closest = closest_pair(&structure.cell, &structure.positions, 4.0);
-    let built = Built {
-        file: arguments.out.clone(),
-        formula: structure.formula(),
-        atoms: structure.len(),
-        density_g_per_cm3: structure.density_g_per_cm3(),
-        edge_a: edge,
-        closest_pair_a: closest.map(|(_, _, distance)| distance),
-    };
-    let mut sink = io::create(&arguments.out, &options).map_err(InputError::Io)?;
-    sink.write(&Frame::from(structure))?;
-    sink.finish()?;
-    if arguments.json {
-        print_json(&built);
-    } else {
-        let closest = built.closest_pair_a.map_or("–".to_owned(), |d| format!("{d:.3}"));
-        let rows = [
-            ["file", "formula", "atoms", "density [g/cm³]", "edge [Å]", "closest pair [Å]"]
-                .map(str::to_owned)
-                .to_vec(),
-            vec![
-                built.file.display().to_string(),
-                built.formula,
-                built.atoms.to_string(),
-                format!("{:.4}", built.density_g_per_cm3),
-                format!("{:.4}", built.edge_a),
-                closest,
-            ],
-        ];
-        print(&table(&rows));
-    }
-    Ok(())
 }
 
-fn check_charge(composition: &Composition, accepted: bool) -> Result<(), InputError> {
-    let found = match composition.charge() {
-        Ok(0) => return Ok(()),
-        Ok(charge) => format!("has a charge of {charge:+} by usual oxidation numbers"),
-        Err(symbol) => format!("cannot be balanced: {symbol} has no usual oxidation number"),
-    };
-    let formula = composition.formula();
-    if accepted {
-        complain(&format!("note: {formula} {found}"));
-        return Ok(());
+fn described(built: &Built) -> String {
+    let [a, b, c] = built.cell_a.map(|length| format!("{length:.4}"));
+    let [alpha, beta, gamma] = built.cell_deg.map(|angle| format!("{angle:.3}"));
+    let closest = built.closest_pair_a.map_or("> 4".to_owned(), |d| format!("{d:.3}"));
+    let mut rows = vec![
+        vec!["file".to_owned(), built.file.display().to_string()],
+        vec!["formula".to_owned(), format!("{} ({} atoms)", built.formula, built.atoms)],
+        vec!["density".to_owned(), format!("{:.4} g/cm³", built.density_g_per_cm3)],
+        vec!["cell".to_owned(), format!("{a} {b} {c} Å, {alpha} {beta} {gamma}°")],
+        vec!["closest pair".to_owned(), format!("{closest} Å")],
+    ];
+    for (phase, atoms) in &built.phases {
+        rows.push(vec![format!("phase {phase}"), format!("{atoms} atoms")]);
     }
-    let hint = "correct the formula, or say --charged if it is meant so";
-    Err(InputError::Usage(format!("{formula} {found}; {hint}")))
+    let notes: String = built.notes.iter().map(|note| format!("\n{note}")).collect();
+    format!("{}{notes}", table(&rows))
 }

@@ -17,5 +17,5 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn demo(arguments: &Arguments, common: &Common) -> Result<(), Error> {
-    run::carry_out(&demo::run_file()?, &arguments.out, false, arguments.json, common)
+    run::carry_out(&demo::run_file()?, &arguments.out, false, None, arguments.json, common)
 }

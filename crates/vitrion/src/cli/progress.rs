@@ -33,9 +33,13 @@ enum Shown {
 }
 
 impl Bars {
-    pub(super) fn new(plan: &Plan, quiet: bool) -> Self {
-        let atoms: Vec<u64> =
-            plan.runs.iter().map(|run| plan.systems[plan.system_of(run)].atoms as u64).collect();
+    /// For all runs of a plan, or one of them.
+    pub(super) fn new(plan: &Plan, only: Option<usize>, quiet: bool) -> Self {
+        let wanted = |index: usize| only.is_none_or(|only| only == index);
+        let of = |(index, run)| {
+            if wanted(index) { plan.systems[plan.system_of(run)].atoms as u64 } else { 0 }
+        };
+        let atoms: Vec<u64> = plan.runs.iter().enumerate().map(of).collect();
         let steps_per_run: u64 = plan.stages.iter().map(|stage| stage.steps).sum();
         let all_steps: u64 = atoms.iter().map(|atoms| atoms * steps_per_run).sum();
         let shown = if quiet {

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use vitrion::error::Error;
 use vitrion::inputs::Inputs;
 use vitrion::pipeline::{self, Options};
-use vitrion::results::{Manifest, Results};
+use vitrion::results::{Manifest, Results, Scope};
 use vitrion::{Plan, RunFile};
 
 /// Carry out a run file: dynamics, analyses, report; goes on after the last finished stage
@@ -18,6 +18,11 @@ use vitrion::{Plan, RunFile};
 pub(super) struct RunArguments {
     #[command(flatten)]
     md: MdArguments,
+    /// Carry out the dynamics of this run only, as `vitrion check` names it; others may go on at the same
+    /// time in processes of their own. Without --only, all that is left, the analyses and the report
+    /// follow
+    #[arg(long, value_name = "NAME")]
+    only: Option<String>,
 }
 
 /// Carry out only the dynamics of a run file
@@ -44,13 +49,14 @@ struct Summary<'a> {
 pub(super) fn run(arguments: &RunArguments, common: &Common) -> Result<(), Error> {
     let run = RunFile::read(&arguments.md.run)?;
     let out = output_folder(&arguments.md, &run);
-    carry_out(&run, &out, false, arguments.md.json, common)
+    let only = arguments.only.as_deref();
+    carry_out(&run, &out, false, only, arguments.md.json, common)
 }
 
 pub(super) fn md(arguments: &MdArguments, common: &Common) -> Result<(), Error> {
     let run = RunFile::read(&arguments.run)?;
     let out = output_folder(arguments, &run);
-    carry_out(&run, &out, true, arguments.json, common)
+    carry_out(&run, &out, true, None, arguments.json, common)
 }
 
 fn output_folder(arguments: &MdArguments, run: &RunFile) -> PathBuf {
@@ -62,12 +68,15 @@ pub(super) fn carry_out(
     run: &RunFile,
     out: &Path,
     dynamics_only: bool,
+    only: Option<&str>,
     json: bool,
     common: &Common,
 ) -> Result<(), Error> {
     let inputs = Inputs::load(run)?;
     let plan = Plan::resolve(run, &inputs)?;
-    let results = Results::open(out, run, &plan)?;
+    let scope = only.map_or(Scope::Whole, Scope::Run);
+    let only = only.map(|id| plan.run_called(id)).transpose()?;
+    let results = Results::open(out, run, &plan, scope)?;
     let stop = stop_on_signal();
     if !common.quiet {
         let (atoms, bytes) = plan.largest_run(&inputs);
@@ -82,19 +91,26 @@ pub(super) fn carry_out(
             complain(&tables);
         }
     }
-    let bars = Bars::new(&plan, common.quiet);
+    let bars = Bars::new(&plan, only, common.quiet);
     let resume: Vec<String> = std::env::args().collect();
     let options = Options {
         threads: common.threads,
         stop: &stop,
         watch: &|event| bars.show(event),
         dynamics_only,
+        only,
         resume: &resume.join(" "),
     };
     let outcome = pipeline::carry_out(run, &inputs, &plan, &results, &options);
     bars.finish();
-    outcome?;
-    let manifest = results.manifest()?.expect("written by the pipeline");
+    let mut manifest = outcome?;
+    if let Some(index) = only {
+        let id = &plan.runs[index].id;
+        for system in &mut manifest.systems {
+            system.runs.retain(|run| run.id == *id);
+        }
+        manifest.systems.retain(|system| !system.runs.is_empty());
+    }
     if json {
         print_json(&Summary { results: results.root(), manifest: &manifest });
     } else {

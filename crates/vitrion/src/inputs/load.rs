@@ -131,10 +131,7 @@ fn structure(
         message,
     };
     if written.value.starts_with(BUILTIN) {
-        let names: Vec<&str> = STRUCTURES.iter().map(|(name, _)| *name).collect();
-        let found = STRUCTURES.iter().find(|(name, _)| *name == written.value);
-        let (name, text) =
-            found.ok_or_else(|| refuse(unknown_builtin("structure", &written.value, &names)))?;
+        let (name, text) = builtin(&written.value).map_err(refuse)?;
         let blake3 = blake3::hash(text.as_bytes()).to_string();
         return Ok(LoadedStructure { structure: embedded(name, text), blake3 });
     }
@@ -142,6 +139,24 @@ fn structure(
     let options = ReadOptions { type_map: table.value.type_map.clone(), ..ReadOptions::default() };
     let frame = io::read_first(&path, &options).map_err(|error| refuse(error.to_string()))?;
     Ok(LoadedStructure { structure: frame.structure, blake3: fingerprint(&path)? })
+}
+
+/// The first structure of a file, or one that is part of the program (`builtin:…`).
+///
+/// # Errors
+/// No file of this name, or one that cannot be read; the message names it.
+pub fn structure_called(name: &str, options: &ReadOptions) -> Result<Structure, InputError> {
+    if name.starts_with(BUILTIN) {
+        let (name, text) = builtin(name).map_err(InputError::Usage)?;
+        return Ok(embedded(name, text));
+    }
+    Ok(io::read_first(Path::new(name), options)?.structure)
+}
+
+fn builtin(written: &str) -> Result<(&'static str, &'static str), String> {
+    let names: Vec<&str> = STRUCTURES.iter().map(|(name, _)| *name).collect();
+    let found = STRUCTURES.iter().find(|(name, _)| *name == written);
+    found.copied().ok_or_else(|| unknown_builtin("structure", written, &names))
 }
 
 /// The structure that benches repeat: β-Li3PS4.

@@ -1,0 +1,122 @@
+//! `vitrion build crystal`: supercells, oriented crystals and slabs, strain.
+
+use super::{Target, refused};
+use crate::cli::ReadArguments;
+use clap::Args;
+use vitrion::error::{Error, InputError};
+use vitrion::inputs::structure_called;
+use vitrion_core::build::molecules::whole_molecules;
+use vitrion_core::build::orient::{oriented, strained};
+use vitrion_core::build::supercell;
+use vitrion_core::units::{self, Kind};
+use vitrion_core::{Cell, Structure, math};
+
+/// A crystal from any structure file: oriented, repeated, strained, with vacuum if asked for
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// A structure file, or builtin:beta-li3ps4
+    #[arg(value_name = "STRUCTURE")]
+    structure: String,
+    #[command(flatten)]
+    read: ReadArguments,
+    /// Copies along each lattice vector, after the orientation
+    #[arg(long, value_name = "N", num_args = 3, default_values_t = [1, 1, 1])]
+    repeat: Vec<usize>,
+    /// Miller indices of the plane that shall lie in xy, its normal along z, for example 1 1 0
+    #[arg(long, value_names = ["H", "K", "L"], num_args = 3, allow_hyphen_values = true)]
+    plane: Option<Vec<i64>>,
+    /// Homogeneous strain of cell and atoms, for example xx=0.01 or xy=-0.005 (may be repeated)
+    #[arg(long, value_name = "COMPONENT=STRAIN", value_parser = component)]
+    strain: Vec<(usize, usize, f64)>,
+    /// Vacuum along the normal of the first two lattice vectors, for example "15 A"; bonded units are kept
+    /// whole
+    #[arg(long, value_name = "LENGTH")]
+    vacuum: Option<String>,
+    #[command(flatten)]
+    target: Target,
+}
+
+fn component(text: &str) -> Result<(usize, usize, f64), String> {
+    let axis = |c: char| "xyz".find(c);
+    let parts = text.split_once('=').and_then(|(name, value)| {
+        let mut axes = name.chars();
+        let (a, b) = (axis(axes.next()?)?, axis(axes.next()?)?);
+        if axes.next().is_some() { None } else { Some((a, b, value)) }
+    });
+    let Some((a, b, value)) = parts else {
+        return Err("write a component and its strain, for example xx=0.01".to_owned());
+    };
+    match value.parse::<f64>() {
+        Ok(strain) if strain.abs() < 0.5 => Ok((a, b, strain)),
+        _ => Err(format!("\"{value}\" is not a strain between -0.5 and 0.5")),
+    }
+}
+
+/// Reads a crystal, lays a plane into xy and repeats it.
+pub(super) fn prepared(
+    structure: &str,
+    read: &ReadArguments,
+    plane: Option<&[i64]>,
+    repeat: &[usize],
+    whole: bool,
+) -> Result<(Structure, Vec<String>), InputError> {
+    let mut structure = structure_called(structure, &read.options())?;
+    let mut notes = Vec::new();
+    if let Some(plane) = plane {
+        let plane = [plane[0], plane[1], plane[2]];
+        let turned = oriented(&structure, plane).map_err(refused)?;
+        let row = |row: [i64; 3]| format!("[{} {} {}]", row[0], row[1], row[2]);
+        let [a, b, c] = turned.basis.map(row);
+        notes.push(format!("lattice vectors in those of the file: {a} {b} {c}"));
+        if turned.tilt > 1e-6 {
+            notes.push(format!("the third one is tilted by {:.3}° from the normal", turned.tilt));
+        }
+        structure = turned.structure;
+    }
+    if whole {
+        structure = whole_molecules(&structure);
+    }
+    let repeat = [repeat[0], repeat[1], repeat[2]];
+    if let Some(count) = repeat.iter().find(|n| !(1..=1000).contains(*n)) {
+        let message = format!("--repeat {count}: copies are counted from 1 to 1000");
+        return Err(InputError::Usage(message));
+    }
+    Ok((supercell::repeat(&structure, repeat), notes))
+}
+
+pub(super) fn build(arguments: &Arguments) -> Result<(), Error> {
+    arguments.target.check()?;
+    let Arguments { structure, read, plane, repeat, vacuum, .. } = arguments;
+    let whole = vacuum.is_some();
+    let (mut structure, mut notes) = prepared(structure, read, plane.as_deref(), repeat, whole)?;
+    if !arguments.strain.is_empty() {
+        let mut strain = math::ZERO;
+        for (a, b, value) in &arguments.strain {
+            strain[*a][*b] += value;
+        }
+        structure = strained(&structure, &strain).map_err(refused)?;
+    }
+    if let Some(text) = vacuum {
+        let length = units::parse(text, Kind::Length)
+            .map_err(|error| InputError::Usage(format!("--vacuum \"{text}\": {error}")))?;
+        if length <= 0.0 {
+            return Err(
+                InputError::Usage(format!("--vacuum \"{text}\": it must be positive")).into()
+            );
+        }
+        structure = with_vacuum(structure, length)?;
+        notes.push(format!("a slab with {length} Å of vacuum between it and its images"));
+    }
+    arguments.target.write(structure, notes)
+}
+
+/// The third lattice vector becomes normal to the others, longer by `vacuum` [Å] than the slab is thick.
+fn with_vacuum(structure: Structure, vacuum: f64) -> Result<Structure, InputError> {
+    let [a, b, c] = *structure.cell.matrix();
+    let normal = math::cross(a, b);
+    let normal = math::scale(normal, 1.0 / math::norm(normal));
+    let thickness = math::dot(c, normal);
+    let third = math::scale(normal, thickness + vacuum.copysign(thickness));
+    let cell = Cell::new([a, b, third], structure.cell.periodicity()).map_err(refused)?;
+    Ok(Structure { cell, ..structure })
+}

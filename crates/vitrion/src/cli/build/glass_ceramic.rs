@@ -1,0 +1,60 @@
+//! `vitrion build glass-ceramic`: a crystal slab in a glass to be.
+
+use super::crystal::prepared;
+use super::{Distances, Target, density, refused};
+use crate::cli::ReadArguments;
+use clap::Args;
+use vitrion::error::Error;
+use vitrion_core::build::glass_ceramic::glass_ceramic;
+
+/// A crystal slab of a chosen plane in a random packing of the same composition: to be melted around the
+/// frozen crystal, quenched and relaxed (phases "crystal" and "glass" label the atoms)
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// The crystal: a structure file, or builtin:beta-li3ps4
+    #[arg(value_name = "STRUCTURE")]
+    structure: String,
+    #[command(flatten)]
+    read: ReadArguments,
+    /// Share of the atoms that are crystal, for example 0.5
+    #[arg(long, value_name = "FRACTION")]
+    fraction: f64,
+    /// Miller indices of the plane that faces the glass
+    #[arg(
+        long, value_names = ["H", "K", "L"], num_args = 3, allow_hyphen_values = true,
+        default_values_t = [0, 0, 1]
+    )]
+    plane: Vec<i64>,
+    /// Copies of the oriented crystal: two along the faces, the third is the thickness of the slab
+    #[arg(long, value_name = "N", num_args = 3, default_values_t = [1, 1, 1])]
+    repeat: Vec<usize>,
+    /// Density of the glass, for example "1.75 g/cm3" [default: that of the crystal]
+    #[arg(long, value_name = "DENSITY")]
+    density: Option<String>,
+    /// Of the random positions
+    #[arg(long, value_name = "SEED", default_value_t = 1)]
+    seed: u64,
+    #[command(flatten)]
+    distances: Distances,
+    #[command(flatten)]
+    target: Target,
+}
+
+pub(super) fn build(arguments: &Arguments) -> Result<(), Error> {
+    arguments.target.check()?;
+    let Arguments { structure, read, plane, repeat, .. } = arguments;
+    let (slab, mut notes) = prepared(structure, read, Some(plane), repeat, true)?;
+    let density = match &arguments.density {
+        Some(text) => density(text)?,
+        None => slab.density(),
+    };
+    let symbols: Vec<&str> = slab.table.symbols().iter().map(String::as_str).collect();
+    let least = arguments.distances.resolve(&symbols)?;
+    let built = glass_ceramic(&slab, arguments.fraction, density, &least, arguments.seed)
+        .map_err(refused)?;
+    notes.push(format!(
+        "crystal fraction {:.4}: a slab of {:.2} Å and a packing of {:.2} Å along z",
+        built.fraction, built.crystal_thickness, built.glass_thickness
+    ));
+    arguments.target.write(built.structure, notes)
+}
