@@ -6,16 +6,18 @@
 mod analyses;
 mod ledger;
 mod machine;
+mod status;
 
 use crate::error::Error;
 use crate::inputs::Inputs;
 use crate::plan::{Members, Plan, RunPlan};
 use crate::report::write_report;
-use crate::results::{Results, read_json};
+use crate::results::{Manifest, Results, read_json};
 use crate::run_file::RunFile;
 use crate::threads;
 use analyses::Coefficients;
 use ledger::Ledger;
+use status::StatusFile;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -25,6 +27,7 @@ use vitrion_core::io::{self, CreateOptions};
 use vitrion_md::{Control, Progress, StageOutcome, StageSummary, State, run_stage, velocities};
 
 pub use machine::{commit, description as machine_description};
+pub use status::Status;
 
 /// How a pipeline is run; nothing here changes the results.
 pub struct Options<'a> {
@@ -36,8 +39,16 @@ pub struct Options<'a> {
     pub watch: &'a (dyn Fn(Event<'_>) + Sync),
     /// Stages only: neither analyses nor report.
     pub dynamics_only: bool,
+    /// Carry out the dynamics of one run only, by its index in the plan.
+    pub only: Option<usize>,
     /// What the user types to go on after an interruption.
     pub resume: &'a str,
+}
+
+impl Options<'_> {
+    fn stages_only(&self) -> bool {
+        self.dynamics_only || self.only.is_some()
+    }
 }
 
 /// What happens.
@@ -63,20 +74,21 @@ pub fn carry_out(
     plan: &Plan,
     results: &Results,
     options: &Options<'_>,
-) -> Result<(), Error> {
-    let ledger = Ledger::begin(run_file, inputs, plan, results, options.threads)?;
+) -> Result<Manifest, Error> {
+    let shared = options.only.is_some();
+    let ledger = Ledger::begin(run_file, inputs, plan, results, options.threads, shared)?;
     let outcome = all_runs(inputs, plan, &ledger, options).and_then(|coefficients| {
-        if options.dynamics_only {
+        if options.stages_only() {
             return Ok(());
         }
         analyses::of_sweep(plan, &coefficients, &ledger)
     });
-    ledger.end(&outcome)?;
+    let manifest = ledger.end(&outcome)?;
     outcome?;
-    if !options.dynamics_only {
+    if !options.stages_only() {
         write_report(results.root())?;
     }
-    Ok(())
+    Ok(manifest)
 }
 
 /// All stages and analyses of all runs; diffusion coefficients in the order of the runs.
@@ -87,16 +99,21 @@ fn all_runs(
     options: &Options<'_>,
 ) -> Result<Vec<Coefficients>, Error> {
     let structures = plan.structures(inputs);
-    let (concurrent, per_run) = threads::share(plan.runs.len(), options.threads);
+    let wanted: Vec<usize> = match options.only {
+        Some(index) => vec![index],
+        None => (0..plan.runs.len()).collect(),
+    };
+    let (concurrent, per_run) = threads::share(wanted.len(), options.threads);
     let next = AtomicUsize::new(0);
     let failure: Mutex<Option<Error>> = Mutex::new(None);
     let coefficients: Mutex<Vec<Coefficients>> = Mutex::new(vec![Vec::new(); plan.runs.len()]);
     let worker = || {
         loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(run) = plan.runs.get(index) else { return };
+            let Some(&index) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) else { return };
+            let run = &plan.runs[index];
             let structure = &structures[plan.system_of(run)];
-            let work = Work { inputs, plan, ledger, options, index, run };
+            let status = StatusFile::new(ledger.results, &run.id, plan.stages.len());
+            let work = Work { inputs, plan, ledger, options, index, run, status };
             match threads::on(per_run, || work.carry_out(structure)) {
                 Ok(found) => {
                     coefficients.lock().unwrap_or_else(PoisonError::into_inner)[index] = found;
@@ -132,12 +149,19 @@ struct Work<'a> {
     options: &'a Options<'a>,
     index: usize,
     run: &'a RunPlan,
+    status: StatusFile<'a>,
 }
 
 impl Work<'_> {
     fn carry_out(&self, structure: &Structure) -> Result<Coefficients, Error> {
-        self.all_stages(structure)?;
-        let found = if self.options.dynamics_only {
+        let outcome = self.all_stages(structure);
+        self.status.end(&match &outcome {
+            Ok(()) => "finished".to_owned(),
+            Err(Error::Interrupted { .. }) => "interrupted".to_owned(),
+            Err(error) => format!("failed: {error}"),
+        });
+        outcome?;
+        let found = if self.options.stages_only() {
             Vec::new()
         } else {
             analyses::of_run(self.plan, self.run, self.index, self.ledger)?
@@ -166,6 +190,7 @@ impl Work<'_> {
         let members = self.plan.members(structure);
         for (number, stage) in self.plan.stages.iter().enumerate() {
             if number >= done {
+                self.status.stage(&stage.name, number, stage.steps);
                 self.tell(Event::Stage { run: self.index, id: &self.run.id, stage: &stage.name });
             }
             let seed = Plan::stage_seed(self.run, number);
@@ -173,6 +198,7 @@ impl Work<'_> {
             let settings = stage.settings(self.run.temperature_k, seed, &members);
             let folder = self.ledger.results.path(&self.ledger.stage_folder(self.index, number));
             let step = |progress| {
+                self.status.step(&progress);
                 self.tell(Event::Step {
                     run: self.index,
                     id: &self.run.id,

@@ -187,6 +187,17 @@ impl Plan {
         resolve::plan(run, inputs)
     }
 
+    /// Index of the run with this id.
+    ///
+    /// # Errors
+    /// There is none; the message lists those there are.
+    pub fn run_called(&self, id: &str) -> Result<usize, InputError> {
+        self.runs.iter().position(|run| run.id == id).ok_or_else(|| {
+            let known: Vec<&str> = self.runs.iter().map(|run| run.id.as_str()).collect();
+            InputError::Usage(format!("no run is called \"{id}\"; there is {}", known.join(", ")))
+        })
+    }
+
     /// The text of `plan.toml`.
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("a plan holds nothing that TOML cannot")

@@ -5,7 +5,7 @@
 //! ├── run.toml  plan.toml           as given; as resolved, every default visible
 //! ├── manifest.json                 [`Manifest`]
 //! ├── runs/beta-700K/               one system at one sweep temperature ("beta" without a sweep)
-//! │   ├── initial.extxyz
+//! │   ├── initial.extxyz  status.json   where it starts; where it stands
 //! │   ├── stages/01-production/     thermo.csv trajectory.extxyz.zst restart.bin final.extxyz done.json
 //! │   └── analysis/msd.json         [`vitrion_core::observables::Observables`]
 //! ├── analysis/beta/arrhenius.json  over the sweep of one system
@@ -14,7 +14,7 @@
 
 mod folder;
 
-pub use folder::{FORMAT, Results, ResultsError, now, read_json, write_atomically};
+pub use folder::{FORMAT, Results, ResultsError, Scope, now, read_json, write_atomically};
 
 use serde::{Deserialize, Serialize};
 

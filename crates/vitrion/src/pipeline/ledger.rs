@@ -15,6 +15,8 @@ use vitrion_md::StageSummary;
 /// The manifest of a running pipeline.
 pub(super) struct Ledger<'a> {
     pub(super) results: &'a Results,
+    /// A process that carries out a single run leaves the manifest to the one that does all.
+    shared: bool,
     manifest: Mutex<Manifest>,
     /// `(system, run within the system)` of each run of the plan.
     places: Vec<(usize, usize)>,
@@ -31,6 +33,7 @@ impl<'a> Ledger<'a> {
         plan: &Plan,
         results: &'a Results,
         threads: usize,
+        shared: bool,
     ) -> Result<Self, ResultsError> {
         let earlier = results.manifest()?;
         let mut systems: Vec<SystemEntry> = plan
@@ -86,6 +89,7 @@ impl<'a> Ledger<'a> {
         };
         let ledger = Ledger {
             results,
+            shared,
             earlier_s: manifest.wall_s,
             manifest: Mutex::new(manifest),
             places,
@@ -135,8 +139,8 @@ impl<'a> Ledger<'a> {
         self.lock().systems[system].runs[place].stages[stage].folder.clone()
     }
 
-    /// Writes how the session ended.
-    pub(super) fn end(&self, outcome: &Result<(), Error>) -> Result<(), ResultsError> {
+    /// Writes how the session ended and returns what is known.
+    pub(super) fn end(&self, outcome: &Result<(), Error>) -> Result<Manifest, ResultsError> {
         let mut manifest = self.lock();
         manifest.status = match outcome {
             Ok(()) => "finished".to_owned(),
@@ -144,11 +148,15 @@ impl<'a> Ledger<'a> {
             Err(error) => format!("failed: {error}"),
         };
         manifest.finished = now();
-        self.save(&mut manifest)
+        self.save(&mut manifest)?;
+        Ok(manifest.clone())
     }
 
     fn save(&self, manifest: &mut Manifest) -> Result<(), ResultsError> {
         manifest.wall_s = self.earlier_s + self.start.elapsed().as_secs_f64();
+        if self.shared {
+            return Ok(());
+        }
         self.results.write_json("manifest.json", manifest)
     }
 

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use std::fs::{self, File, TryLockError};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Version of the layout.
 pub const FORMAT: u32 = 1;
@@ -20,12 +20,26 @@ const LOCK: &str = ".lock";
 /// Ending of files that are being written.
 const PART: &str = "part";
 
-/// A results folder that this process alone may write.
+/// Ending of the file that locks one run.
+const RUN_LOCK: &str = "lock";
+/// How long a process that begins the folder may keep others waiting.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A results folder that this process alone may write, or one run of it.
 #[derive(Debug)]
 pub struct Results {
     root: PathBuf,
-    /// Held as long as the folder is open; the system releases it when the process dies.
-    _lock: File,
+    /// Held as long as the folder is open; the system releases them when the process dies.
+    _locks: Vec<File>,
+}
+
+/// How much of a results folder a process writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope<'a> {
+    /// All of it; no other process may write.
+    Whole,
+    /// One run, by its id; other processes may write other runs at the same time.
+    Run(&'a str),
 }
 
 /// A result that could not be written or read back.
@@ -52,45 +66,46 @@ impl Results {
     ///
     /// # Errors
     /// Not a results folder, one of another run, in use, or not writable.
-    pub fn open(root: &Path, run: &RunFile, plan: &Plan) -> Result<Self, InputError> {
-        let plan_text = plan.to_toml();
+    pub fn open(
+        root: &Path,
+        run: &RunFile,
+        plan: &Plan,
+        scope: Scope<'_>,
+    ) -> Result<Self, InputError> {
         fs::create_dir_all(root).map_err(InputError::os(root, "create"))?;
-        let plan_path = root.join(PLAN);
-        refuse_foreign(root, &plan_path)?;
+        refuse_foreign(root, &root.join(PLAN))?;
         let lock_path = root.join(LOCK);
-        let lock = File::create(&lock_path).map_err(InputError::os(&lock_path, "create"))?;
+        let lock = open_lock(&lock_path)?;
+        let Scope::Run(id) = scope else {
+            acquire(&lock_path, || lock.try_lock(), Duration::ZERO, root)?;
+            begin(root, run, plan)?;
+            return Ok(Results { root: root.to_owned(), _locks: vec![lock] });
+        };
+        // alone while the folder is begun, then together with other runs
         match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(InputError::Locked { path: root.to_owned(), lock: lock_path });
+            Ok(()) => {
+                begin(root, run, plan)?;
+                lock.unlock().map_err(InputError::os(&lock_path, "unlock"))?;
             }
+            Err(TryLockError::WouldBlock) => {}
             Err(TryLockError::Error(error)) => {
                 return Err(InputError::os(&lock_path, "lock")(error));
             }
         }
-        if plan_path.exists() {
-            let present =
-                fs::read_to_string(&plan_path).map_err(InputError::os(&plan_path, "read"))?;
-            if present != plan_text {
-                let differences = differences(&present, &plan_text);
-                return Err(InputError::OtherRun { path: root.to_owned(), differences });
-            }
-        } else {
-            let write = |name: &str, text: &str| {
-                let path = root.join(name);
-                write_file(&path, text.as_bytes()).map_err(InputError::os(&path, "write"))
-            };
-            write("run.toml", &run.text)?;
-            write(PLAN, &plan_text)?; // last: it makes the folder a results folder
-        }
-        Ok(Results { root: root.to_owned(), _lock: lock })
+        acquire(&lock_path, || lock.try_lock_shared(), PATIENCE, root)?;
+        begin(root, run, plan)?;
+        let folder = root.join("runs").join(id);
+        fs::create_dir_all(&folder).map_err(InputError::os(&folder, "create"))?;
+        let own_path = folder.join(RUN_LOCK);
+        let own = open_lock(&own_path)?;
+        acquire(&own_path, || own.try_lock(), Duration::ZERO, &folder)?;
+        Ok(Results { root: root.to_owned(), _locks: vec![lock, own] })
     }
 
     /// The folder.
     pub fn root(&self) -> &Path {
         &self.root
     }
-
     /// A file or folder below the root.
     pub fn path(&self, relative: &str) -> PathBuf {
         self.root.join(relative)
@@ -114,6 +129,54 @@ impl Results {
             serde_json::to_string_pretty(value).expect("results hold nothing that JSON cannot");
         text.push('\n');
         write_atomically(&self.path(relative), text.as_bytes())
+    }
+}
+
+/// Writes the plan into a new folder, or compares it with the one that is there.
+fn begin(root: &Path, run: &RunFile, plan: &Plan) -> Result<(), InputError> {
+    let plan_path = root.join(PLAN);
+    let plan_text = plan.to_toml();
+    if plan_path.exists() {
+        let present = fs::read_to_string(&plan_path).map_err(InputError::os(&plan_path, "read"))?;
+        if present != plan_text {
+            let differences = differences(&present, &plan_text);
+            return Err(InputError::OtherRun { path: root.to_owned(), differences });
+        }
+    } else {
+        let write = |name: &str, text: &str| {
+            let path = root.join(name);
+            write_file(&path, text.as_bytes()).map_err(InputError::os(&path, "write"))
+        };
+        write("run.toml", &run.text)?;
+        write(PLAN, &plan_text)?; // last: it makes the folder a results folder
+    }
+    Ok(())
+}
+
+fn open_lock(path: &Path) -> Result<File, InputError> {
+    File::create(path).map_err(InputError::os(path, "create"))
+}
+
+/// Takes a lock, or says who is in the way.
+fn acquire(
+    lock: &Path,
+    attempt: impl Fn() -> Result<(), TryLockError>,
+    patience: Duration,
+    folder: &Path,
+) -> Result<(), InputError> {
+    let start = Instant::now();
+    loop {
+        match attempt() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if start.elapsed() < patience => {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            Err(TryLockError::WouldBlock) => {
+                let (path, lock) = (folder.to_owned(), lock.to_owned());
+                return Err(InputError::Locked { path, lock });
+            }
+            Err(TryLockError::Error(error)) => return Err(InputError::os(lock, "lock")(error)),
+        }
     }
 }
 
