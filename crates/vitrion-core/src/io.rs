@@ -4,6 +4,7 @@
 //! compressed (`.gz`, `.zst`). Conventions are those of the crate root; each format's own units and
 //! signs are converted at its border and documented in its module.
 
+pub mod amber_netcdf;
 pub mod cif;
 pub mod compression;
 pub mod deepmd_npy;

@@ -2,7 +2,7 @@
 
 use super::IoError;
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::io::{BufRead, BufReader, BufWriter, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// How a file is packed.
@@ -96,6 +96,17 @@ impl Output {
     /// Where the file will be.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Replaces bytes that were written before, in a file that is not packed.
+    pub(super) fn replace(&mut self, at: u64, bytes: &[u8]) -> std::io::Result<()> {
+        let Packed::None(file) = &mut self.writer else {
+            return Err(std::io::Error::from(std::io::ErrorKind::Unsupported));
+        };
+        file.seek(SeekFrom::Start(at))?;
+        file.write_all(bytes)?;
+        file.seek(SeekFrom::End(0))?;
+        Ok(())
     }
 
     /// Completes the file and gives it its name.

@@ -1,7 +1,9 @@
 //! The table of formats, and the way from a path to frames and back.
 
 use super::compression::{Compression, Output};
-use super::{IoError, cif, deepmd_npy, extxyz, lammps_data, lammps_dump, poscar, xdatcar};
+use super::{
+    IoError, amber_netcdf, cif, deepmd_npy, extxyz, lammps_data, lammps_dump, poscar, xdatcar,
+};
 use crate::frame::Frame;
 use crate::trajectory::FrameSink;
 use std::path::Path;
@@ -15,6 +17,7 @@ pub enum Format {
     Poscar,
     Xdatcar,
     Cif,
+    AmberNetcdf,
     DeepmdNpy,
     /// Frames of different atoms in one system, DeePMD-kit's mixed layout.
     DeepmdMixed,
@@ -54,13 +57,14 @@ pub struct CreateOptions {
 
 impl Format {
     /// All formats.
-    pub const ALL: [Format; 8] = [
+    pub const ALL: [Format; 9] = [
         Format::ExtXyz,
         Format::LammpsData,
         Format::LammpsDump,
         Format::Poscar,
         Format::Xdatcar,
         Format::Cif,
+        Format::AmberNetcdf,
         Format::DeepmdNpy,
         Format::DeepmdMixed,
     ];
@@ -74,6 +78,7 @@ impl Format {
             Format::Poscar => "poscar",
             Format::Xdatcar => "xdatcar",
             Format::Cif => "cif",
+            Format::AmberNetcdf => "amber-netcdf",
             Format::DeepmdNpy => "deepmd-npy",
             Format::DeepmdMixed => "deepmd-mixed",
         }
@@ -96,6 +101,7 @@ impl Format {
             Format::ExtXyz
                 | Format::LammpsDump
                 | Format::Xdatcar
+                | Format::AmberNetcdf
                 | Format::DeepmdNpy
                 | Format::DeepmdMixed
         )
@@ -112,6 +118,7 @@ impl Format {
             "lmp" | "data" | "lammps" => Format::LammpsData,
             "vasp" | "poscar" => Format::Poscar,
             "cif" => Format::Cif,
+            "nc" | "ncdf" => Format::AmberNetcdf,
             _ if name.contains("xdatcar") => Format::Xdatcar,
             _ if name.contains("poscar") || name.contains("contcar") => Format::Poscar,
             _ if name.starts_with("dump.") => Format::LammpsDump,
@@ -138,6 +145,9 @@ impl Format {
         }
         if let Some(format) = Format::of_name(path) {
             return Ok(format);
+        }
+        if amber_netcdf::is_netcdf(path)? {
+            return Ok(Format::AmberNetcdf);
         }
         let mut lines = super::lines::Lines::open(path)?;
         let mut head = Vec::new();
@@ -211,6 +221,10 @@ pub fn open(
         Format::ExtXyz => Box::new(extxyz::Reader::open(path)?),
         Format::LammpsDump => Box::new(lammps_dump::Reader::open(path, options)?),
         Format::Xdatcar => Box::new(xdatcar::Reader::open(path)?),
+        Format::AmberNetcdf => {
+            refuse_packed(path)?;
+            Box::new(amber_netcdf::Reader::open(path)?)
+        }
         Format::DeepmdNpy | Format::DeepmdMixed => {
             Box::new(deepmd_npy::Reader::open(path, options)?)
         }
@@ -242,6 +256,12 @@ pub fn read_first(path: &Path, options: &ReadOptions) -> Result<Frame, IoError> 
 /// # Errors
 /// As [`read_all`].
 pub fn read_last(path: &Path, options: &ReadOptions) -> Result<Frame, IoError> {
+    let format = options.format.map_or_else(|| Format::detect(path), Ok);
+    if path.is_file() && matches!(format, Ok(Format::AmberNetcdf)) {
+        let mut reader = amber_netcdf::Reader::open(path)?;
+        let last = reader.frames().checked_sub(1).ok_or_else(|| no_frames(path))?;
+        return reader.read(last);
+    }
     let mut last = None;
     for frame in open(path, options)? {
         last = Some(frame?);
@@ -287,8 +307,22 @@ pub fn create(path: &Path, options: &CreateOptions) -> Result<Box<dyn FrameSink>
             Some("write extxyz or poscar instead"),
         ));
     }
+    if format == Format::AmberNetcdf {
+        refuse_packed(path)?;
+        let output = Output::create(path, options.overwrite)?;
+        return Ok(Box::new(amber_netcdf::Sink::new(output)));
+    }
     let output = Output::create(path, options.overwrite)?;
     Ok(Box::new(TextSink { output, format, frames: 0, first: None }))
+}
+
+/// NetCDF files are read at any place, so they cannot be packed.
+fn refuse_packed(path: &Path) -> Result<(), IoError> {
+    if Compression::of(path).0 == Compression::None {
+        return Ok(());
+    }
+    let message = "NetCDF trajectories are not packed: their frames are found by their place";
+    Err(IoError::invalid(path, message, Some("leave out .gz or .zst, or unpack the file")))
 }
 
 /// Writes frames of a text format.
@@ -330,7 +364,7 @@ impl FrameSink for TextSink {
                     self.first = Some(frame.clone());
                 }
             }
-            Format::Cif | Format::DeepmdNpy | Format::DeepmdMixed => {
+            Format::Cif | Format::AmberNetcdf | Format::DeepmdNpy | Format::DeepmdMixed => {
                 unreachable!("create sends these elsewhere")
             }
         }

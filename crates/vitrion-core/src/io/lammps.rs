@@ -14,17 +14,17 @@ use std::path::Path;
 
 /// Factors from the units of a file to ours.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Factors {
+pub(in crate::io) struct Factors {
     /// Å/ps or Å/fs → Å/fs
-    pub(super) velocity: f64,
+    pub(in crate::io) velocity: f64,
     /// eV/Å or kcal/(mol Å) → eV/Å
-    pub(super) force: f64,
+    pub(in crate::io) force: f64,
     /// ps or fs → fs
-    pub(super) time: f64,
+    pub(in crate::io) time: f64,
 }
 
 impl LammpsUnits {
-    pub(super) fn factors(self) -> Factors {
+    pub(in crate::io) fn factors(self) -> Factors {
         let of = |text: &str, kind: Kind| parse(text, kind).expect("a known unit");
         match self {
             LammpsUnits::Metal => {
@@ -51,7 +51,7 @@ pub(super) fn check_map(map: &[String], path: &Path) -> Result<(), IoError> {
 }
 
 /// The rotation `R` (used as `r · R`) into LAMMPS's orientation and the lower-triangular cell.
-pub(super) fn orientation(cell: &Cell, path: &Path) -> Result<(Matrix3, Matrix3), IoError> {
+pub(in crate::io) fn orientation(cell: &Cell, path: &Path) -> Result<(Matrix3, Matrix3), IoError> {
     let [a, b, c] = *cell.matrix();
     if math::determinant(cell.matrix()) < 0.0 {
         return Err(IoError::invalid(
@@ -79,15 +79,15 @@ pub(super) fn orientation(cell: &Cell, path: &Path) -> Result<(Matrix3, Matrix3)
 }
 
 /// A frame turned into LAMMPS's orientation.
-pub(super) struct Turned {
+pub(in crate::io) struct Turned {
     /// Lower-triangular cell.
-    pub(super) cell: Matrix3,
-    pub(super) positions: Vec<Vector3>,
-    pub(super) velocities: Option<Vec<Vector3>>,
-    pub(super) forces: Option<Vec<Vector3>>,
+    pub(in crate::io) cell: Matrix3,
+    pub(in crate::io) positions: Vec<Vector3>,
+    pub(in crate::io) velocities: Option<Vec<Vector3>>,
+    pub(in crate::io) forces: Option<Vec<Vector3>>,
 }
 
-pub(super) fn turned(frame: &Frame, path: &Path) -> Result<Turned, IoError> {
+pub(in crate::io) fn turned(frame: &Frame, path: &Path) -> Result<Turned, IoError> {
     let (rotation, cell) = orientation(&frame.structure.cell, path)?;
     let turn = |v: &Vec<Vector3>| -> Vec<Vector3> {
         if rotation == math::IDENTITY {
