@@ -26,6 +26,12 @@ pub enum CellError {
     /// Lengths or angles that no cell has.
     #[error("no cell has lengths {lengths:?} Å and angles {angles:?} degrees")]
     Impossible { lengths: Vector3, angles: Vector3 },
+    /// A deformation that changes the handedness.
+    #[error(
+        "the strain {strain:?} mirrors the crystal: det(1 + strain) is {determinant:.3}, it must be \
+         positive"
+    )]
+    Mirrored { strain: Matrix3, determinant: f64 },
 }
 
 fn letter(row: usize) -> char {

@@ -1,272 +1,261 @@
-//! Oriented crystals: the same crystal in a cell whose first two vectors span a chosen lattice plane.
+//! Crystals described in the lattice of one of their planes, the plane in xy.
 
 use crate::cell::{Cell, CellError};
-use crate::math::{self, Matrix3, Vector3};
+use crate::math;
 use crate::structure::Structure;
 
-/// Why a crystal cannot be oriented.
+use super::lattice_plane::{Integers, Lattice, bezout, plane_basis};
+use super::supercell;
+
+/// Larger Miller indices are refused: such planes are no surfaces, and their cells are all but flat.
+const LARGEST_INDEX: u32 = 1000;
+/// Fractional coordinates this close to a face from outside are on it: an atom on the plane stays
+/// at the bottom whatever the rounding.
+const ON_FACE: f64 = 1e-12;
+
+/// Why a crystal could not be oriented.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OrientError {
-    #[error("(0 0 0) is no lattice plane; give Miller indices such as 1 0 0")]
+    /// Indices that name no plane.
+    #[error("(0 0 0) is no lattice plane: at least one Miller index must differ from zero")]
     NoPlane,
-    #[error("an oriented crystal needs a cell that is periodic in all directions, found {0:?}")]
-    NotPeriodic([bool; 3]),
+    /// Indices beyond any surface.
+    #[error(
+        "plane ({} {} {}): Miller indices without common factor may be at most {LARGEST_INDEX}; \
+         choose a plane of smaller indices nearby",
+        plane[0], plane[1], plane[2]
+    )]
+    IndexTooLarge { plane: [i32; 3] },
+    /// New lattice vectors mix old ones: all of them must repeat.
+    #[error(
+        "the structure is periodic along {periodic:?}; only a crystal periodic along all three \
+         lattice vectors can be described in another cell"
+    )]
+    NotPeriodic { periodic: [bool; 3] },
+    /// No supercell is as perpendicular as wanted.
+    #[error(
+        "no supercell of at most {largest} cells has perpendicular lattice vectors within \
+         {tolerance} degrees; the best has {cells}: the angle of the first two is {off:.4} degrees \
+         off a right angle, and the third is tilted by {tilt:.4} degrees; allow more cells or a \
+         larger tolerance"
+    )]
+    NotOrthogonal { largest: usize, tolerance: f64, cells: usize, off: f64, tilt: f64 },
+    /// The new lattice vectors are no cell.
     #[error(transparent)]
     Cell(#[from] CellError),
 }
 
-/// A crystal in a new cell.
+/// A crystal in another cell, rotated rigidly.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Oriented {
-    /// First lattice vector along x, second in the xy plane, plane normal along z.
+    /// The first lattice vector is along +x, the second in xy with positive y, the third has
+    /// positive z. Positions are in the cell.
     pub structure: Structure,
-    /// New lattice vectors in the old ones: row `i` is `Σ_k basis[i][k] a_k`. Determinant ±1.
-    pub basis: [[i64; 3]; 3],
-    /// Angle between the third lattice vector and the normal [degrees]: zero where the lattice has a
-    /// vector along the normal.
+    /// The new lattice vectors before the rotation, in units of the old: `H_new = T · H · R` with a
+    /// proper rotation `R`. The determinant is the number of cells, negative for a left-handed `H`.
+    pub matrix: [[i64; 3]; 3],
+    /// Angle between the third lattice vector and z [degrees].
     pub tilt: f64,
 }
 
-/// The crystal with the lattice plane `(h k l)` in xy.
+/// The crystal in a right-handed cell whose first two lattice vectors lie in the plane (h k l), with
+/// the normal `h b₁ + k b₂ + l b₃` along +z and the first lattice vector along +x. Volume and atoms
+/// are those of the given cell, and the height of the new one is the distance of the planes,
+/// `d = 1 / |h b₁ + k b₂ + l b₃|` with reciprocal vectors without 2π.
 ///
-/// Common factors of the indices are taken out. The first two new lattice vectors are the shortest basis
-/// of the plane, the third leads to the next plane (`d = 1/|h b₁ + k b₂ + l b₃|` higher) with the least
-/// sideways shift. Volume and number of atoms are unchanged; atoms lie inside the new cell.
+/// Indices count in the lattice vectors of `structure` as they are, primitive or not; a common factor
+/// is divided out, so (2 2 0) is (1 1 0). The first two vectors are the shortest in the plane that
+/// form a basis of its lattice; the third leads to the next plane with the smallest component along it. Of
+/// vectors of equal length those with the smallest sum of absolute coefficients, then the
+/// lexicographically largest ones are taken. A left-handed cell gives a right-handed one (the
+/// transform then has determinant −1); the crystal is never mirrored.
+///
+/// Positions are moved by lattice vectors into the new cell, `0 ≤ s < 1`: molecules may be cut. The
+/// order of atoms stays.
 ///
 /// # Errors
-/// Indices that are all zero, a cell that is not periodic.
-pub fn oriented(structure: &Structure, plane: [i64; 3]) -> Result<Oriented, OrientError> {
-    if structure.cell.periodicity() != [true; 3] {
-        return Err(OrientError::NotPeriodic(structure.cell.periodicity()));
-    }
-    let lattice = structure.cell.matrix();
-    let vector = |c: [i64; 3]| math::row_times(c.map(|x| x as f64), lattice);
-    let [mut u, mut v, mut w] = plane_basis(plane)?;
-    // the normal points to the side of w: h b₁ + k b₂ + l b₃, columns of the inverse are b
-    let inverse = structure.cell.inverse();
-    let normal: Vector3 =
-        std::array::from_fn(|a| (0..3).map(|k| inverse[a][k] * plane[k] as f64).sum());
-    let normal = math::scale(normal, 1.0 / math::norm(normal));
-    reduce_pair(&mut u, &mut v, vector);
-    if math::dot(math::cross(vector(u), vector(v)), normal) < 0.0 {
-        v = v.map(|x| -x);
-    }
-    shift_back(&mut w, u, v, normal, vector);
-    let x = math::scale(vector(u), 1.0 / math::norm(vector(u)));
-    let y = math::cross(normal, x);
-    // r · R has its components along the new axes
-    let rotation: Matrix3 = math::transpose(&[x, y, normal]);
-    let mut matrix = [u, v, w].map(|c| math::row_times(vector(c), &rotation));
-    // zeros by construction
-    (matrix[0][1], matrix[0][2], matrix[1][2]) = (0.0, 0.0, 0.0);
-    let third = matrix[2];
-    let tilt = third[0].hypot(third[1]).atan2(third[2]).to_degrees();
-    let cell = Cell::periodic(matrix)?;
-    let positions =
-        structure.positions.iter().map(|r| cell.wrap(math::row_times(*r, &rotation)).0).collect();
-    let structure = Structure { cell, positions, ..structure.clone() };
-    Ok(Oriented { structure, basis: [u, v, w], tilt })
+/// (0 0 0), indices above 1000, structures that are not periodic in all directions, cells too flat.
+pub fn oriented(structure: &Structure, plane: [i32; 3]) -> Result<Oriented, OrientError> {
+    let plane = without_common_factor(plane)?;
+    let lattice = crystal_lattice(structure, plane)?;
+    let [first, second, third] = plane_basis(plane);
+    let (first, second) = lattice.reduced(first, second);
+    let third = lattice.upright(first, second, third);
+    Ok(described_in(structure, [first, second, third], [1; 3])?)
 }
 
-/// Three integer vectors of determinant ±1: two with `h · u = 0`, one with `h · w = 1`, for the plane
-/// with its common factor taken out.
-fn plane_basis(plane: [i64; 3]) -> Result<[[i64; 3]; 3], OrientError> {
-    let [h, k, l] = plane;
-    let (common, ..) = extended_gcd(extended_gcd(h, k).0, l);
-    if common == 0 {
+/// The lattice of a structure that is periodic along all of its vectors.
+pub(super) fn crystal_lattice(
+    structure: &Structure,
+    plane: Integers,
+) -> Result<Lattice, OrientError> {
+    let periodic = structure.cell.periodicity();
+    if periodic != [true; 3] {
+        return Err(OrientError::NotPeriodic { periodic });
+    }
+    Ok(Lattice::new(&structure.cell, plane))
+}
+
+fn without_common_factor(plane: [i32; 3]) -> Result<Integers, OrientError> {
+    let [h, k, l] = plane.map(i64::from);
+    let (divisor, ..) = bezout(bezout(h, k).0, l);
+    if divisor == 0 {
         return Err(OrientError::NoPlane);
     }
-    let [h, k, l] = plane.map(|x| x / common);
-    let (g, p, q) = extended_gcd(h, k);
-    if g == 0 {
-        return Ok([[1, 0, 0], [0, 1, 0], [0, 0, l]]);
+    let reduced = [h / divisor, k / divisor, l / divisor];
+    if reduced.iter().any(|index| index.unsigned_abs() > u64::from(LARGEST_INDEX)) {
+        return Err(OrientError::IndexTooLarge { plane });
     }
-    let (_, r, s) = extended_gcd(g, l);
-    Ok([[k / g, -h / g, 0], [p * l, q * l, -g], [r * p, r * q, s]])
+    Ok(reduced)
 }
 
-/// `(g, p, q)` with `p a + q b = g = gcd(a, b) ≥ 0`.
-fn extended_gcd(a: i64, b: i64) -> (i64, i64, i64) {
-    let (mut r, mut p, mut q) = ([a, b], [1, 0], [0, 1]);
-    while r[1] != 0 {
-        let quotient = r[0].div_euclid(r[1]);
-        for pair in [&mut r, &mut p, &mut q] {
-            *pair = [pair[1], pair[0] - quotient * pair[1]];
-        }
+/// The crystal in the cell `matrix · H`, which must be right-handed, rotated so that the first
+/// lattice vector is along x and the second in xy. `copies` of the old cell along each of its vectors
+/// fill the new one.
+pub(super) fn described_in(
+    structure: &Structure,
+    matrix: [Integers; 3],
+    copies: [usize; 3],
+) -> Result<Oriented, CellError> {
+    let integers = matrix.map(|n| n.map(|n| n as f64));
+    let [a, b, c] = math::matmul(&integers, structure.cell.matrix());
+    let x = math::scale(a, 1.0 / math::norm(a));
+    let normal = math::cross(a, b);
+    let z = math::scale(normal, 1.0 / math::norm(normal));
+    let y = math::cross(z, x);
+    let lower = [
+        [math::norm(a), 0.0, 0.0],
+        [math::dot(b, x), math::dot(b, y), 0.0],
+        [math::dot(c, x), math::dot(c, y), math::dot(c, z)],
+    ];
+    let cell = Cell::new(lower, structure.cell.periodicity())?;
+    let inverse = math::inverse(&integers).expect("a basis has a determinant");
+    let mut filled = supercell::repeat(structure, copies);
+    for r in &mut filled.positions {
+        let s = math::row_times(structure.cell.to_fractional(*r), &inverse);
+        *r = cell.to_cartesian(s.map(into_cell));
     }
-    let sign = if r[0] < 0 { -1 } else { 1 };
-    (sign * r[0], sign * p[0], sign * q[0])
+    filled.cell = cell;
+    let tilt = lower[2][0].hypot(lower[2][1]).atan2(lower[2][2]).to_degrees();
+    Ok(Oriented { structure: filled, matrix, tilt })
 }
 
-fn minus(a: [i64; 3], b: [i64; 3], n: i64) -> [i64; 3] {
-    std::array::from_fn(|k| a[k] - n * b[k])
-}
-
-/// Gauss's reduction: the two shortest vectors that span the same plane lattice, the shorter first.
-fn reduce_pair(u: &mut [i64; 3], v: &mut [i64; 3], vector: impl Fn([i64; 3]) -> Vector3) {
-    loop {
-        // a hair's difference must not decide, so that equal lengths end
-        if math::norm2(vector(*v)) < math::norm2(vector(*u)) * (1.0 - 1e-9) {
-            std::mem::swap(u, v);
-        }
-        let (a, b) = (vector(*u), vector(*v));
-        let n = (math::dot(a, b) / math::norm2(a) * (1.0 - 1e-9)).round() as i64;
-        if n == 0 {
-            return;
-        }
-        *v = minus(*v, *u, n);
-    }
-}
-
-/// Takes plane vectors off `w` so that it lies as close to the normal as possible.
-fn shift_back(
-    w: &mut [i64; 3],
-    u: [i64; 3],
-    v: [i64; 3],
-    normal: Vector3,
-    vector: impl Fn([i64; 3]) -> Vector3,
-) {
-    let sideways = |c: [i64; 3]| {
-        let r = vector(c);
-        math::norm2(r) - math::dot(r, normal).powi(2)
-    };
-    // coordinates of the shift in the plane basis, then the neighbours of their rounding
-    let (a, b, r) = (vector(u), vector(v), vector(*w));
-    let [aa, ab, bb] = [math::dot(a, a), math::dot(a, b), math::dot(b, b)];
-    let [ra, rb] = [math::dot(r, a), math::dot(r, b)];
-    let determinant = aa * bb - ab * ab;
-    let m = ((ra * bb - rb * ab) / determinant).round() as i64;
-    let n = ((rb * aa - ra * ab) / determinant).round() as i64;
-    let start = *w;
-    let mut least = f64::INFINITY;
-    for i in m - 1..=m + 1 {
-        for j in n - 1..=n + 1 {
-            let candidate = minus(minus(start, u, i), v, j);
-            let length = sideways(candidate);
-            if length < least - 1e-9 {
-                (least, *w) = (length, candidate);
-            }
-        }
-    }
-}
-
-/// The structure under the homogeneous deformation `r → r · (1 + ε)`, `H → H · (1 + ε)`.
-///
-/// # Errors
-/// A deformation that leaves no cell.
-pub fn strained(structure: &Structure, strain: &Matrix3) -> Result<Structure, CellError> {
-    let growth = math::matrix_add(&math::IDENTITY, strain);
-    let matrix = math::matmul(structure.cell.matrix(), &growth);
-    let cell = Cell::new(matrix, structure.cell.periodicity())?;
-    let positions = structure.positions.iter().map(|r| math::row_times(*r, &growth)).collect();
-    Ok(Structure { cell, positions, ..structure.clone() })
+/// A fractional coordinate moved into `0 ≤ s < 1`.
+pub(super) fn into_cell(s: f64) -> f64 {
+    (s - (s + ON_FACE).floor()).max(0.0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::neighbors::{brute_force, pair_vector};
     use crate::testing::systems;
 
-    const PLANES: [[i64; 3]; 10] = [
-        [1, 0, 0],
-        [0, 1, 0],
-        [0, 0, 1],
-        [0, 0, -2],
-        [1, 1, 0],
-        [0, 1, 1],
-        [1, 1, 1],
-        [2, -1, 3],
-        [-3, 2, 0],
-        [4, 6, -2],
-    ];
-
-    /// Distances of all pairs by species, sorted: what no rotation and no choice of cell changes.
-    fn distances(structure: &Structure) -> Vec<(u8, u8, f64)> {
-        let found = brute_force::pairs(&structure.cell, &structure.positions, 5.0);
-        let mut list = Vec::new();
-        for i in 0..structure.len() {
-            for pair in &found.pairs[found.offsets[i]..found.offsets[i + 1]] {
-                let r = math::norm(pair_vector(&structure.cell, &structure.positions, i, *pair));
-                list.push((structure.species[i].0, structure.species[pair.j as usize].0, r));
-            }
-        }
-        list.sort_by(|a, b| a.partial_cmp(b).expect("finite"));
-        list
+    fn crystal(seed: u64) -> Structure {
+        systems::random_structure(
+            seed,
+            &["Li", "S", "P"],
+            7,
+            systems::random_cell(seed, 5.0, 9.0),
+            1.2,
+        )
     }
 
     #[test]
-    fn the_crystal_stays_the_same_and_the_plane_lies_in_xy() {
-        let triclinic = systems::random_cell(3, 4.0, 7.0);
-        let crystal = systems::random_structure(3, &["Li", "P", "S"], 6, triclinic, 1.0);
-        let before = distances(&crystal);
-        assert!(before.len() > 100);
-        for plane in PLANES {
-            let Oriented { structure, basis, .. } = oriented(&crystal, plane).expect("a plane");
-            let determinant = math::determinant(&basis.map(|row| row.map(|x| x as f64)));
-            assert!((determinant.abs() - 1.0).abs() < 1e-9, "{plane:?}: {basis:?}");
-            assert!(math::determinant(structure.cell.matrix()) > 0.0);
-            // d = 1/|h b₁ + k b₂ + l b₃| with the common factor taken out
-            let (g, ..) = extended_gcd(extended_gcd(plane[0], plane[1]).0, plane[2]);
-            let inverse = crystal.cell.inverse();
-            let reciprocal: Vector3 = std::array::from_fn(|a| {
-                (0..3).map(|k| inverse[a][k] * (plane[k] / g) as f64).sum()
+    fn a_reduced_cell_in_standard_orientation_stays_as_it_is() {
+        let cell = Cell::from_lengths_angles([4.0, 5.0, 6.0], [85.0, 92.0, 96.0]).expect("closes");
+        let unit =
+            Structure::new(cell, &["Li", "S"], vec![[0.0; 3], [1.0, 2.0, 3.0]]).expect("elements");
+        let same = oriented(&unit, [0, 0, 1]).expect("a plane");
+        assert_eq!(same.matrix, [[1, 0, 0], [0, 1, 0], [0, 0, 1]]);
+        for (found, given) in same.structure.positions.iter().zip(&unit.positions) {
+            assert!(math::norm(math::sub(*found, *given)) < 1e-14);
+        }
+    }
+
+    #[test]
+    fn no_lattice_vectors_of_a_wide_search_are_shorter_or_more_upright() {
+        for seed in 0..40 {
+            let crystal = crystal(seed);
+            let plane = [[1, 0, 0], [1, 1, 1], [2, -1, 3], [0, 1, -2]][seed as usize % 4];
+            let found = oriented(&crystal, plane).expect("a plane");
+            let [a, b, c] = *found.structure.cell.matrix();
+            for n in 0..19_i32.pow(3) {
+                let n = [n / 361 - 9, n / 19 % 19 - 9, n % 19 - 9];
+                let height: i32 = (0..3).map(|k| n[k] * plane[k]).sum();
+                let r = crystal.cell.to_cartesian(n.map(f64::from));
+                if height == 0 && n != [0; 3] {
+                    assert!(math::norm(r) > math::norm(a) - 1e-9, "seed {seed}: {n:?}");
+                    let parallel = (0..3).all(|k| {
+                        let (i, j) = ((k + 1) % 3, (k + 2) % 3);
+                        i64::from(n[i]) * found.matrix[0][j] == i64::from(n[j]) * found.matrix[0][i]
+                    });
+                    assert!(parallel || math::norm(r) > math::norm(b) - 1e-9, "seed {seed}: {n:?}");
+                }
+                // vectors to the next plane have the same height
+                assert!(height != 1 || math::norm(r) > math::norm(c) - 1e-9, "seed {seed}: {n:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_left_handed_cell_is_described_in_a_right_handed_one_without_mirroring() {
+        let right = crystal(3);
+        let [a, b, c] = *right.cell.matrix();
+        let mut left = right.clone();
+        left.cell = Cell::periodic([b, a, c]).expect("the same vectors");
+        // the same plane: h and k change places with a and b
+        let from_right = oriented(&right, [2, -1, 3]).expect("a plane");
+        let from_left = oriented(&left, [-1, 2, 3]).expect("a plane");
+        let determinant = |m: &[Integers; 3]| math::determinant(&m.map(|n| n.map(|n| n as f64)));
+        assert!((determinant(&from_right.matrix) - 1.0).abs() < 1e-12);
+        assert!((determinant(&from_left.matrix) + 1.0).abs() < 1e-12);
+        assert!(math::determinant(from_left.structure.cell.matrix()) > 0.0);
+        for (r, other) in from_right.structure.positions.iter().zip(&from_left.structure.positions)
+        {
+            // the first in-plane vector may point the other way
+            let turned = [-other[0], -other[1], other[2]];
+            let away = [*other, turned].map(|other| {
+                math::norm(from_right.structure.cell.minimum_image(math::sub(*r, other)))
             });
-            let spacing = 1.0 / math::norm(reciprocal);
-            let height = structure.cell.matrix()[2][2];
-            assert!((height - spacing).abs() < 1e-10, "{plane:?}: {height} {spacing}");
-            let after = distances(&structure);
-            assert_eq!(before.len(), after.len(), "{plane:?}");
-            for (a, b) in before.iter().zip(&after) {
-                assert!((a.0, a.1) == (b.0, b.1) && (a.2 - b.2).abs() < 1e-9, "{plane:?}");
-            }
+            assert!(away[0].min(away[1]) < 1e-9, "{away:?}");
         }
     }
 
-    /// Surface cells of a face-centred cubic crystal have known shapes: (111) a rhombus of edge a/√2 with
-    /// 60° or 120°, planes a/√3 apart.
     #[test]
-    fn planes_of_a_primitive_cubic_face_centred_lattice_have_their_textbook_cells() {
-        let a = 4.05;
-        let half = 0.5 * a;
-        let cell =
-            Cell::periodic([[0.0, half, half], [half, 0.0, half], [half, half, 0.0]]).expect("fcc");
-        let crystal = Structure::new(cell, &["Al"], vec![[0.0; 3]]).expect("an element");
-        // indices of the primitive cell: cubic (111) is primitive (111), cubic (001) is primitive (110)
-        let surface = |plane| oriented(&crystal, plane).expect("a plane").structure.cell;
-        let (dense, square) = (surface([1, 1, 1]), surface([1, 1, 0]));
-        let [u, v, _] = dense.lengths();
-        assert!((u - a / 2.0_f64.sqrt()).abs() < 1e-12 && (u - v).abs() < 1e-12);
-        let gamma = dense.angles()[2];
-        assert!((gamma - 60.0).abs() < 1e-9 || (gamma - 120.0).abs() < 1e-9, "{gamma}");
-        assert!((dense.matrix()[2][2] - a / 3.0_f64.sqrt()).abs() < 1e-12);
-        let [u, v, _] = square.lengths();
-        assert!((u - v).abs() < 1e-12 && (square.angles()[2] - 90.0).abs() < 1e-9);
-        assert!((square.matrix()[2][2] - half).abs() < 1e-12);
+    fn the_opposite_plane_turns_the_crystal_over() {
+        let crystal = crystal(5);
+        let up = oriented(&crystal, [1, 1, 0]).expect("a plane").structure;
+        let down = oriented(&crystal, [-1, -1, 0]).expect("a plane").structure;
+        let height = up.cell.matrix()[2][2];
+        for (r, other) in up.positions.iter().zip(&down.positions) {
+            let sum = (r[2] + other[2]) / height;
+            assert!((sum - sum.round()).abs() < 1e-12, "{sum}");
+        }
     }
 
     #[test]
-    fn a_left_handed_cell_becomes_right_handed_and_no_plane_is_refused() {
-        let cell =
-            Cell::periodic([[0.0, 5.0, 0.0], [4.0, 0.0, 0.0], [0.0, 0.0, 6.0]]).expect("a cell");
-        let crystal = Structure::new(cell, &["Li"], vec![[1.0, 2.0, 3.0]]).expect("an element");
-        let turned = oriented(&crystal, [1, 0, 0]).expect("a plane");
-        assert!(math::determinant(turned.structure.cell.matrix()) > 0.0 && turned.tilt < 1e-9);
-        assert!((turned.structure.cell.matrix()[2][2] - 5.0).abs() < 1e-12);
+    fn a_common_factor_of_the_indices_does_not_matter() {
+        let crystal = crystal(1);
+        assert_eq!(oriented(&crystal, [-4, 2, 6]), oriented(&crystal, [-2, 1, 3]));
+        assert_eq!(oriented(&crystal, [0, 0, i32::MIN]), oriented(&crystal, [0, 0, -1]));
+    }
+
+    #[test]
+    fn an_atom_just_below_the_plane_is_put_on_it() {
+        assert!(into_cell(-1e-15).abs() < 1e-300 && into_cell(1.0 - 1e-15).abs() < 1e-300);
+        assert!((into_cell(-0.25) - 0.75).abs() < 1e-15 && (into_cell(2.5) - 0.5).abs() < 1e-15);
+        assert!(into_cell(-1e-11) < 1.0);
+    }
+
+    #[test]
+    fn what_is_no_plane_of_a_crystal_is_refused() {
+        let mut crystal = crystal(2);
         assert_eq!(oriented(&crystal, [0, 0, 0]), Err(OrientError::NoPlane));
-    }
-
-    #[test]
-    fn a_strain_moves_cell_and_atoms_together() {
-        let cell = Cell::orthorhombic([4.0, 5.0, 6.0]).expect("a box");
-        let crystal = Structure::new(cell, &["Li"], vec![[1.0, 2.0, 3.0]]).expect("an element");
-        let strain = [[0.01, 0.02, 0.0], [0.0, -0.03, 0.0], [0.0, 0.0, 0.0]];
-        let strained = strained(&crystal, &strain).expect("a cell");
-        let expected = [1.01, 0.02 + 2.0 * 0.97, 3.0];
-        for (found, expected) in strained.positions[0].iter().zip(expected) {
-            assert!((found - expected).abs() < 1e-14);
-        }
-        assert!((strained.cell.matrix()[0][1] - 0.08).abs() < 1e-14);
+        let error = oriented(&crystal, [1, 1001, 0]).expect_err("too large").to_string();
+        assert!(error.contains("(1 1001 0)") && error.contains("at most 1000"), "{error}");
+        crystal.cell = Cell::new(*crystal.cell.matrix(), [true, true, false]).expect("a cell");
+        let error = oriented(&crystal, [0, 0, 1]).expect_err("a slab").to_string();
+        assert!(error.contains("[true, true, false]"), "{error}");
     }
 }

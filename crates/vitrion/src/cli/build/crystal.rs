@@ -6,10 +6,13 @@ use clap::Args;
 use vitrion::error::{Error, InputError};
 use vitrion::inputs::structure_called;
 use vitrion_core::build::molecules::whole_molecules;
-use vitrion_core::build::orient::{oriented, strained};
+use vitrion_core::build::orient::oriented;
+use vitrion_core::build::orthogonal::orthogonal_supercell;
+use vitrion_core::build::slab::with_vacuum;
+use vitrion_core::build::strain::strained;
 use vitrion_core::build::supercell;
 use vitrion_core::units::{self, Kind};
-use vitrion_core::{Cell, Structure, math};
+use vitrion_core::{Structure, math};
 
 /// A crystal from any structure file: oriented, repeated, strained, with vacuum if asked for
 #[derive(Args)]
@@ -24,7 +27,10 @@ pub(super) struct Arguments {
     repeat: Vec<usize>,
     /// Miller indices of the plane that shall lie in xy, its normal along z, for example 1 1 0
     #[arg(long, value_names = ["H", "K", "L"], num_args = 3, allow_hyphen_values = true)]
-    plane: Option<Vec<i64>>,
+    plane: Option<Vec<i32>>,
+    /// Take the smallest supercell whose lattice vectors are perpendicular, of at most so many cells
+    #[arg(long, value_name = "CELLS", requires = "plane")]
+    orthogonal: Option<usize>,
     /// Homogeneous strain of cell and atoms, for example xx=0.01 or xy=-0.005 (may be repeated)
     #[arg(long, value_name = "COMPONENT=STRAIN", value_parser = component)]
     strain: Vec<(usize, usize, f64)>,
@@ -52,11 +58,15 @@ fn component(text: &str) -> Result<(usize, usize, f64), String> {
     }
 }
 
+/// What still counts as perpendicular [degrees].
+const RIGHT_ANGLE: f64 = 0.01;
+
 /// Reads a crystal, lays a plane into xy and repeats it.
 pub(super) fn prepared(
     structure: &str,
     read: &ReadArguments,
-    plane: Option<&[i64]>,
+    plane: Option<&[i32]>,
+    orthogonal: Option<usize>,
     repeat: &[usize],
     whole: bool,
 ) -> Result<(Structure, Vec<String>), InputError> {
@@ -64,9 +74,15 @@ pub(super) fn prepared(
     let mut notes = Vec::new();
     if let Some(plane) = plane {
         let plane = [plane[0], plane[1], plane[2]];
-        let turned = oriented(&structure, plane).map_err(refused)?;
+        let mut turned = oriented(&structure, plane).map_err(refused)?;
+        if let Some(largest) = orthogonal {
+            let upright = orthogonal_supercell(&turned.structure, largest, RIGHT_ANGLE);
+            let upright = upright.map_err(refused)?;
+            turned.matrix = product(upright.matrix, turned.matrix);
+            (turned.structure, turned.tilt) = (upright.structure, upright.tilt);
+        }
         let row = |row: [i64; 3]| format!("[{} {} {}]", row[0], row[1], row[2]);
-        let [a, b, c] = turned.basis.map(row);
+        let [a, b, c] = turned.matrix.map(row);
         notes.push(format!("lattice vectors in those of the file: {a} {b} {c}"));
         if turned.tilt > 1e-6 {
             notes.push(format!("the third one is tilted by {:.3}° from the normal", turned.tilt));
@@ -86,9 +102,9 @@ pub(super) fn prepared(
 
 pub(super) fn build(arguments: &Arguments) -> Result<(), Error> {
     arguments.target.check()?;
-    let Arguments { structure, read, plane, repeat, vacuum, .. } = arguments;
-    let whole = vacuum.is_some();
-    let (mut structure, mut notes) = prepared(structure, read, plane.as_deref(), repeat, whole)?;
+    let Arguments { structure, read, plane, orthogonal, repeat, vacuum, .. } = arguments;
+    let (plane, whole) = (plane.as_deref(), vacuum.is_some());
+    let (mut structure, mut notes) = prepared(structure, read, plane, *orthogonal, repeat, whole)?;
     if !arguments.strain.is_empty() {
         let mut strain = math::ZERO;
         for (a, b, value) in &arguments.strain {
@@ -99,24 +115,13 @@ pub(super) fn build(arguments: &Arguments) -> Result<(), Error> {
     if let Some(text) = vacuum {
         let length = units::parse(text, Kind::Length)
             .map_err(|error| InputError::Usage(format!("--vacuum \"{text}\": {error}")))?;
-        if length <= 0.0 {
-            return Err(
-                InputError::Usage(format!("--vacuum \"{text}\": it must be positive")).into()
-            );
-        }
-        structure = with_vacuum(structure, length)?;
+        structure = with_vacuum(&structure, length).map_err(refused)?;
         notes.push(format!("a slab with {length} Å of vacuum between it and its images"));
     }
     arguments.target.write(structure, notes)
 }
 
-/// The third lattice vector becomes normal to the others, longer by `vacuum` [Å] than the slab is thick.
-fn with_vacuum(structure: Structure, vacuum: f64) -> Result<Structure, InputError> {
-    let [a, b, c] = *structure.cell.matrix();
-    let normal = math::cross(a, b);
-    let normal = math::scale(normal, 1.0 / math::norm(normal));
-    let thickness = math::dot(c, normal);
-    let third = math::scale(normal, thickness + vacuum.copysign(thickness));
-    let cell = Cell::new([a, b, third], structure.cell.periodicity()).map_err(refused)?;
-    Ok(Structure { cell, ..structure })
+/// Rows of `a` in units of the rows of `b`.
+fn product(a: [[i64; 3]; 3], b: [[i64; 3]; 3]) -> [[i64; 3]; 3] {
+    a.map(|row| std::array::from_fn(|j| (0..3).map(|k| row[k] * b[k][j]).sum()))
 }

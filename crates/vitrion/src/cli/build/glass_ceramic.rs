@@ -24,7 +24,7 @@ pub(super) struct Arguments {
         long, value_names = ["H", "K", "L"], num_args = 3, allow_hyphen_values = true,
         default_values_t = [0, 0, 1]
     )]
-    plane: Vec<i64>,
+    plane: Vec<i32>,
     /// Copies of the oriented crystal: two along the faces, the third is the thickness of the slab
     #[arg(long, value_name = "N", num_args = 3, default_values_t = [1, 1, 1])]
     repeat: Vec<usize>,
@@ -43,7 +43,7 @@ pub(super) struct Arguments {
 pub(super) fn build(arguments: &Arguments) -> Result<(), Error> {
     arguments.target.check()?;
     let Arguments { structure, read, plane, repeat, .. } = arguments;
-    let (slab, mut notes) = prepared(structure, read, Some(plane), repeat, true)?;
+    let (slab, mut notes) = prepared(structure, read, Some(plane), None, repeat, true)?;
     let density = match &arguments.density {
         Some(text) => density(text)?,
         None => slab.density(),
