@@ -18,10 +18,13 @@ mod summary;
 
 pub use error::{MdError, Offender};
 pub use minimize::{MinimizeProgress, MinimizeSettings, Minimum, minimize};
-pub use settings::{Barostat, Bath, Coupling, Ensemble, Ramp, StageSettings, Thermostat};
+pub use settings::{
+    Barostat, Bath, Coupling, Ensemble, Ramp, StageSettings, Thermostat, TrajectoryFormat,
+    TrajectorySettings,
+};
 pub use stage::{
     Control, FINAL_FILE, LAST_GOOD_FILE, Progress, RESTART_FILE, StageOutcome, THERMO_FILE,
-    TRAJECTORY_FILE, run_stage,
+    run_stage,
 };
 pub use state::{State, degrees_of_freedom, kinetic_energy, temperature};
 pub use summary::StageSummary;

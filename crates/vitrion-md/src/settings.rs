@@ -2,9 +2,11 @@
 
 mod ensemble;
 mod groups;
+mod trajectory;
 
 pub use ensemble::{Barostat, Coupling, Ensemble, Thermostat};
 pub use groups::Bath;
+pub use trajectory::{TrajectoryFormat, TrajectorySettings};
 
 use crate::error::MdError;
 use serde::{Deserialize, Serialize};
@@ -84,6 +86,8 @@ pub struct StageSettings {
     pub thermo_every: u64,
     /// A trajectory frame every so many steps, the first included; `None` writes no trajectory.
     pub trajectory_every: Option<u64>,
+    /// How the trajectory is written.
+    pub trajectory: TrajectorySettings,
     /// A checkpoint every so many steps, besides the last.
     pub checkpoint_every: u64,
     /// Remove the total momentum before the first step and count 3N − 3 degrees of freedom.
@@ -113,6 +117,7 @@ impl StageSettings {
             skin: 1.0,
             thermo_every: 10,
             trajectory_every: Some(100),
+            trajectory: TrajectorySettings::default(),
             checkpoint_every: 1000,
             remove_drift: true,
             max_displacement: 0.5,
@@ -177,6 +182,10 @@ impl StageSettings {
             }
         }
         self.baths.iter().try_for_each(|bath| bath.validate(dt))?;
+        if self.trajectory.forces && self.trajectory.format == TrajectoryFormat::AmberNetcdf {
+            let expected = "AMBER NetCDF files hold no forces; write extxyz or lammps-dump";
+            return Err(refused("trajectory forces", "true".to_owned(), expected.to_owned()));
+        }
         self.validate_strain_rate()?;
         self.ensemble.validate(dt)
     }
@@ -234,6 +243,7 @@ impl StageSettings {
                 "trajectory_every",
                 self.trajectory_every.map_or("none".to_owned(), |every| every.to_string()),
             ),
+            ("trajectory", format!("{:?}", self.trajectory)),
             ("checkpoint_every", self.checkpoint_every.to_string()),
             ("remove_drift", self.remove_drift.to_string()),
             ("max_displacement [Å]", self.max_displacement.to_string()),

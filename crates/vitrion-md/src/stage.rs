@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod output;
+mod trajectory;
 
 use crate::error::{MdError, Offender};
 use crate::integrate::{IDENTITY, Integrator, LARGEST_STRAIN, StepError, System};
@@ -9,11 +10,12 @@ use crate::settings::{Ensemble, StageSettings};
 use crate::state::{State, degrees_of_freedom, remove_drift};
 use crate::summary::{Sample, StageSummary, Statistics};
 use checkpoint::{Checkpoint, Identity};
-use output::{ThermoFile, TrajectoryFile, write_single};
+use output::ThermoFile;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
+use trajectory::{TrajectoryFile, write_single};
 use vitrion_core::math::{self, Matrix3, Vector3};
 use vitrion_core::neighbors::VerletList;
 use vitrion_core::neighbors::verlet::Reference;
@@ -21,8 +23,6 @@ use vitrion_core::{Cell, Frame, Interactions, Potential, PotentialError, Structu
 
 /// Table of instantaneous values.
 pub const THERMO_FILE: &str = "thermo.csv";
-/// Unwrapped positions.
-pub const TRAJECTORY_FILE: &str = "trajectory.extxyz.zst";
 /// The checkpoint.
 pub const RESTART_FILE: &str = "restart.bin";
 /// Positions and velocities after the last step.
@@ -82,7 +82,7 @@ pub enum StageOutcome {
 
 /// Runs one stage in `directory`, or goes on with it where `restart.bin` says.
 ///
-/// The folder then holds `thermo.csv`, `trajectory.extxyz.zst` (if asked for), `restart.bin` and,
+/// The folder then holds `thermo.csv`, a trajectory (if asked for), `restart.bin` and,
 /// after the last step, `final.extxyz`. `initial` is the state the stage starts from, also when it
 /// is resumed: a checkpoint that belongs to another start is refused. A resumed stage repeats the
 /// uninterrupted one bit for bit (same machine, same build) and leaves the same files, the
@@ -165,7 +165,7 @@ impl<'a> Stage<'a> {
         settings: &'a StageSettings,
         directory: &'a Path,
     ) -> Result<Self, MdError> {
-        for name in [THERMO_FILE, TRAJECTORY_FILE, FINAL_FILE] {
+        for name in [THERMO_FILE, settings.trajectory.format.file_name(), FINAL_FILE] {
             let path = directory.join(name);
             if path.exists() {
                 return Err(MdError::Occupied { path });
@@ -211,6 +211,7 @@ impl<'a> Stage<'a> {
                 positions: system.positions.clone(),
                 velocities: system.velocities.clone(),
             },
+            trajectory: open_trajectory(settings, directory, &structure, 0)?,
             frame: Frame::from(structure),
             system,
             integrator,
@@ -219,7 +220,6 @@ impl<'a> Stage<'a> {
             done: 0,
             statistics,
             thermo: ThermoFile::open(directory.join(THERMO_FILE), 0, &settings.baths)?,
-            trajectory: open_trajectory(settings, directory, 0)?,
         };
         stage.report(Instant::now())?;
         Ok(stage)
@@ -275,7 +275,8 @@ impl<'a> Stage<'a> {
         let fresh = checkpoint.thermo_bytes == 0;
         let thermo_path = directory.join(THERMO_FILE);
         let thermo = ThermoFile::open(thermo_path, checkpoint.thermo_bytes, &settings.baths)?;
-        let trajectory = open_trajectory(settings, directory, checkpoint.trajectory_bytes)?;
+        let trajectory =
+            open_trajectory(settings, directory, &structure, checkpoint.trajectory_bytes)?;
         let mut stage = Stage {
             settings,
             potential,
@@ -336,6 +337,7 @@ impl<'a> Stage<'a> {
             });
         }
         self.fill_frame(true);
+        self.frame.labels.forces = None;
         write_single(&self.directory.join(FINAL_FILE), &self.frame)?;
         Ok(StageOutcome::Finished {
             state: State {
@@ -530,7 +532,10 @@ impl<'a> Stage<'a> {
             self.thermo.write(step, time, &sample, &self.system)?;
         }
         if self.settings.trajectory_every.is_some_and(|every| self.done.is_multiple_of(every)) {
-            self.fill_frame(false);
+            self.fill_frame(self.settings.trajectory.velocities);
+            if self.settings.trajectory.forces {
+                self.frame.labels.forces = Some(self.system.evaluation.forces.clone());
+            }
             if let Some(trajectory) = &mut self.trajectory {
                 trajectory.write(&self.frame)?;
             }
@@ -609,11 +614,12 @@ fn species_map(structure: &Structure, potential: &dyn Potential) -> Result<Vec<u
 fn open_trajectory(
     settings: &StageSettings,
     directory: &Path,
+    structure: &Structure,
     bytes: u64,
 ) -> Result<Option<TrajectoryFile>, MdError> {
     settings
         .trajectory_every
-        .map(|_| TrajectoryFile::open(directory.join(TRAJECTORY_FILE), bytes))
+        .map(|_| TrajectoryFile::open(directory, settings.trajectory, structure, bytes))
         .transpose()
 }
 

@@ -22,7 +22,9 @@ use crate::run_file::{
 use serde::{Deserialize, Serialize};
 use vitrion_core::units::{self, Kind};
 use vitrion_core::{Matrix3, Structure};
-use vitrion_md::{Barostat, Bath, Coupling, Ramp, StageSettings, Thermostat};
+use vitrion_md::{
+    Barostat, Bath, Coupling, Ramp, StageSettings, Thermostat, TrajectoryFormat, TrajectorySettings,
+};
 
 /// A resolved run file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -148,6 +150,13 @@ pub struct StagePlan {
     pub thermo_every: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trajectory_every: Option<u64>,
+    /// "extxyz.zst", "extxyz", "lammps-dump" or "amber-netcdf".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trajectory_format: Option<String>,
+    #[serde(default)]
+    pub trajectory_velocities: bool,
+    #[serde(default)]
+    pub trajectory_forces: bool,
     pub checkpoint_every: u64,
 }
 
@@ -244,6 +253,19 @@ impl Schedule {
 }
 
 impl StagePlan {
+    /// What the trajectory holds, and its format.
+    pub fn trajectory(&self) -> TrajectorySettings {
+        let called = |name: &String| {
+            let known = TrajectoryFormat::ALL.into_iter().find(|format| format.name() == name);
+            known.expect("planned by its name")
+        };
+        TrajectorySettings {
+            format: self.trajectory_format.as_ref().map_or_else(Default::default, called),
+            velocities: self.trajectory_velocities,
+            forces: self.trajectory_forces,
+        }
+    }
+
     /// Target [K] of a run at `sweep`; `None` where no temperature is given.
     pub fn target_temperature(&self, sweep: Option<f64>) -> Option<Ramp> {
         self.temperature_k.map(|schedule| schedule.ramp(sweep))
@@ -299,6 +321,7 @@ impl StagePlan {
             skin: self.skin_a,
             thermo_every: self.thermo_every,
             trajectory_every: self.trajectory_every,
+            trajectory: self.trajectory(),
             checkpoint_every: self.checkpoint_every,
             max_displacement: self.max_displacement_a,
             frozen: members.of_any(&self.freeze),

@@ -1,22 +1,14 @@
-//! Thermo table and trajectory of a stage, both append-only and cut back to a checkpoint.
+//! Files that grow and are cut back to a checkpoint, and the thermo table, which is one.
 
 use crate::error::MdError;
 use crate::integrate::System;
 use crate::settings::Bath;
-use crate::stage::checkpoint::replace;
 use crate::summary::Sample;
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
-use vitrion_core::Frame;
-use vitrion_core::io::{IoError, extxyz};
+use std::path::PathBuf;
 use vitrion_core::units::{AMU_PER_A3_IN_G_PER_CM3, EV_PER_A3_IN_GPA};
-
-/// Text gathered before it is compressed as one zstd frame, besides at checkpoints.
-const LARGEST_CHUNK: usize = 4 << 20;
-/// zstd level: higher ones gain little on coordinates.
-const LEVEL: i32 = 3;
 
 const THERMO_HEADER: &str = "step,time_ps,temperature_k,pressure_gpa,volume_a3,density_g_per_cm3,\
                              potential_energy_ev,kinetic_energy_ev,total_energy_ev,conserved_ev,\
@@ -25,15 +17,15 @@ const THERMO_HEADER: &str = "step,time_ps,temperature_k,pressure_gpa,volume_a3,d
 
 /// A file that grows, with its length known.
 #[derive(Debug)]
-struct Growing {
-    path: PathBuf,
+pub(super) struct Growing {
+    pub(super) path: PathBuf,
     file: File,
-    bytes: u64,
+    pub(super) bytes: u64,
 }
 
 impl Growing {
     /// Opens the file and cuts it to `bytes`; with 0 bytes it may not exist yet.
-    fn open(path: PathBuf, bytes: u64) -> Result<Self, MdError> {
+    pub(super) fn open(path: PathBuf, bytes: u64) -> Result<Self, MdError> {
         let mut file = OpenOptions::new()
             .write(true)
             .create(bytes == 0)
@@ -49,13 +41,23 @@ impl Growing {
         Ok(Growing { path, file, bytes })
     }
 
-    fn append(&mut self, bytes: &[u8]) -> Result<(), MdError> {
+    pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), MdError> {
         self.file.write_all(bytes).map_err(MdError::os(&self.path, "write"))?;
         self.bytes += bytes.len() as u64;
         Ok(())
     }
 
-    fn sync(&mut self) -> Result<(), MdError> {
+    /// Replaces bytes that were written before.
+    pub(super) fn replace(&mut self, at: u64, bytes: &[u8]) -> Result<(), MdError> {
+        let mut write = || {
+            self.file.seek(SeekFrom::Start(at))?;
+            self.file.write_all(bytes)?;
+            self.file.seek(SeekFrom::Start(self.bytes))
+        };
+        write().map(|_| ()).map_err(MdError::os(&self.path, "write"))
+    }
+
+    pub(super) fn sync(&mut self) -> Result<(), MdError> {
         self.file.sync_data().map_err(MdError::os(&self.path, "write"))
     }
 }
@@ -137,65 +139,4 @@ impl ThermoFile {
         self.file.sync()?;
         Ok(self.file.bytes)
     }
-}
-
-/// `trajectory.extxyz.zst`: frames as text, compressed in independent zstd frames, so that the
-/// file can be cut at any checkpoint and read by any zstd.
-pub(super) struct TrajectoryFile {
-    file: Growing,
-    text: Vec<u8>,
-    compressor: zstd::bulk::Compressor<'static>,
-}
-
-impl TrajectoryFile {
-    pub(super) fn open(path: PathBuf, bytes: u64) -> Result<Self, MdError> {
-        let prepare = || {
-            let mut compressor = zstd::bulk::Compressor::new(LEVEL)?;
-            compressor.include_checksum(true)?;
-            Ok(compressor)
-        };
-        let compressor = prepare().map_err(MdError::os(&path, "compress"))?;
-        Ok(TrajectoryFile { file: Growing::open(path, bytes)?, text: Vec::new(), compressor })
-    }
-
-    pub(super) fn write(&mut self, frame: &Frame) -> Result<(), MdError> {
-        append_text(&mut self.text, frame, &self.file.path)?;
-        if self.text.len() >= LARGEST_CHUNK {
-            self.flush()?;
-        }
-        Ok(())
-    }
-
-    /// Hands all frames to the system.
-    pub(super) fn flush(&mut self) -> Result<(), MdError> {
-        if self.text.is_empty() {
-            return Ok(());
-        }
-        let packed = self
-            .compressor
-            .compress(&self.text)
-            .map_err(MdError::os(&self.file.path, "compress"))?;
-        self.text.clear();
-        self.file.append(&packed)
-    }
-
-    /// Brings the file to the disk and returns its length.
-    pub(super) fn sync(&mut self) -> Result<u64, MdError> {
-        self.flush()?;
-        self.file.sync()?;
-        Ok(self.file.bytes)
-    }
-}
-
-/// Replaces a file by a single frame.
-pub(super) fn write_single(path: &Path, frame: &Frame) -> Result<(), MdError> {
-    let mut text = Vec::new();
-    append_text(&mut text, frame, path)?;
-    replace(path, &text)
-}
-
-fn append_text(text: &mut Vec<u8>, frame: &Frame, path: &Path) -> Result<(), MdError> {
-    extxyz::write_frame(text, frame).map_err(|source| {
-        MdError::Io(IoError::Os { path: path.to_owned(), doing: "format a frame for", source })
-    })
 }

@@ -5,11 +5,12 @@ use crate::systems::{crystal, frames, run_in};
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use vitrion_core::io::{self, ReadOptions};
 use vitrion_core::units::EV_PER_A3_IN_GPA;
 use vitrion_md::{
     Barostat, Bath, Control, Coupling, Ensemble, FINAL_FILE, MdError, Progress, RESTART_FILE, Ramp,
-    StageOutcome, StageSettings, StageSummary, State, THERMO_FILE, TRAJECTORY_FILE, Thermostat,
-    run_stage,
+    StageOutcome, StageSettings, StageSummary, State, THERMO_FILE, Thermostat, TrajectoryFormat,
+    TrajectorySettings, run_stage,
 };
 
 const STEPS: u64 = 60;
@@ -81,7 +82,7 @@ struct Left {
 }
 
 fn result(directory: &Path, state: State, summary: &StageSummary) -> Left {
-    let packed = fs::read(directory.join(TRAJECTORY_FILE)).expect("a trajectory");
+    let packed = fs::read(directory.join("trajectory.extxyz.zst")).expect("a trajectory");
     let text = zstd::stream::decode_all(&packed[..]).expect("zstd frames");
     let estimates = [&summary.temperature, &summary.pressure, &summary.volume, &summary.density];
     let mut numbers: Vec<u64> = estimates.iter().map(|e| e.value.to_bits()).collect();
@@ -120,7 +121,7 @@ fn reference() -> Left {
     assert_eq!(last.structure, result.state.structure);
     assert_eq!(last.velocities.as_ref(), Some(&result.state.velocities));
     assert_eq!((last.step, last.time), (Some(1060), Some(2740.0)));
-    let path = frames(&folder.path().join(TRAJECTORY_FILE));
+    let path = frames(&folder.path().join("trajectory.extxyz.zst"));
     assert_eq!(path.len(), 16, "steps 0, 4 … 60");
     assert_eq!(path[15].structure, result.state.structure);
     // calling it again changes nothing
@@ -162,7 +163,7 @@ fn a_run_killed_before_its_first_row_goes_on() {
         }
     });
     fs::remove_file(killed.join(THERMO_FILE)).expect("a table");
-    fs::remove_file(killed.join(TRAJECTORY_FILE)).expect("a trajectory");
+    fs::remove_file(killed.join("trajectory.extxyz.zst")).expect("a trajectory");
     let (state, summary) = finish(&killed);
     result(&killed, state, &summary).assert_same(&reference, "killed at once");
 }
@@ -332,5 +333,59 @@ fn every_method_goes_on_bit_for_bit() {
         let (state, summary) = go_on(parts.path(), u64::MAX).expect("nobody stopped it");
         assert_eq!(summary.resumed, 2);
         result(parts.path(), state, &summary).assert_same(&reference, &format!("{settings:?}"));
+    }
+}
+
+/// Every format holds the same frames, readable while the stage goes on, and a stage that was killed
+/// after its last checkpoint leaves the same bytes.
+#[test]
+fn trajectories_of_every_format_go_on_byte_for_byte() {
+    let mut expected: Vec<vitrion_core::Frame> = Vec::new();
+    for format in TrajectoryFormat::ALL {
+        let forces = format != TrajectoryFormat::AmberNetcdf;
+        let trajectory = TrajectorySettings { format, velocities: true, forces };
+        let settings = StageSettings { trajectory, checkpoint_every: 20, ..settings() };
+        let run = |directory: &Path, until: u64| {
+            let stop = AtomicBool::new(false);
+            let progress = |progress: Progress| {
+                stop.store(progress.step == until, Ordering::Relaxed);
+            };
+            let control = Control { stop: &stop, progress: &progress };
+            run_stage(start(), &mut argon(), &settings, directory, &control).expect("a stage")
+        };
+        let [whole, parts] = [0, 1].map(|_| tempfile::tempdir().expect("a folder"));
+        run(whole.path(), u64::MAX);
+        let file = whole.path().join(format.file_name());
+        let frames = io::read_all(&file, &ReadOptions::default()).expect("readable");
+        run(parts.path(), 20);
+        let killed = parts.path().join(format.file_name());
+        let part = io::read_all(&killed, &ReadOptions::default()).expect("readable when stopped");
+        assert!(!part.is_empty() && part[..] == frames[..part.len()], "{format:?}");
+        // a kill leaves frames that no checkpoint knows
+        let mut bytes = fs::read(&killed).expect("a file");
+        bytes.extend_from_slice(&fs::read(&file).expect("a file")[..100]);
+        fs::write(&killed, bytes).expect("writable");
+        run(parts.path(), u64::MAX);
+        if format != TrajectoryFormat::ExtXyzZstd {
+            assert_eq!(fs::read(&killed).expect("a file"), fs::read(&file).expect("a file"));
+        }
+        assert_eq!(io::read_all(&killed, &ReadOptions::default()).expect("readable"), frames);
+        if expected.is_empty() {
+            expected = frames;
+            continue;
+        }
+        for (a, b) in expected.iter().zip(&frames) {
+            assert_eq!((a.step, frames.len()), (b.step, expected.len()), "{format:?}");
+            let far = |x: &[vitrion_core::Vector3], y: &[vitrion_core::Vector3]| {
+                x.iter()
+                    .flatten()
+                    .zip(y.iter().flatten())
+                    .fold(0.0_f64, |m, (x, y)| m.max((x - y).abs()))
+            };
+            assert!(far(&a.structure.positions, &b.structure.positions) < 4e-6, "{format:?}");
+            let [v, w] = [a, b].map(|frame| frame.velocities.as_deref().expect("asked for"));
+            assert!(far(v, w) < 1e-8, "{format:?}");
+            assert_eq!(b.labels.forces.is_some(), forces, "{format:?}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::fs;
 use vitrion_core::{Cell, Structure};
 use vitrion_md::{
     Barostat, Coupling, Ensemble, LAST_GOOD_FILE, MdError, RESTART_FILE, Ramp, StageSettings,
-    State, THERMO_FILE, TRAJECTORY_FILE, Thermostat,
+    State, THERMO_FILE, Thermostat,
 };
 
 fn nve(steps: u64) -> StageSettings {
@@ -70,7 +70,7 @@ fn a_force_that_is_not_finite_stops_the_run_and_the_state_before_is_saved() {
     // rows and frames up to step 6 are there, and the last good frame is step 6
     let table = fs::read_to_string(folder.path().join(THERMO_FILE)).expect("a table");
     assert!(table.lines().last().expect("rows").starts_with("6,"), "{table}");
-    let packed = fs::read(folder.path().join(TRAJECTORY_FILE)).expect("a trajectory");
+    let packed = fs::read(folder.path().join("trajectory.extxyz.zst")).expect("a trajectory");
     let text = zstd::stream::decode_all(&packed[..]).expect("zstd frames");
     let text = String::from_utf8(text).expect("text");
     assert_eq!(text.lines().count(), 7 * 34);

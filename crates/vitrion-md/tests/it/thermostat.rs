@@ -66,7 +66,7 @@ fn a_liquid_has_the_canonical_kinetic_energy_and_equal_temperatures_of_its_speci
     assert_mean("its variance", &squares, shape, 0.12 * shape);
 
     // r(t + dt) − r(t − dt) is v(t) times a factor that the chain gives to all atoms alike
-    let frames = frames(&folder.path().join(vitrion_md::TRAJECTORY_FILE));
+    let frames = frames(&folder.path().join("trajectory.extxyz.zst"));
     let mass = |atom: usize| initial.structure.mass(atom);
     let share: Vec<f64> = frames
         .windows(3)

@@ -13,7 +13,7 @@ use vitrion_analysis::{
 };
 use vitrion_core::Frame;
 use vitrion_core::io::{self, ReadOptions};
-use vitrion_md::{StageSummary, TRAJECTORY_FILE};
+use vitrion_md::StageSummary;
 
 /// Probability of intervals.
 const LEVEL: f64 = 0.95;
@@ -38,7 +38,9 @@ pub(super) fn of_run(
         let folder = ledger.results.path(&ledger.stage_folder(index, number));
         let temperature = temperature(stage, run, &folder)?;
         let mut listeners: Vec<Listener> = wanted.iter().map(|plan| Listener::new(plan)).collect();
-        for frame in io::open(&folder.join(TRAJECTORY_FILE), &ReadOptions::default())? {
+        for frame in
+            io::open(&folder.join(stage.trajectory().format.file_name()), &ReadOptions::default())?
+        {
             let frame = frame?;
             for (listener, analysis) in listeners.iter_mut().zip(&wanted) {
                 listener.add(&frame).map_err(|source| failed(&run.id, analysis, source))?;

@@ -7,6 +7,7 @@ use super::{positive_quantity, refuse_unsafe_name};
 use crate::error::InputError;
 use serde::{Deserialize, Serialize};
 use vitrion_core::units::Kind;
+use vitrion_md::{TrajectoryFormat, TrajectorySettings};
 
 /// `[[stage]]`
 #[derive(Debug, Clone, PartialEq)]
@@ -42,8 +43,9 @@ pub struct StageTable {
     pub skin: Option<Located<f64>>,
     /// Longest displacement in one step [Å].
     pub max_displacement: Option<Located<f64>>,
-    /// Interval between trajectory frames [fs].
+    /// Interval between trajectory frames [fs], and what they hold.
     pub trajectory: Option<Located<f64>>,
+    pub trajectory_settings: TrajectorySettings,
     /// Interval between thermo rows [fs].
     pub thermo: Option<Located<f64>>,
     /// Interval between checkpoints [fs].
@@ -198,9 +200,14 @@ impl StageTable {
             strain_rate: read_strain_rate(table)?,
             skin: table.quantity("skin", Kind::Length)?,
             max_displacement: positive_quantity(table, "max_displacement", Kind::Length)?,
-            trajectory: read_every(table, "trajectory")?,
-            thermo: read_every(table, "thermo")?,
-            checkpoint: read_every(table, "checkpoint")?,
+            trajectory: read_every(
+                table,
+                "trajectory",
+                &["every", "format", "velocities", "forces"],
+            )?,
+            trajectory_settings: read_trajectory(table)?,
+            thermo: read_every(table, "thermo", &["every"])?,
+            checkpoint: read_every(table, "checkpoint", &["every"])?,
         })
     }
 }
@@ -284,12 +291,35 @@ fn read_duration(table: &Table<'_>) -> Result<Located<Duration>, InputError> {
     }
 }
 
-/// `key = { every = "20 fs" }`
-fn read_every(table: &Table<'_>, key: &str) -> Result<Option<Located<f64>>, InputError> {
+/// `trajectory = { …, format = "amber-netcdf", velocities = true, forces = true }`
+fn read_trajectory(table: &Table<'_>) -> Result<TrajectorySettings, InputError> {
+    let Some(inner) = table.table("trajectory", &format!("{} trajectory", table.title))? else {
+        return Ok(TrajectorySettings::default());
+    };
+    let flag = |key: &str| -> Result<bool, InputError> {
+        Ok(inner.boolean(key)?.is_some_and(|flag| flag.value))
+    };
+    let formats = TrajectoryFormat::ALL.map(|format| (format.name(), format));
+    let format = inner.word("format", &formats)?.map_or_else(Default::default, |f| f.value);
+    let settings =
+        TrajectorySettings { format, velocities: flag("velocities")?, forces: flag("forces")? };
+    if settings.forces && format == TrajectoryFormat::AmberNetcdf {
+        let message = "AMBER NetCDF files hold no forces; write extxyz or lammps-dump";
+        return Err(inner.refuse("forces", message));
+    }
+    Ok(settings)
+}
+
+/// `key = { every = "20 fs" }` and maybe more keys
+fn read_every(
+    table: &Table<'_>,
+    key: &str,
+    keys: &[&str],
+) -> Result<Option<Located<f64>>, InputError> {
     let Some(inner) = table.table(key, &format!("{} {key}", table.title))? else {
         return Ok(None);
     };
-    inner.only(&["every"])?;
+    inner.only(keys)?;
     let every = positive_quantity(&inner, "every", Kind::Time)?;
     inner.require("every", "every = \"20 fs\"", every).map(Some)
 }

@@ -161,6 +161,11 @@ fn stage(at: &At<'_>, table: &StageTable, first: bool) -> Result<StagePlan, Inpu
         max_displacement_a: table.max_displacement.map_or(MAX_DISPLACEMENT, |d| d.value),
         thermo_every: every("thermo", table.thermo)?.unwrap_or(THERMO_EVERY.min(steps)),
         trajectory_every: every("trajectory", table.trajectory)?,
+        trajectory_format: table
+            .trajectory
+            .map(|_| table.trajectory_settings.format.name().to_owned()),
+        trajectory_velocities: table.trajectory_settings.velocities,
+        trajectory_forces: table.trajectory_settings.forces,
         checkpoint_every: every("checkpoint", table.checkpoint)?
             .unwrap_or(CHECKPOINT_EVERY.min(steps)),
     })
