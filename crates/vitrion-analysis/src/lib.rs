@@ -10,7 +10,8 @@ pub mod transport;
 pub use error::AnalysisError;
 pub use structure::RadialDistribution;
 pub use transport::{
-    ArrheniusPoint, ArrheniusSettings, Diffusion, DiffusionSettings, DisplacementSettings,
-    Displacements, arrhenius, diffusion, mean_squared_displacement,
+    ArrheniusPoint, ArrheniusSettings, Correlator, CorrelatorSettings, Diffusion,
+    DiffusionSettings, DisplacementSettings, Displacements, arrhenius, diffusion,
+    mean_squared_displacement,
 };
 pub use vitrion_core::observables::Observables;
