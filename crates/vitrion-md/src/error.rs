@@ -117,6 +117,9 @@ pub enum MdError {
          replaced since. Move the stage folder away to start anew", path.display()
     )]
     ShortFile { path: PathBuf, found: u64, expected: u64 },
+    /// An observer could not take what it saw, or go on from what it saved.
+    #[error("{name}: {message}")]
+    Observer { name: String, message: String },
     /// A file could not be read or written.
     #[error(transparent)]
     Io(#[from] IoError),

@@ -11,6 +11,7 @@ pub mod velocities;
 mod error;
 mod integrate;
 mod minimize;
+mod observe;
 mod settings;
 mod stage;
 mod state;
@@ -18,6 +19,7 @@ mod summary;
 
 pub use error::{MdError, Offender};
 pub use minimize::{MinimizeProgress, MinimizeSettings, Minimum, minimize};
+pub use observe::{Instant, Observer};
 pub use settings::{
     Barostat, Bath, Coupling, Ensemble, Ramp, StageSettings, Thermostat, TrajectoryFormat,
     TrajectorySettings,

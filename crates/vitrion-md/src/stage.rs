@@ -6,6 +6,7 @@ mod trajectory;
 
 use crate::error::{MdError, Offender};
 use crate::integrate::{IDENTITY, Integrator, LARGEST_STRAIN, StepError, System};
+use crate::observe::{self, Observer};
 use crate::settings::{Ensemble, StageSettings};
 use crate::state::{State, degrees_of_freedom, remove_drift};
 use crate::summary::{Sample, StageSummary, Statistics};
@@ -88,6 +89,8 @@ pub enum StageOutcome {
 /// uninterrupted one bit for bit (same machine, same build) and leaves the same files, the
 /// decompressed trajectory included. Calling it on a finished folder returns its result.
 ///
+/// `observers` look every so many steps, from the start of the stage on.
+///
 /// Cost per step: one evaluation of the potential and O(N); nothing is allocated between searches
 /// of the neighbour list.
 ///
@@ -99,6 +102,7 @@ pub fn run_stage(
     potential: &mut dyn Potential,
     settings: &StageSettings,
     directory: &Path,
+    observers: &mut [Box<dyn Observer>],
     control: &Control<'_>,
 ) -> Result<StageOutcome, MdError> {
     settings.validate()?;
@@ -118,9 +122,9 @@ pub fn run_stage(
     }
     fs::create_dir_all(directory).map_err(MdError::os(directory, "create"))?;
     let mut stage = if directory.join(RESTART_FILE).exists() {
-        Stage::resume(initial, potential, settings, directory)?
+        Stage::resume(initial, potential, settings, directory, observers)?
     } else {
-        Stage::start(initial, potential, settings, directory)?
+        Stage::start(initial, potential, settings, directory, observers)?
     };
     stage.advance(control)
 }
@@ -155,6 +159,7 @@ struct Stage<'a> {
     statistics: Statistics,
     thermo: ThermoFile,
     trajectory: Option<TrajectoryFile>,
+    observers: &'a mut [Box<dyn Observer>],
 }
 
 impl<'a> Stage<'a> {
@@ -164,6 +169,7 @@ impl<'a> Stage<'a> {
         potential: &'a mut dyn Potential,
         settings: &'a StageSettings,
         directory: &'a Path,
+        observers: &'a mut [Box<dyn Observer>],
     ) -> Result<Self, MdError> {
         for name in [THERMO_FILE, settings.trajectory.format.file_name(), FINAL_FILE] {
             let path = directory.join(name);
@@ -195,7 +201,9 @@ impl<'a> Stage<'a> {
         let mut statistics = Statistics::new(drift);
         statistics.list_builds = interactions.list().builds();
         // before the first byte of output, so that a run killed at any later instant can go on
-        snapshot(&identity, 0, &system, &integrator, interactions.list(), &statistics, [0, 0])
+        let saved = observe_states(observers);
+        let list = interactions.list();
+        snapshot(&identity, 0, &system, &integrator, list, &statistics, [0, 0], saved)
             .write(&directory.join(RESTART_FILE))?;
         let mut stage = Stage {
             settings,
@@ -218,6 +226,7 @@ impl<'a> Stage<'a> {
             counted_builds: interactions.list().builds(),
             interactions,
             done: 0,
+            observers,
             statistics,
             thermo: ThermoFile::open(directory.join(THERMO_FILE), 0, &settings.baths)?,
         };
@@ -231,6 +240,7 @@ impl<'a> Stage<'a> {
         potential: &'a mut dyn Potential,
         settings: &'a StageSettings,
         directory: &'a Path,
+        observers: &'a mut [Box<dyn Observer>],
     ) -> Result<Self, MdError> {
         let path = directory.join(RESTART_FILE);
         let checkpoint = Checkpoint::read(&path)?;
@@ -272,6 +282,17 @@ impl<'a> Stage<'a> {
         }
         statistics.resume_energy_change = statistics.resume_energy_change.max(change);
         statistics.resumed += 1;
+        for observer in &mut *observers {
+            let saved = checkpoint.observers.iter().find(|(name, _)| name == observer.name());
+            let restored = match saved {
+                Some((_, bytes)) => observer.restore(bytes),
+                None => Err("the checkpoint knows nothing of it".to_owned()),
+            };
+            restored.map_err(|message| MdError::Observer {
+                name: observer.name().to_owned(),
+                message,
+            })?;
+        }
         let fresh = checkpoint.thermo_bytes == 0;
         let thermo_path = directory.join(THERMO_FILE);
         let thermo = ThermoFile::open(thermo_path, checkpoint.thermo_bytes, &settings.baths)?;
@@ -297,6 +318,7 @@ impl<'a> Stage<'a> {
             counted_builds: interactions.list().builds(),
             interactions,
             done: checkpoint.done,
+            observers,
             statistics,
             thermo,
             trajectory,
@@ -540,8 +562,28 @@ impl<'a> Stage<'a> {
                 trajectory.write(&self.frame)?;
             }
         }
+        self.observe()?;
         self.statistics.clocks.output += begin.elapsed().as_secs_f64();
         Ok(sample)
+    }
+
+    fn observe(&mut self) -> Result<(), MdError> {
+        let instant = observe::Instant {
+            step: self.done,
+            composition: &self.frame.structure,
+            cell: &self.system.cell,
+            positions: &self.system.positions,
+            velocities: &self.system.velocities,
+        };
+        for observer in &mut *self.observers {
+            if self.done.is_multiple_of(observer.every()) {
+                observer.observe(&instant).map_err(|message| MdError::Observer {
+                    name: observer.name().to_owned(),
+                    message,
+                })?;
+            }
+        }
+        Ok(())
     }
 
     /// Output to disk first, then the checkpoint that counts on it.
@@ -559,6 +601,7 @@ impl<'a> Stage<'a> {
             self.interactions.list(),
             &self.statistics,
             [thermo, trajectory],
+            observe_states(self.observers),
         )
         .write(&self.directory.join(RESTART_FILE))?;
         self.statistics.clocks.output += begin.elapsed().as_secs_f64();
@@ -580,6 +623,12 @@ impl<'a> Stage<'a> {
     }
 }
 
+/// Names of the observers and what they have.
+fn observe_states(observers: &[Box<dyn Observer>]) -> Vec<(String, Vec<u8>)> {
+    observers.iter().map(|observer| (observer.name().to_owned(), observer.save())).collect()
+}
+
+#[expect(clippy::too_many_arguments, reason = "one for each field of a checkpoint")]
 fn snapshot(
     identity: &Identity,
     done: u64,
@@ -588,6 +637,7 @@ fn snapshot(
     list: &VerletList,
     statistics: &Statistics,
     [thermo_bytes, trajectory_bytes]: [u64; 2],
+    observers: Vec<(String, Vec<u8>)>,
 ) -> Checkpoint {
     let reference = list.reference().expect("the list is built before the first checkpoint");
     Checkpoint {
@@ -602,6 +652,7 @@ fn snapshot(
         list_positions: reference.positions.clone(),
         thermo_bytes,
         trajectory_bytes,
+        observers,
         statistics: statistics.clone(),
     }
 }

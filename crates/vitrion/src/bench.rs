@@ -314,7 +314,8 @@ impl Case<'_> {
         settings.checkpoint_every = steps;
         let stop = AtomicBool::new(false);
         let control = Control { stop: &stop, progress: &|_| {} };
-        let outcome = run_stage(state, evaluator, &settings, &scratch.0.join(name), &control);
+        let outcome =
+            run_stage(state, evaluator, &settings, &scratch.0.join(name), &mut [], &control);
         match outcome.map_err(|source| failed(name, source))? {
             StageOutcome::Finished { state, summary } => Ok((state, summary)),
             StageOutcome::Interrupted { .. } => unreachable!("nobody asks for a stop"),

@@ -21,10 +21,13 @@ use status::StatusFile;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use vitrion_analysis::AnalysisError;
 use vitrion_core::Structure;
 use vitrion_core::frame::Frame;
 use vitrion_core::io::{self, CreateOptions};
-use vitrion_md::{Control, Progress, StageOutcome, StageSummary, State, run_stage, velocities};
+use vitrion_md::{
+    Control, MdError, Observer, Progress, StageOutcome, StageSummary, State, run_stage, velocities,
+};
 
 pub use machine::{commit, description as machine_description};
 pub use status::Status;
@@ -161,6 +164,7 @@ impl Work<'_> {
             Err(error) => format!("failed: {error}"),
         });
         outcome?;
+        self.list_observed()?;
         let found = if self.options.stages_only() {
             Vec::new()
         } else {
@@ -206,15 +210,18 @@ impl Work<'_> {
                     progress,
                 });
             };
+            let mut observers = stage
+                .observers(structure)
+                .map_err(|(_, source)| self.analysis_failed(&stage.name, source))?;
             let control = Control { stop: self.options.stop, progress: &step };
             // a finished stage returns its last state at once
-            let outcome = run_stage(state, &mut *potential, &settings, &folder, &control).map_err(
-                |source| Error::Stage {
+            let potential = &mut *potential;
+            let outcome = run_stage(state, potential, &settings, &folder, &mut observers, &control)
+                .map_err(|source| Error::Stage {
                     run: self.run.id.clone(),
                     stage: stage.name.clone(),
                     source: Box::new(source),
-                },
-            )?;
+                })?;
             match outcome {
                 StageOutcome::Interrupted { .. } => {
                     let resume = self.options.resume.to_owned();
@@ -223,6 +230,7 @@ impl Work<'_> {
                 StageOutcome::Finished { state: last, summary } => {
                     state = last;
                     if number >= done {
+                        self.write_observed(&stage.name, &observers)?;
                         let file =
                             format!("{}/done.json", self.ledger.stage_folder(self.index, number));
                         self.ledger.results.write_json(&file, &summary)?;
@@ -233,6 +241,46 @@ impl Work<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What was accumulated in a stage, before it counts as done.
+    fn write_observed(&self, stage: &str, observers: &[Box<dyn Observer>]) -> Result<(), Error> {
+        for observer in observers {
+            let observables = observer.finish().map_err(|message| Error::Stage {
+                run: self.run.id.clone(),
+                stage: stage.to_owned(),
+                source: Box::new(MdError::Observer { name: observer.name().to_owned(), message }),
+            })?;
+            let file = self.observed_file(stage, observer.name());
+            self.ledger.results.write_json(&file, &observables)?;
+        }
+        Ok(())
+    }
+
+    /// Enters the files of [`Work::write_observed`] of all stages into the manifest.
+    fn list_observed(&self) -> Result<(), Error> {
+        for stage in &self.plan.stages {
+            let kinds = [
+                (stage.correlations.is_some(), "time_correlation"),
+                (stage.radial_distribution.is_some(), "radial_distribution"),
+            ];
+            for (_, name) in kinds.into_iter().filter(|(asked, _)| *asked) {
+                self.ledger.run_analysis(self.index, self.observed_file(&stage.name, name))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn observed_file(&self, stage: &str, name: &str) -> String {
+        format!("runs/{}/analysis/{stage}-{name}.json", self.run.id)
+    }
+
+    fn analysis_failed(&self, stage: &str, source: AnalysisError) -> Error {
+        Error::Analysis {
+            run: self.run.id.clone(),
+            analysis: stage.to_owned(),
+            source: Box::new(source),
+        }
     }
 
     /// Velocities for atoms that the stage before held and this one does not.

@@ -7,6 +7,7 @@
 mod analyses;
 mod estimate;
 mod groups;
+mod observers;
 mod resolve;
 
 pub use analyses::{AnalysisPlan, Dynamics};
@@ -20,6 +21,7 @@ use crate::run_file::{
     BarostatKind, Ensemble, LennardJonesSpecies, Precision, RunFile, ThermostatKind,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use vitrion_core::units::{self, Kind};
 use vitrion_core::{Matrix3, Structure};
 use vitrion_md::{
@@ -158,6 +160,30 @@ pub struct StagePlan {
     #[serde(default)]
     pub trajectory_forces: bool,
     pub checkpoint_every: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub correlations: Option<CorrelationsPlan>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub radial_distribution: Option<RadialPlan>,
+}
+
+/// Time correlations accumulated while a stage runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CorrelationsPlan {
+    /// Steps.
+    pub every: u64,
+    pub longest_fs: f64,
+    /// Charge numbers by element.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub charges: BTreeMap<String, i64>,
+}
+
+/// Radial distribution functions accumulated while a stage runs.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct RadialPlan {
+    /// Steps.
+    pub every: u64,
+    pub r_max_a: f64,
+    pub dr_a: f64,
 }
 
 /// The thermostat of one group.

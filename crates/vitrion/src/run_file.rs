@@ -6,6 +6,7 @@
 
 mod analysis;
 mod group;
+mod on_the_fly;
 mod potential;
 mod reader;
 mod stage;
@@ -15,6 +16,7 @@ mod training;
 
 pub use analysis::{AnalysisKind, AnalysisTable};
 pub use group::GroupTable;
+pub use on_the_fly::{CorrelationsTable, RadialTable};
 pub use potential::{LennardJonesSpecies, PotentialTable, Precision};
 pub use reader::Located;
 pub use stage::{BarostatKind, Duration, Ensemble, GroupThermostat, StageTable, ThermostatKind};

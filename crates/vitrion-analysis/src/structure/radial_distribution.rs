@@ -10,6 +10,7 @@
 //! is the delete-one-block jackknife.
 
 use crate::error::{AnalysisError, check_finite};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use vitrion_core::math;
 use vitrion_core::neighbors::VerletList;
@@ -27,8 +28,14 @@ pub struct RadialDistribution {
     r_max: f64,
     dr: f64,
     bins: usize,
-    counts: Vec<usize>,
     list: VerletList,
+    sums: RadialSums,
+}
+
+/// What a [`RadialDistribution`] has counted so far; plain data for checkpoints.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RadialSums {
+    counts: Vec<usize>,
     frames: usize,
     /// Finished blocks, each the mean over `per_block` frames: first `V n_ij / (N_i N_j)`, then
     /// `n_ij / N_i`, both `[pair][bin]`.
@@ -65,14 +72,37 @@ impl RadialDistribution {
             bins,
             r_max,
             list: VerletList::new(r_max, 0.5),
-            counts: Vec::new(),
-            frames: 0,
-            blocks: Vec::new(),
-            per_block: 1,
-            open: vec![0.0; 2 * n * n * bins],
-            in_open: 0,
+            sums: RadialSums {
+                counts: Vec::new(),
+                frames: 0,
+                blocks: Vec::new(),
+                per_block: 1,
+                open: vec![0.0; 2 * n * n * bins],
+                in_open: 0,
+            },
             table,
         })
+    }
+
+    /// What was counted so far.
+    pub fn sums(&self) -> &RadialSums {
+        &self.sums
+    }
+
+    /// Goes on from what was counted before, with the same species, range and bins.
+    ///
+    /// # Errors
+    /// Sums of another range or other species.
+    pub fn restore(&mut self, sums: RadialSums) -> Result<(), AnalysisError> {
+        if sums.open.len() != self.sums.open.len() {
+            return Err(AnalysisError::Parameter {
+                name: "stored sums",
+                found: format!("{} numbers", sums.open.len()),
+                expected: format!("{}: same species, r_max and dr", self.sums.open.len()),
+            });
+        }
+        self.sums = sums;
+        Ok(())
     }
 
     /// Adds a frame; species are matched by symbol.
@@ -82,7 +112,7 @@ impl RadialDistribution {
     /// periodicity, or with positions that are not finite.
     pub fn add(&mut self, frame: &Frame) -> Result<(), AnalysisError> {
         let structure = &frame.structure;
-        let number = self.frames;
+        let number = self.sums.frames;
         check_finite(number, &structure.positions)?;
         if structure.cell.periodicity() != [true; 3] {
             return Err(AnalysisError::NotPeriodic { frame: number });
@@ -97,12 +127,12 @@ impl RadialDistribution {
         for id in &species {
             counts[*id] += 1;
         }
-        if self.frames == 0 {
-            self.counts = counts;
-        } else if counts != self.counts {
+        if self.sums.frames == 0 {
+            self.sums.counts = counts;
+        } else if counts != self.sums.counts {
             return Err(AnalysisError::AtomsChanged {
-                frame: self.frames,
-                expected: self.counts.iter().sum(),
+                frame: self.sums.frames,
+                expected: self.sums.counts.iter().sum(),
                 found: structure.len(),
             });
         }
@@ -120,33 +150,34 @@ impl RadialDistribution {
                 }
                 let bin = (r / self.dr) as usize;
                 let b = species[order[list.index[p] as usize] as usize];
-                let per_centre = 1.0 / self.counts[a] as f64;
+                let per_centre = 1.0 / self.sums.counts[a] as f64;
                 let at = (a * n + b) * bins + bin.min(bins - 1);
-                self.open[at] += per_centre * volume / self.counts[b] as f64;
-                self.open[n * n * bins + at] += per_centre;
+                self.sums.open[at] += per_centre * volume / self.sums.counts[b] as f64;
+                self.sums.open[n * n * bins + at] += per_centre;
             }
         }
-        self.frames += 1;
-        self.in_open += 1;
-        if self.in_open == self.per_block {
+        self.sums.frames += 1;
+        self.sums.in_open += 1;
+        if self.sums.in_open == self.sums.per_block {
             self.close_block();
         }
         Ok(())
     }
 
     fn close_block(&mut self) {
-        let count = self.in_open as f64;
-        let block = self.open.iter().map(|x| x / count).collect();
-        self.blocks.push(block);
-        self.open.fill(0.0);
-        self.in_open = 0;
-        if self.blocks.len() == BLOCKS {
-            self.blocks = self
+        let count = self.sums.in_open as f64;
+        let block = self.sums.open.iter().map(|x| x / count).collect();
+        self.sums.blocks.push(block);
+        self.sums.open.fill(0.0);
+        self.sums.in_open = 0;
+        if self.sums.blocks.len() == BLOCKS {
+            self.sums.blocks = self
+                .sums
                 .blocks
                 .chunks_exact(2)
                 .map(|pair| pair[0].iter().zip(&pair[1]).map(|(a, b)| 0.5 * (a + b)).collect())
                 .collect();
-            self.per_block *= 2;
+            self.sums.per_block *= 2;
         }
     }
 
@@ -154,8 +185,8 @@ impl RadialDistribution {
     ///
     /// # Errors
     /// No frame was added.
-    pub fn finish(self) -> Result<Observables, AnalysisError> {
-        if self.frames == 0 {
+    pub fn finish(&self) -> Result<Observables, AnalysisError> {
+        if self.sums.frames == 0 {
             return Err(AnalysisError::TooFewFrames {
                 what: "the radial distribution function",
                 needed: 1,
@@ -171,8 +202,8 @@ impl RadialDistribution {
         let parameters = [
             ("r_max", format!("{} Å", self.r_max)),
             ("dr", format!("{:.4} Å", self.dr)),
-            ("frames", self.frames.to_string()),
-            ("blocks", self.blocks.len().to_string()),
+            ("frames", self.sums.frames.to_string()),
+            ("blocks", self.sums.blocks.len().to_string()),
         ];
         for (name, value) in parameters {
             result.parameters.push((name.into(), value));
@@ -181,18 +212,18 @@ impl RadialDistribution {
         let total = self.mean_of_all_frames();
         for a in 0..n {
             for b in 0..n {
-                if self.counts[a] == 0 || self.counts[b] == 0 {
+                if self.sums.counts[a] == 0 || self.sums.counts[b] == 0 {
                     continue;
                 }
                 self.pair(a, b, &total, &mut result);
             }
         }
-        if self.blocks.len() < FEW_BLOCKS {
+        if self.sums.blocks.len() < FEW_BLOCKS {
             result.caution(
                 "few_blocks",
                 format!(
                     "only {} blocks of frames: errors of g(r) are not estimated",
-                    self.blocks.len()
+                    self.sums.blocks.len()
                 ),
                 "analyse a longer trajectory",
             );
@@ -202,13 +233,13 @@ impl RadialDistribution {
 
     /// Mean over every frame; the last ones may not fill a block.
     fn mean_of_all_frames(&self) -> Vec<f64> {
-        let mut sum = self.open.clone();
-        for block in &self.blocks {
+        let mut sum = self.sums.open.clone();
+        for block in &self.sums.blocks {
             for (sum, mean) in sum.iter_mut().zip(block) {
-                *sum += mean * self.per_block as f64;
+                *sum += mean * self.sums.per_block as f64;
             }
         }
-        sum.iter().map(|sum| sum / self.frames as f64).collect()
+        sum.iter().map(|sum| sum / self.sums.frames as f64).collect()
     }
 
     fn symbol(&self, index: usize) -> &str {
@@ -238,10 +269,10 @@ impl RadialDistribution {
         let running = running_of(total);
         if a <= b {
             let g = g_of(total);
-            let blocks: Vec<Vec<f64>> = self.blocks.iter().map(|block| g_of(block)).collect();
+            let blocks: Vec<Vec<f64>> = self.sums.blocks.iter().map(|block| g_of(block)).collect();
             if let Some((peak, minimum)) = first_peak(&g) {
                 let within: Vec<f64> =
-                    self.blocks.iter().map(|block| running_of(block)[minimum]).collect();
+                    self.sums.blocks.iter().map(|block| running_of(block)[minimum]).collect();
                 let position = (self.position(&g, peak), self.jackknife(&blocks));
                 let number = (running[minimum], standard_error(&within));
                 self.peak_estimates((a, b), minimum, position, number, result);
@@ -307,7 +338,9 @@ impl RadialDistribution {
     ) {
         let (symbol_a, symbol_b) = (self.symbol(a), self.symbol(b));
         let uncertainty = |error: Option<f64>| match error {
-            Some(value) => Uncertainty::StandardError { value, n_eff: self.blocks.len() as f64 },
+            Some(value) => {
+                Uncertainty::StandardError { value, n_eff: self.sums.blocks.len() as f64 }
+            }
             None => Uncertainty::NotEstimated { why: "fewer than 4 blocks of frames".into() },
         };
         result.estimates.push(Estimate {

@@ -168,6 +168,8 @@ pub(super) struct Checkpoint {
     /// first row.
     pub(super) thermo_bytes: u64,
     pub(super) trajectory_bytes: u64,
+    /// By name.
+    pub(super) observers: Vec<(String, Vec<u8>)>,
     pub(super) statistics: Statistics,
 }
 

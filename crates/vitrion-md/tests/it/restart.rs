@@ -54,7 +54,7 @@ fn go_on(directory: &Path, watch: &(dyn Fn(Progress, &AtomicBool) + Sync)) -> St
     let stop = AtomicBool::new(false);
     let progress = |progress: Progress| watch(progress, &stop);
     let control = Control { stop: &stop, progress: &progress };
-    run_stage(start(), &mut argon(), &settings(), directory, &control).expect("a stage")
+    run_stage(start(), &mut argon(), &settings(), directory, &mut [], &control).expect("a stage")
 }
 
 fn finish(directory: &Path) -> (State, StageSummary) {
@@ -192,7 +192,7 @@ fn a_stop_before_the_first_step_leaves_a_checkpoint() {
     let folder = tempfile::tempdir().expect("a folder");
     let stop = AtomicBool::new(true);
     let control = Control { stop: &stop, progress: &|_| {} };
-    let outcome = run_stage(start(), &mut argon(), &settings(), folder.path(), &control);
+    let outcome = run_stage(start(), &mut argon(), &settings(), folder.path(), &mut [], &control);
     assert_eq!(outcome.expect("no error"), StageOutcome::Interrupted { step: 0 });
     let (state, summary) = finish(folder.path());
     result(folder.path(), state, &summary).assert_same(&reference(), "stopped at once");
@@ -320,7 +320,7 @@ fn every_method_goes_on_bit_for_bit() {
                 stop.store(progress.step == until, Ordering::Relaxed);
             };
             let control = Control { stop: &stop, progress: &progress };
-            match run_stage(start(), &mut argon(), &settings, directory, &control) {
+            match run_stage(start(), &mut argon(), &settings, directory, &mut [], &control) {
                 Ok(StageOutcome::Finished { state, summary }) => Some((state, summary)),
                 Ok(StageOutcome::Interrupted { .. }) => None,
                 Err(error) => panic!("{settings:?}: {error}"),
@@ -351,7 +351,8 @@ fn trajectories_of_every_format_go_on_byte_for_byte() {
                 stop.store(progress.step == until, Ordering::Relaxed);
             };
             let control = Control { stop: &stop, progress: &progress };
-            run_stage(start(), &mut argon(), &settings, directory, &control).expect("a stage")
+            run_stage(start(), &mut argon(), &settings, directory, &mut [], &control)
+                .expect("a stage")
         };
         let [whole, parts] = [0, 1].map(|_| tempfile::tempdir().expect("a folder"));
         run(whole.path(), u64::MAX);

@@ -39,7 +39,7 @@ pub(crate) fn run_in(
 ) -> Result<(State, StageSummary), MdError> {
     let stop = AtomicBool::new(false);
     let control = Control { stop: &stop, progress: &|_| {} };
-    match run_stage(initial.clone(), potential, settings, directory, &control)? {
+    match run_stage(initial.clone(), potential, settings, directory, &mut [], &control)? {
         StageOutcome::Finished { state, summary } => Ok((state, summary)),
         StageOutcome::Interrupted { step } => panic!("nobody asked for a stop at {step}"),
     }

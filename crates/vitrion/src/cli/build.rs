@@ -147,9 +147,9 @@ impl Target {
         sink.write(&Frame::from(structure))?;
         sink.finish()?;
         if self.json {
-            print_json(&built)
+            print_json(&built);
         } else {
-            print(&described(&built))
+            print(&described(&built));
         }
         Ok(())
     }
@@ -169,6 +169,6 @@ fn described(built: &Built) -> String {
     for (phase, atoms) in &built.phases {
         rows.push(vec![format!("phase {phase}"), format!("{atoms} atoms")]);
     }
-    let notes: String = built.notes.iter().map(|note| format!("\n{note}")).collect();
-    format!("{}{notes}", table(&rows))
+    let notes: Vec<&str> = built.notes.iter().flat_map(|note| ["\n", note]).collect();
+    format!("{}{}", table(&rows), notes.concat())
 }

@@ -1,6 +1,7 @@
 //! `[[stage]]`: one piece of dynamics.
 
 use super::located;
+use super::on_the_fly::{CorrelationsTable, RadialTable, read_correlations, read_radial};
 use super::reader::{Located, Table};
 use super::target::{Target, read_target};
 use super::{positive_quantity, refuse_unsafe_name};
@@ -46,6 +47,9 @@ pub struct StageTable {
     /// Interval between trajectory frames [fs], and what they hold.
     pub trajectory: Option<Located<f64>>,
     pub trajectory_settings: TrajectorySettings,
+    /// Accumulated while the stage runs.
+    pub correlations: Option<Located<CorrelationsTable>>,
+    pub radial_distribution: Option<Located<RadialTable>>,
     /// Interval between thermo rows [fs].
     pub thermo: Option<Located<f64>>,
     /// Interval between checkpoints [fs].
@@ -121,7 +125,7 @@ pub enum Duration {
     Steps(u64),
 }
 
-const KEYS: [&str; 22] = [
+const KEYS: [&str; 24] = [
     "name",
     "kind",
     "temperature",
@@ -142,6 +146,8 @@ const KEYS: [&str; 22] = [
     "skin",
     "max_displacement",
     "trajectory",
+    "correlations",
+    "radial_distribution",
     "thermo",
     "checkpoint",
 ];
@@ -206,6 +212,8 @@ impl StageTable {
                 &["every", "format", "velocities", "forces"],
             )?,
             trajectory_settings: read_trajectory(table)?,
+            correlations: read_correlations(table)?,
+            radial_distribution: read_radial(table)?,
             thermo: read_every(table, "thermo", &["every"])?,
             checkpoint: read_every(table, "checkpoint", &["every"])?,
         })

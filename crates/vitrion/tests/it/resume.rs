@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Contents of the files that depend on the physics alone, by their path.
-fn physics(results: &Path) -> BTreeMap<String, Vec<u8>> {
+pub(super) fn physics(results: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut pending = vec![results.to_owned()];
     while let Some(folder) = pending.pop() {

@@ -162,11 +162,15 @@ impl Layout {
             .chain(cell.matrix().iter().flatten().copied())
             .for_each(|x| out.extend(x.to_be_bytes()));
         for r in &turned.positions {
-            r.iter().for_each(|x| out.extend((*x as f32).to_be_bytes()));
+            for x in r {
+                out.extend((*x as f32).to_be_bytes());
+            }
         }
         let per_ps = 1.0 / LammpsUnits::Metal.factors().velocity;
         for v in turned.velocities.iter().flatten() {
-            v.iter().for_each(|x| out.extend(((x * per_ps) as f32).to_be_bytes()));
+            for x in v {
+                out.extend(((x * per_ps) as f32).to_be_bytes());
+            }
         }
         Ok(())
     }
@@ -190,14 +194,12 @@ impl Sink {
 impl FrameSink for Sink {
     fn write(&mut self, frame: &Frame) -> Result<(), IoError> {
         self.bytes.clear();
-        let layout = match &self.layout {
-            Some(layout) => layout,
-            None => {
-                let layout = self.layout.insert(Layout::new(frame));
-                self.bytes.extend(layout.header(0));
-                layout
-            }
-        };
+        if self.layout.is_none() {
+            let layout = Layout::new(frame);
+            self.bytes.extend(layout.header(0));
+            self.layout = Some(layout);
+        }
+        let layout = self.layout.as_ref().expect("just made");
         let path = self.output.path().to_owned();
         layout.append(&mut self.bytes, frame, &path)?;
         self.output.write_all(&self.bytes).map_err(IoError::os(&path, "write"))?;

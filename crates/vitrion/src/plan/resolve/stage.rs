@@ -3,7 +3,10 @@
 use super::At;
 use crate::error::InputError;
 use crate::plan::groups::members;
-use crate::plan::{GroupPlan, GroupThermostatPlan, Members, Schedule, StagePlan, SweepWord};
+use crate::plan::{
+    CorrelationsPlan, GroupPlan, GroupThermostatPlan, Members, RadialPlan, Schedule, StagePlan,
+    SweepWord,
+};
 use crate::run_file::{
     BarostatKind, Duration, Ensemble, Located, RunFile, StageTable, Target, ThermostatKind,
 };
@@ -23,6 +26,9 @@ const BULK_MODULUS: f64 = 20.0;
 const SKIN: f64 = 1.0;
 /// Longest displacement in one step [Å].
 const MAX_DISPLACEMENT: f64 = 0.5;
+/// Range and bins of radial distribution functions [Å].
+const R_MAX: f64 = 8.0;
+const DR: f64 = 0.05;
 /// Steps between thermo rows.
 const THERMO_EVERY: u64 = 10;
 /// Steps between checkpoints.
@@ -47,6 +53,7 @@ pub(super) fn stages(
         check_groups(&at, &table.value, groups)?;
         let plan = stage(&at, &table.value, number == 0)?;
         validate(&at, &table.value, &plan)?;
+        check_on_the_fly(&at, &table.value, &plan, structures)?;
         for (members, structure) in members.iter().zip(structures) {
             let settings = plan.settings(at.any_temperature(), 0, members);
             settings.validate_atoms(structure.len()).map_err(|error| {
@@ -168,6 +175,22 @@ fn stage(at: &At<'_>, table: &StageTable, first: bool) -> Result<StagePlan, Inpu
         trajectory_forces: table.trajectory_settings.forces,
         checkpoint_every: every("checkpoint", table.checkpoint)?
             .unwrap_or(CHECKPOINT_EVERY.min(steps)),
+        correlations: match &table.correlations {
+            None => None,
+            Some(Located { value, .. }) => Some(CorrelationsPlan {
+                every: every("correlations", Some(value.every))?.unwrap_or(1),
+                longest_fs: value.longest.value,
+                charges: value.charges.iter().cloned().collect(),
+            }),
+        },
+        radial_distribution: match &table.radial_distribution {
+            None => None,
+            Some(Located { value, .. }) => Some(RadialPlan {
+                every: every("radial_distribution", Some(value.every))?.unwrap_or(1),
+                r_max_a: value.r_max.map_or(R_MAX, |r| r.value),
+                dr_a: value.dr.map_or(DR, |dr| dr.value),
+            }),
+        },
     })
 }
 
@@ -206,6 +229,25 @@ fn check_groups(at: &At<'_>, table: &StageTable, groups: &[GroupPlan]) -> Result
             let message = format!("there is no group \"{}\"{hint}", name.value);
             return Err(at.refuse(Some(name.line), key, message));
         }
+    }
+    Ok(())
+}
+
+/// What is accumulated while the stage runs must suit every system.
+fn check_on_the_fly(
+    at: &At<'_>,
+    table: &StageTable,
+    plan: &StagePlan,
+    structures: &[Structure],
+) -> Result<(), InputError> {
+    for structure in structures {
+        plan.observers(structure).map_err(|(name, error)| {
+            let line = match name {
+                "correlations" => table.correlations.as_ref().map(|c| c.line),
+                _ => table.radial_distribution.as_ref().map(|r| r.line),
+            };
+            at.refuse(line, name, error.to_string())
+        })?;
     }
     Ok(())
 }

@@ -1,0 +1,106 @@
+//! Accumulators that look at a stage while it runs.
+
+use super::StagePlan;
+use vitrion_analysis::structure::radial_distribution::RadialSums;
+use vitrion_analysis::{AnalysisError, Correlator, CorrelatorSettings, RadialDistribution};
+use vitrion_core::observables::Observables;
+use vitrion_core::{Frame, Structure};
+use vitrion_md::{Instant, Observer};
+
+impl StagePlan {
+    /// Its accumulators for a structure; where one cannot be made, the key of the run file and why.
+    pub(crate) fn observers(
+        &self,
+        structure: &Structure,
+    ) -> Result<Vec<Box<dyn Observer>>, (&'static str, AnalysisError)> {
+        let mut observers: Vec<Box<dyn Observer>> = Vec::new();
+        if let Some(plan) = &self.correlations {
+            let settings = CorrelatorSettings {
+                interval: plan.every as f64 * self.timestep_fs,
+                longest: plan.longest_fs,
+                charges: plan.charges.iter().map(|(s, z)| (s.clone(), *z)).collect(),
+            };
+            let correlator =
+                Correlator::new(settings, structure).map_err(|error| ("correlations", error))?;
+            observers.push(Box::new(Correlations { every: plan.every, correlator }));
+        }
+        if let Some(plan) = &self.radial_distribution {
+            let table = structure.table.clone();
+            let accumulator = RadialDistribution::new(table, plan.r_max_a, plan.dr_a)
+                .map_err(|error| ("radial_distribution", error))?;
+            let frame = Frame::from(structure.clone());
+            observers.push(Box::new(Radial { every: plan.every, accumulator, frame }));
+        }
+        Ok(observers)
+    }
+}
+
+struct Correlations {
+    every: u64,
+    correlator: Correlator,
+}
+
+impl Observer for Correlations {
+    fn name(&self) -> &'static str {
+        "time_correlation"
+    }
+
+    fn every(&self) -> u64 {
+        self.every
+    }
+
+    fn observe(&mut self, instant: &Instant<'_>) -> Result<(), String> {
+        self.correlator
+            .add(instant.cell, instant.positions, instant.velocities)
+            .map_err(|error| error.to_string())
+    }
+
+    fn save(&self) -> Vec<u8> {
+        postcard::to_stdvec(&self.correlator).expect("plain data can be serialised")
+    }
+
+    fn restore(&mut self, bytes: &[u8]) -> Result<(), String> {
+        self.correlator = postcard::from_bytes(bytes).map_err(|error| error.to_string())?;
+        Ok(())
+    }
+
+    fn finish(&self) -> Result<Observables, String> {
+        self.correlator.finish().map_err(|error| error.to_string())
+    }
+}
+
+struct Radial {
+    every: u64,
+    accumulator: RadialDistribution,
+    /// Room for the frame of the moment.
+    frame: Frame,
+}
+
+impl Observer for Radial {
+    fn name(&self) -> &'static str {
+        "radial_distribution"
+    }
+
+    fn every(&self) -> u64 {
+        self.every
+    }
+
+    fn observe(&mut self, instant: &Instant<'_>) -> Result<(), String> {
+        self.frame.structure.cell.clone_from(instant.cell);
+        self.frame.structure.positions.copy_from_slice(instant.positions);
+        self.accumulator.add(&self.frame).map_err(|error| error.to_string())
+    }
+
+    fn save(&self) -> Vec<u8> {
+        postcard::to_stdvec(self.accumulator.sums()).expect("plain data can be serialised")
+    }
+
+    fn restore(&mut self, bytes: &[u8]) -> Result<(), String> {
+        let sums: RadialSums = postcard::from_bytes(bytes).map_err(|error| error.to_string())?;
+        self.accumulator.restore(sums).map_err(|error| error.to_string())
+    }
+
+    fn finish(&self) -> Result<Observables, String> {
+        self.accumulator.finish().map_err(|error| error.to_string())
+    }
+}
