@@ -1,5 +1,6 @@
 //! What a stage of dynamics is: data, checked before the first step.
 
+mod advice;
 mod ensemble;
 mod groups;
 mod trajectory;

@@ -222,6 +222,26 @@ impl Plan {
         resolve::plan(run, inputs)
     }
 
+    /// Settings that run but rarely do what was meant, each named with its stage.
+    pub fn advice(&self, inputs: &Inputs) -> Vec<String> {
+        let structures = self.structures(inputs);
+        let mut remarks: Vec<String> = Vec::new();
+        for run in &self.runs {
+            let structure = &structures[self.system_of(run)];
+            let members = self.members(structure);
+            for stage in &self.stages {
+                let settings = stage.settings(run.temperature_k, run.seed, &members);
+                for remark in settings.advice(structure) {
+                    let remark = format!("stage \"{}\": {remark}", stage.name);
+                    if !remarks.contains(&remark) {
+                        remarks.push(remark);
+                    }
+                }
+            }
+        }
+        remarks
+    }
+
     /// Index of the run with this id.
     ///
     /// # Errors

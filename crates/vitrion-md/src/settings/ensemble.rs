@@ -251,11 +251,8 @@ impl Ensemble {
             fields.push(("temperature [K]", temperature.to_string()));
         }
         if let Some(thermostat) = self.thermostat() {
-            let (Thermostat::NoseHooverChain { period, .. }
-            | Thermostat::Csvr { period }
-            | Thermostat::Langevin { period }) = thermostat;
             fields.push(("thermostat", thermostat.name().to_owned()));
-            fields.push(("thermostat period [fs]", period.to_string()));
+            fields.push(("thermostat period [fs]", thermostat.period().to_string()));
             if let Thermostat::NoseHooverChain { chain, .. } = thermostat {
                 fields.push(("chain", chain.to_string()));
             }

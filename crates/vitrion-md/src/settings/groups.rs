@@ -40,6 +40,14 @@ impl Thermostat {
         }
     }
 
+    /// τ [fs].
+    pub fn period(self) -> f64 {
+        let (Thermostat::NoseHooverChain { period, .. }
+        | Thermostat::Csvr { period }
+        | Thermostat::Langevin { period }) = self;
+        period
+    }
+
     /// In words.
     pub fn name(self) -> &'static str {
         match self {

@@ -24,6 +24,8 @@ pub(super) struct Arguments {
 struct Checked<'a> {
     plan: &'a Plan,
     estimate: &'a Estimate,
+    /// Settings that rarely do what was meant.
+    advice: &'a [String],
 }
 
 pub(super) fn check(arguments: &Arguments, common: &Common) -> Result<(), Error> {
@@ -34,15 +36,16 @@ pub(super) fn check(arguments: &Arguments, common: &Common) -> Result<(), Error>
         what: "the potential on the initial structures".to_owned(),
         source,
     })?;
+    let advice = plan.advice(&inputs);
     if arguments.json {
-        print_json(&Checked { plan: &plan, estimate: &estimate });
+        print_json(&Checked { plan: &plan, estimate: &estimate, advice: &advice });
     } else {
-        print(&described(&plan, &estimate, &inputs.potential.card().tables));
+        print(&described(&plan, &estimate, &inputs.potential.card().tables, &advice));
     }
     Ok(())
 }
 
-fn described(plan: &Plan, estimate: &Estimate, tables: &str) -> String {
+fn described(plan: &Plan, estimate: &Estimate, tables: &str, advice: &[String]) -> String {
     let mut systems = vec![words(&["system", "formula", "atoms", "g/cm³", "closest pair [Å]"])];
     for system in &plan.systems {
         systems.push(vec![
@@ -66,9 +69,10 @@ fn described(plan: &Plan, estimate: &Estimate, tables: &str) -> String {
             duration(run.wall_s),
         ]);
     }
+    let advice: Vec<&str> = advice.iter().flat_map(|remark| ["\nadvice: ", remark]).collect();
     format!(
         "{}\n{}\n{} runs at a time, {} thread(s) each: about {}, {:.0} MB of memory besides the \
-         potential, {:.0} MB of trajectories\n{tables}\n\n# plan.toml\n{}",
+         potential, {:.0} MB of trajectories\n{tables}{}\n\n# plan.toml\n{}",
         table(&systems),
         table(&runs),
         estimate.concurrent_runs,
@@ -76,6 +80,7 @@ fn described(plan: &Plan, estimate: &Estimate, tables: &str) -> String {
         duration(estimate.wall_s),
         estimate.memory_mb.ceil(),
         estimate.disk_mb.ceil(),
+        advice.concat(),
         plan.to_toml()
     )
 }

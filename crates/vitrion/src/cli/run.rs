@@ -79,6 +79,9 @@ pub(super) fn carry_out(
     let results = Results::open(out, run, &plan, scope)?;
     let stop = stop_on_signal();
     if !common.quiet {
+        for remark in plan.advice(&inputs) {
+            complain(&format!("advice: {remark}"));
+        }
         let (atoms, bytes) = plan.largest_run(&inputs);
         complain(&format!(
             "memory: {:.2} kB per atom, {:.0} MB for the largest run ({atoms} atoms), networks and \
