@@ -10,15 +10,15 @@ use vitrion_core::units::{BOLTZMANN, EV_PER_A3_IN_GPA, KINETIC_PER_MV2};
 use vitrion_core::{Cell, Structure};
 use vitrion_md::{Barostat, Coupling, Ensemble, Ramp, StageSettings, State, Thermostat};
 
-struct Reference {
-    json: Value,
-    initial: State,
-    potential: LennardJones,
+pub(crate) struct Reference {
+    pub(crate) json: Value,
+    pub(crate) initial: State,
+    pub(crate) potential: LennardJones,
     /// Temperatures are multiplied by this to have the `k_B T` of LAMMPS.
-    kelvin: f64,
+    pub(crate) kelvin: f64,
 }
 
-fn number(json: &Value) -> f64 {
+pub(crate) fn number(json: &Value) -> f64 {
     json.as_f64().expect("a number")
 }
 
@@ -27,7 +27,7 @@ fn vectors(json: &Value) -> Vec<Vector3> {
 }
 
 impl Reference {
-    fn load(name: &str) -> Self {
+    pub(crate) fn load(name: &str) -> Self {
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/lammps").join(name);
         let text = std::fs::read_to_string(path).expect("the data of the repository");
         let json: Value = serde_json::from_str(&text).expect("JSON");
@@ -56,7 +56,7 @@ impl Reference {
         Reference { json, initial: State::new(structure, velocities), potential, kelvin }
     }
 
-    fn thermostat(&self) -> Ensemble {
+    pub(crate) fn thermostat(&self) -> Ensemble {
         Ensemble::Nvt {
             temperature: self.temperature(),
             thermostat: Thermostat::NoseHooverChain {

@@ -6,6 +6,7 @@ mod groups;
 mod lammps;
 mod minimize;
 mod nve;
+mod outside;
 mod potentials;
 mod restart;
 mod stops;
