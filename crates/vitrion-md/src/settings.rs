@@ -44,8 +44,12 @@ impl Ramp {
         Ramp { start, end, plateaus: None }
     }
 
-    /// The value after a fraction 0 to 1 of the stage; exact at both ends.
+    /// The value after a fraction 0 to 1 of the stage; exact at both ends, and always where it does not
+    /// move.
     pub fn at(self, fraction: f64) -> f64 {
+        if !self.moves() {
+            return self.start;
+        }
         let done = match self.plateaus {
             None => fraction,
             Some(n) => (fraction * f64::from(n)).floor().min(f64::from(n - 1)) / f64::from(n - 1),
@@ -276,6 +280,10 @@ mod tests {
         assert_eq!(ramp.at(0.0).to_bits(), 1500.1_f64.to_bits());
         assert_eq!(ramp.at(1.0).to_bits(), 299.7_f64.to_bits());
         assert!((ramp.at(0.25) - (1500.1 - 0.25 * 1200.4)).abs() < 1e-12);
+        // 60 (1 − f) + 60 f is not always 60
+        let constant = Ramp::constant(60.1);
+        let fractions = (0..1000).map(|k| f64::from(k) / 999.0);
+        assert!({ fractions }.all(|f| constant.at(f).to_bits() == 60.1_f64.to_bits()));
     }
 
     #[test]
