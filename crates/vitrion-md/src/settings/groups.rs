@@ -72,12 +72,13 @@ pub(super) fn check_atoms(frozen: &[u32], baths: &[Bath], atoms: usize) -> Resul
         }
         for atom in members {
             let Some(owner) = taken.get_mut(*atom as usize) else {
-                return group(format!("it names atom {atom}, but there are {atoms} (from 0)"));
+                return group(format!("it names atom {}, but there are {atoms}", atom + 1));
             };
             if let Some(other) = owner {
                 return group(format!(
-                    "atom {atom} also belongs to \"{other}\"; frozen atoms and thermostats must not \
-                     overlap"
+                    "atom {} also belongs to \"{other}\"; frozen atoms and thermostats must not \
+                     overlap",
+                    atom + 1
                 ));
             }
             *owner = Some(name);
@@ -106,9 +107,9 @@ mod tests {
     fn groups_that_overlap_or_do_not_exist_are_refused() {
         check_atoms(&[0, 3], &[bath("a", &[1, 2])], 5).expect("apart");
         for (frozen, baths, message) in [
-            (vec![0, 1], vec![bath("a", &[1, 2])], "atom 1 also belongs to \"frozen\""),
-            (vec![], vec![bath("a", &[1, 2]), bath("b", &[2])], "atom 2 also belongs to \"a\""),
-            (vec![7], vec![], "names atom 7, but there are 5"),
+            (vec![0, 1], vec![bath("a", &[1, 2])], "atom 2 also belongs to \"frozen\""),
+            (vec![], vec![bath("a", &[1, 2]), bath("b", &[2])], "atom 3 also belongs to \"a\""),
+            (vec![7], vec![], "names atom 8, but there are 5"),
             (vec![2, 1], vec![], "ascending order"),
             (vec![], vec![bath("a", &[])], "it has no atoms"),
             (vec![0, 1, 2, 3, 4], vec![], "no atom may move"),

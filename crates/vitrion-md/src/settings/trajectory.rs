@@ -14,7 +14,7 @@ pub struct TrajectorySettings {
 /// Formats of trajectories that a stage writes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TrajectoryFormat {
-    /// Extended XYZ in zstd: exact, with phases; about 26 bytes per atom.
+    /// Extended XYZ in zstd: exact, with phases; about 28 bytes per atom.
     #[default]
     ExtXyzZstd,
     /// Extended XYZ as plain text.

@@ -43,7 +43,7 @@ fn every_bad_run_file_is_refused_with_the_message_in_its_first_line() {
 #[test]
 fn bad_command_lines_are_refused_with_exit_code_1() {
     let folder = workplace("good/argon.toml");
-    let cases: [(&[&str], &str); 22] = [
+    let cases: [(&[&str], &str); 28] = [
         (&["fly"], "unrecognized subcommand 'fly'"),
         (&["check"], "<RUN.toml>"),
         (&["check", "run.toml", "--jsn"], "unexpected argument '--jsn'"),
@@ -82,6 +82,24 @@ fn bad_command_lines_are_refused_with_exit_code_1() {
         (
             &["relax", "builtin:li-p-s", "argon.extxyz", "--out", "a.extxyz", "--cell", "xx"],
             "expected isotropic, anisotropic",
+        ),
+        (
+            &["build", "crystal", "argon.extxyz", "--plane", "0", "0", "0", "--out", "c.xyz"],
+            "(0 0 0) is no",
+        ),
+        (
+            &["build", "crystal", "argon.extxyz", "--strain", "xw=1", "--out", "c.xyz"],
+            "write a component",
+        ),
+        (&["build", "crystal", "argon.extxyz", "--vacuum", "15", "--out", "c.xyz"], "has no unit"),
+        (&["build", "crystal", "argon.extxyz", "--out", "argon.extxyz"], "argon.extxyz exists"),
+        (
+            &["build", "glass-ceramic", "argon.extxyz", "--fraction", "1.5", "--out", "g.xyz"],
+            "must lie between 0 and 1",
+        ),
+        (
+            &["run", "run.toml", "--only", "argon-1K"],
+            "no run is called \"argon-1K\"; there is argon-60K",
         ),
         (&["eval", "builtin:li-p-s", "argon.extxyz"], "neither energy nor forces nor virial"),
         (&["analyze", "argon.extxyz", "--skip", "3 K"], "is a temperature, but a time is"),
