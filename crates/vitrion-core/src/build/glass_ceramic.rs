@@ -1,4 +1,5 @@
-//! Glass-ceramics to start from: a crystal slab, and a random packing of the same composition around it.
+//! Glass-ceramics to start from: a crystal slab, and beside it what will be the glass, either more of the
+//! crystal or a random packing of the same composition.
 
 use super::packing::{LeastDistances, PackingError, Room, pack_around};
 use crate::cell::{Cell, CellError};
@@ -6,9 +7,11 @@ use crate::math;
 use crate::phases::Phases;
 use crate::structure::Structure;
 
+use super::supercell;
+
 /// Label of the atoms of the slab.
 pub const CRYSTAL: &str = "crystal";
-/// Label of the atoms of the packing.
+/// Label of the atoms that will be glass.
 pub const GLASS: &str = "glass";
 /// Largest difference between the fraction asked for and the one that whole formula units make.
 const TOLERANCE: f64 = 0.005;
@@ -25,6 +28,13 @@ pub enum GlassCeramicError {
          {wanted}: the nearest is {nearest:.4} with {glass}; take a larger slab"
     )]
     Units { units: usize, wanted: f64, nearest: f64, glass: usize },
+    /// Whole layers cannot make the fraction.
+    #[error(
+        "{layers} layers of crystal and a whole number to be melted cannot make a fraction of {wanted}: \
+         the nearest is {nearest:.4} with {glass}; take another number of layers, or a packing, which is \
+         made of formula units"
+    )]
+    Layers { layers: usize, wanted: f64, nearest: f64, glass: usize },
     #[error("a density of {0} amu/A^3 makes no glass")]
     Density(f64),
     #[error(transparent)]
@@ -40,7 +50,7 @@ pub struct GlassCeramic {
     pub structure: Structure,
     /// Share of the atoms that are crystal.
     pub fraction: f64,
-    /// Thickness of slab and of packing along z [Å].
+    /// Thickness of the slab and of the rest along z [Å].
     pub crystal_thickness: f64,
     pub glass_thickness: f64,
 }
@@ -60,19 +70,10 @@ pub fn glass_ceramic(
     least: &LeastDistances,
     seed: u64,
 ) -> Result<GlassCeramic, GlassCeramicError> {
-    if !(fraction > 0.0 && fraction < 1.0) {
-        return Err(GlassCeramicError::Fraction(fraction));
-    }
-    if !(density > 0.0 && density.is_finite()) {
-        return Err(GlassCeramicError::Density(density));
-    }
+    check(fraction, density)?;
     let counts = slab.counts();
     let units = counts.iter().copied().filter(|n| *n > 0).fold(0, greatest_common_divisor);
-    let share = |glass: usize| units as f64 / (units + glass) as f64;
-    let less = (units as f64 * (1.0 - fraction) / fraction).floor() as usize;
-    let missed = |glass: usize| (share(glass) - fraction).abs();
-    let glass = if less > 0 && missed(less) < missed(less + 1) { less } else { less + 1 };
-    let actual = share(glass);
+    let (glass, actual) = nearest_number(units, fraction);
     if (actual - fraction).abs() > TOLERANCE {
         return Err(GlassCeramicError::Units { units, wanted: fraction, nearest: actual, glass });
     }
@@ -97,6 +98,61 @@ pub fn glass_ceramic(
     let labels: Vec<&str> = (0..structure.len()).map(label).collect();
     structure.phases = Some(Phases::new(&labels).expect("plain words").into());
     Ok(GlassCeramic { structure, fraction: actual, crystal_thickness, glass_thickness })
+}
+
+/// Puts more of the crystal above a slab of it, to be melted around it as in the paper: `layer` repeated
+/// along its third vector, `layers` times as crystal and so often on top that the former make up `fraction`
+/// of the atoms. The latter are stretched along z to `density` [amu/Å³]; the lattice goes on across both
+/// interfaces.
+///
+/// # Errors
+/// A fraction that whole layers cannot make to 0.005.
+pub fn from_crystal(
+    layer: &Structure,
+    layers: usize,
+    fraction: f64,
+    density: f64,
+) -> Result<GlassCeramic, GlassCeramicError> {
+    check(fraction, density)?;
+    let (glass, actual) = nearest_number(layers, fraction);
+    if (actual - fraction).abs() > TOLERANCE {
+        return Err(GlassCeramicError::Layers { layers, wanted: fraction, nearest: actual, glass });
+    }
+    let [a, b, c] = *layer.cell.matrix();
+    let stretch = layer.density() / density;
+    let crystal_thickness = layers as f64 * c[2];
+    let glass_thickness = glass as f64 * c[2] * stretch;
+    let mut structure = supercell::repeat(layer, [1, 1, layers + glass]);
+    let mut third = *structure.cell.matrix();
+    third[2][2] = crystal_thickness + glass_thickness;
+    structure.cell = Cell::periodic([a, b, third[2]])?;
+    let crystal = layers * layer.len();
+    for r in structure.positions.iter_mut().skip(crystal) {
+        r[2] = crystal_thickness + (r[2] - crystal_thickness) * stretch;
+    }
+    let label = |atom: usize| if atom < crystal { CRYSTAL } else { GLASS };
+    let labels: Vec<&str> = (0..structure.len()).map(label).collect();
+    structure.phases = Some(Phases::new(&labels).expect("plain words").into());
+    Ok(GlassCeramic { structure, fraction: actual, crystal_thickness, glass_thickness })
+}
+
+fn check(fraction: f64, density: f64) -> Result<(), GlassCeramicError> {
+    if !(fraction > 0.0 && fraction < 1.0) {
+        return Err(GlassCeramicError::Fraction(fraction));
+    }
+    if !(density > 0.0 && density.is_finite()) {
+        return Err(GlassCeramicError::Density(density));
+    }
+    Ok(())
+}
+
+/// The whole number beside `crystal` that comes closest to a fraction, and the fraction it makes.
+fn nearest_number(crystal: usize, fraction: f64) -> (usize, f64) {
+    let share = |glass: usize| crystal as f64 / (crystal + glass) as f64;
+    let missed = |glass: usize| (share(glass) - fraction).abs();
+    let less = (crystal as f64 * (1.0 - fraction) / fraction).floor() as usize;
+    let glass = if less > 0 && missed(less) < missed(less + 1) { less } else { less + 1 };
+    (glass, share(glass))
 }
 
 fn greatest_common_divisor(a: usize, b: usize) -> usize {
@@ -152,6 +208,31 @@ mod tests {
             );
         }
         assert_eq!(phases.name(slab.len() - 1), CRYSTAL);
+    }
+
+    #[test]
+    fn melting_from_the_crystal_keeps_the_lattice_and_stretches_the_rest() {
+        let layer = supercell::repeat(&slab(), [1, 1, 1]);
+        let sheared = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.3, 0.1, 1.0]];
+        let cell = Cell::periodic(math::matmul(layer.cell.matrix(), &sheared)).expect("a cell");
+        let positions = layer.positions.iter().map(|r| math::row_times(*r, &sheared)).collect();
+        let layer = Structure { cell, positions, ..layer };
+        let density = 0.8 * layer.density();
+        let built = from_crystal(&layer, 2, 0.4, density).expect("two and three layers");
+        let GlassCeramic { structure, fraction, crystal_thickness, glass_thickness } = built;
+        assert!((fraction - 0.4).abs() < 1e-12 && structure.len() == 5 * layer.len());
+        assert!((glass_thickness / (1.5 * crystal_thickness) - 1.25).abs() < 1e-12);
+        let height = layer.cell.matrix()[2];
+        let third = structure.cell.matrix()[2];
+        assert!((third[0] - 5.0 * height[0]).abs() < 1e-12, "in registry: {third:?}");
+        for (atom, r) in layer.positions.iter().enumerate() {
+            let second = structure.positions[layer.len() + atom];
+            assert!(math::norm(math::sub(second, math::add(*r, height))) < 1e-12);
+            let above = structure.positions[2 * layer.len() + atom];
+            assert!((above[2] - (crystal_thickness + 1.25 * r[2])).abs() < 1e-10);
+        }
+        let error = from_crystal(&layer, 1, 0.4, density).expect_err("one and a half").to_string();
+        assert!(error.contains("take another number of layers, or a packing"), "{error}");
     }
 
     #[test]

@@ -57,6 +57,35 @@ pub(super) fn displacement(results: &Results) -> Option<Figure> {
     (!figure.is_empty()).then_some(figure)
 }
 
+/// What was accumulated while stages ran: α₂, velocity and current correlations, displacements; one facet
+/// per element.
+pub(super) fn correlations(results: &Results) -> Vec<Figure> {
+    let mut out = Vec::new();
+    for (prefix, id, title, log_y) in [
+        ("msd_", "running-msd", "Mean squared displacement, accumulated while running", true),
+        ("alpha2_", "alpha2", "Non-Gaussian parameter", false),
+        ("vacf_", "vacf", "Velocity autocorrelation", false),
+        ("charge_", "charge-msd", "Mean squared displacement of charge", true),
+        ("current_", "current-acf", "Current autocorrelation", false),
+    ] {
+        let mut figure = figure(id, title, "element");
+        each_curve(results, "time_correlation", &mut |style, run, curve| {
+            let Some(name) = curve.name.strip_prefix(prefix) else { return };
+            if prefix == "msd_" && name.contains('_') {
+                return; // single axes are in the file
+            }
+            set_axes(&mut figure, curve, true, log_y);
+            let facet = facet_of(&mut figure, &curve.label);
+            // zero lag has no place on a logarithmic axis
+            let keep: Vec<usize> = (0..curve.x.len()).filter(|k| curve.x[*k] > 0.0).collect();
+            figure.series.push(picked(curve, &keep, label_of(run), style, Some(facet)));
+        });
+        out.push(figure);
+    }
+    out.retain(|figure| !figure.is_empty());
+    out
+}
+
 /// Conductivity against inverse temperature with fit, 300 K values and literature.
 pub(super) fn conductivity(results: &Results) -> Option<Figure> {
     let mut figure = figure("arrhenius", "Ionic conductivity against temperature", "");

@@ -40,6 +40,7 @@ pub(super) fn body(results: &Results) -> Body {
     if let Some(figure) = &mut arrhenius {
         figure.caption = figures::literature_caption();
     }
+    let correlations = figures::correlations(results);
     let thermo = figures::thermo(results);
     let mut html = header(results);
     html.push_str("<main id=\"main\">");
@@ -47,15 +48,15 @@ pub(super) fn body(results: &Results) -> Body {
         verdict_section(results),
         results_section(results),
         structure_section(&scenes, &structure),
-        transport_section(msd.as_ref(), arrhenius.as_ref()),
+        transport_section(msd.as_ref(), arrhenius.as_ref(), &correlations),
         thermo_section(&thermo),
         potential_section(results),
         provenance_section(results),
         formulas_section(results),
         String::new(),
     ];
-    let figures: Vec<Figure> =
-        arrhenius.into_iter().chain(msd).chain(structure).chain(thermo).collect();
+    let transport = arrhenius.into_iter().chain(msd).chain(correlations);
+    let figures: Vec<Figure> = transport.chain(structure).chain(thermo).collect();
     for ((id, title), content) in SECTIONS.iter().zip(contents) {
         let content = if *id == "data" { data_section(&figures) } else { content };
         let _ = write!(
@@ -293,7 +294,11 @@ fn structure_section(scenes: &[Scene], charts: &[Figure]) -> String {
     out
 }
 
-fn transport_section(msd: Option<&Figure>, arrhenius: Option<&Figure>) -> String {
+fn transport_section(
+    msd: Option<&Figure>,
+    arrhenius: Option<&Figure>,
+    correlations: &[Figure],
+) -> String {
     let mut out = String::new();
     match arrhenius {
         Some(figure) => out.push_str(&chart(figure)),
@@ -304,7 +309,14 @@ fn transport_section(msd: Option<&Figure>, arrhenius: Option<&Figure>) -> String
             out.push_str(&selector(Some(figure), "Species"));
             out.push_str(&chart(figure));
         }
-        None => out.push_str(&note("No mean squared displacement was computed.")),
+        None if correlations.is_empty() => {
+            out.push_str(&note("No mean squared displacement was computed."));
+        }
+        None => {}
+    }
+    if !correlations.is_empty() {
+        out.push_str(&selector(correlations.first(), "Element, accumulated while running"));
+        out.push_str(&grid(correlations));
     }
     out
 }

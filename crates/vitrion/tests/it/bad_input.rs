@@ -43,7 +43,7 @@ fn every_bad_run_file_is_refused_with_the_message_in_its_first_line() {
 #[test]
 fn bad_command_lines_are_refused_with_exit_code_1() {
     let folder = workplace("good/argon.toml");
-    let cases: [(&[&str], &str); 28] = [
+    let cases: [(&[&str], &str); 30] = [
         (&["fly"], "unrecognized subcommand 'fly'"),
         (&["check"], "<RUN.toml>"),
         (&["check", "run.toml", "--jsn"], "unexpected argument '--jsn'"),
@@ -96,6 +96,24 @@ fn bad_command_lines_are_refused_with_exit_code_1() {
         (
             &["build", "glass-ceramic", "argon.extxyz", "--fraction", "1.5", "--out", "g.xyz"],
             "must lie between 0 and 1",
+        ),
+        (
+            &["build", "glass-ceramic", "argon.extxyz", "--fraction", "0.4", "--out", "g.xyz"],
+            "take another number of layers, or a packing",
+        ),
+        (
+            &[
+                "build",
+                "glass-ceramic",
+                "argon.extxyz",
+                "--fraction",
+                "0.5",
+                "--seed",
+                "3",
+                "--out",
+                "g.xyz",
+            ],
+            "--seed and --distance belong to --start packing",
         ),
         (
             &["run", "run.toml", "--only", "argon-1K"],

@@ -10,6 +10,8 @@ use vitrion_core::observables::{Axis, Curve, Observables};
 
 /// Fewer windows than this are few.
 const FEW_WINDOWS: f64 = 10.0;
+/// (fs/ps)⁻²
+const PER_PS2: f64 = 1e6;
 
 /// Points of one curve.
 #[derive(Default)]
@@ -31,6 +33,14 @@ impl Points {
         self.x.push(x);
         self.y.push(y);
         self.error.push(error);
+    }
+
+    /// In units larger by `factor`.
+    fn scaled(mut self, factor: f64) -> Self {
+        for y in self.y.iter_mut().chain(&mut self.error) {
+            *y *= factor;
+        }
+        self
     }
 
     fn curve(self, name: String, label: &str, quantity: &str, unit: &str) -> Curve {
@@ -151,7 +161,8 @@ impl Correlator {
         }
         result.curves.push(alpha2.curve(format!("alpha2_{symbol}"), symbol, "alpha2", ""));
         let name = format!("vacf_{symbol}");
-        result.curves.push(vacf.curve(name, symbol, "<v(0).v(tau)>", "Å²/fs²"));
+        let vacf = vacf.scaled(PER_PS2);
+        result.curves.push(vacf.curve(name, symbol, "<v(0).v(tau)>", "Å²/ps²"));
     }
 
     fn collective(&self, span: f64, result: &mut Observables) {
@@ -167,6 +178,7 @@ impl Correlator {
         let name = "charge_msd".to_owned();
         result.curves.push(dipole.curve(name, "charge", "<|sum z dr|^2>", "e²Å²"));
         let name = "current_acf".to_owned();
-        result.curves.push(current.curve(name, "current", "<J(0).J(tau)>", "e²Å²/fs²"));
+        let current = current.scaled(PER_PS2);
+        result.curves.push(current.curve(name, "current", "<J(0).J(tau)>", "e²Å²/ps²"));
     }
 }

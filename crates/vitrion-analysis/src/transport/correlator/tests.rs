@@ -93,9 +93,9 @@ fn every_lag_equals_the_sum_over_its_origins() {
             ("msd_Li", r2 / n),
             ("msd_x_Li", x2 / n),
             ("alpha2_Li", 3.0 * (r4 / n) / (5.0 * (r2 / n).powi(2)) - 1.0),
-            ("vacf_Li", vv / n),
+            ("vacf_Li", 1e6 * vv / n),
             ("charge_msd", dipole / origins),
-            ("current_acf", current / origins),
+            ("current_acf", 1e6 * current / origins),
         ] {
             let found = point(&observables, name, tau);
             assert!(
@@ -174,7 +174,7 @@ fn an_oscillator_has_a_cosine_and_a_pause_changes_no_bit() {
     assert_eq!(whole, parts);
     let observables = whole.finish().expect("samples");
     let zero = point(&observables, "vacf_Li", 0.0);
-    assert!((zero - 0.02 * 0.02 / 2.0 * 2.0 / 3.0).abs() < 2e-3 * zero);
+    assert!((zero - 1e6 * 0.02 * 0.02 / 2.0 * 2.0 / 3.0).abs() < 2e-3 * zero);
     for tau in [0.004, 0.03, 0.064, 0.12] {
         let ratio = point(&observables, "vacf_Li", tau) / zero;
         assert!((ratio - (0.05 * tau * 1e3).cos()).abs() < 5e-3, "{tau}: {ratio}");

@@ -67,7 +67,7 @@ pub(super) fn prepared(
     read: &ReadArguments,
     plane: Option<&[i32]>,
     orthogonal: Option<usize>,
-    repeat: &[usize],
+    repeat: [usize; 3],
     whole: bool,
 ) -> Result<(Structure, Vec<String>), InputError> {
     let mut structure = structure_called(structure, &read.options())?;
@@ -92,19 +92,24 @@ pub(super) fn prepared(
     if whole {
         structure = whole_molecules(&structure);
     }
-    let repeat = [repeat[0], repeat[1], repeat[2]];
+    Ok((supercell::repeat(&structure, repeat), notes))
+}
+
+/// Three counts of copies.
+pub(super) fn copies(repeat: &[usize]) -> Result<[usize; 3], InputError> {
     if let Some(count) = repeat.iter().find(|n| !(1..=1000).contains(*n)) {
         let message = format!("--repeat {count}: copies are counted from 1 to 1000");
         return Err(InputError::Usage(message));
     }
-    Ok((supercell::repeat(&structure, repeat), notes))
+    Ok([repeat[0], repeat[1], repeat[2]])
 }
 
 pub(super) fn build(arguments: &Arguments) -> Result<(), Error> {
     arguments.target.check()?;
     let Arguments { structure, read, plane, orthogonal, repeat, vacuum, .. } = arguments;
     let (plane, whole) = (plane.as_deref(), vacuum.is_some());
-    let (mut structure, mut notes) = prepared(structure, read, plane, *orthogonal, repeat, whole)?;
+    let (mut structure, mut notes) =
+        prepared(structure, read, plane, *orthogonal, copies(repeat)?, whole)?;
     if !arguments.strain.is_empty() {
         let mut strain = math::ZERO;
         for (a, b, value) in &arguments.strain {
