@@ -117,6 +117,12 @@ pub enum MdError {
          replaced since. Move the stage folder away to start anew", path.display()
     )]
     ShortFile { path: PathBuf, found: u64, expected: u64 },
+    /// A minimisation that ran out of steps.
+    #[error(
+        "not converged after {steps} steps: a force of {force:.4} eV/Å is left, {tolerance} eV/Å is wanted; \
+         raise `steps`, loosen the tolerance, or look at the structure"
+    )]
+    NotConverged { steps: u64, force: f64, tolerance: f64 },
     /// An observer could not take what it saw, or go on from what it saved.
     #[error("{name}: {message}")]
     Observer { name: String, message: String },

@@ -1,7 +1,9 @@
 //! What a stage did: means with errors, quality of the integration, where the time went.
 
+use crate::minimize::Minimum;
 use serde::{Deserialize, Serialize};
-use vitrion_core::math::Vector3;
+use std::time::Duration;
+use vitrion_core::math::{self, Vector3};
 use vitrion_core::{Estimate, Uncertainty};
 
 /// Blocks kept while sampling; when full, neighbours are merged.
@@ -57,6 +59,54 @@ pub struct StageSummary {
     pub output_s: f64,
     /// Wall time per atom and step [µs].
     pub us_per_atom_step: f64,
+}
+
+impl StageSummary {
+    /// Of a minimisation: energy, pressure and density of the minimum; no time, no temperature.
+    pub fn of_minimum(minimum: &Minimum, wall: Duration) -> Self {
+        use vitrion_core::units::{AMU_PER_A3_IN_G_PER_CM3, EV_PER_A3_IN_GPA};
+        let single = |name: &str, label: &str, value: f64, unit: &str| Estimate {
+            name: name.to_owned(),
+            label: label.to_owned(),
+            value,
+            uncertainty: Uncertainty::NotEstimated { why: "a minimum has one value".to_owned() },
+            unit: unit.to_owned(),
+        };
+        let structure = &minimum.structure;
+        let pressure = -math::trace(&minimum.stress) / 3.0 * EV_PER_A3_IN_GPA;
+        let density = structure.density() * AMU_PER_A3_IN_G_PER_CM3;
+        let steps = minimum.last.step;
+        let wall_s = wall.as_secs_f64();
+        StageSummary {
+            ensemble: "minimum".to_owned(),
+            atoms: structure.len(),
+            degrees_of_freedom: 0,
+            steps,
+            duration_ps: 0.0,
+            removed_drift: [0.0; 3],
+            temperature: single("temperature_k", "Temperature", 0.0, "K"),
+            pressure: single("pressure_gpa", "Pressure", pressure, "GPa"),
+            volume: single("volume_a3", "Volume", structure.cell.volume(), "Å³"),
+            density: single("density_g_per_cm3", "Density", density, "g/cm³"),
+            potential_energy: single(
+                "potential_energy_ev",
+                "Potential energy",
+                minimum.energy,
+                "eV",
+            ),
+            conserved_drift_mev_per_atom_ps: 0.0,
+            conserved_rms_mev_per_atom: 0.0,
+            resumed: 0,
+            resume_energy_change_ev: 0.0,
+            list_builds: 0,
+            wall_s,
+            neighbor_s: 0.0,
+            potential_s: wall_s,
+            integrate_s: 0.0,
+            output_s: 0.0,
+            us_per_atom_step: wall_s * 1e6 / (structure.len() as f64 * steps.max(1) as f64),
+        }
+    }
 }
 
 /// Mean of a correlated series and its error from at most [`MOST_BLOCKS`] block averages.

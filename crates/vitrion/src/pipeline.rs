@@ -6,6 +6,7 @@
 mod analyses;
 mod ledger;
 mod machine;
+mod minimum;
 mod status;
 
 use crate::error::Error;
@@ -13,7 +14,7 @@ use crate::inputs::Inputs;
 use crate::plan::{Members, Plan, RunPlan};
 use crate::report::write_report;
 use crate::results::{Manifest, Results, read_json};
-use crate::run_file::RunFile;
+use crate::run_file::{RunFile, StageKind};
 use crate::threads;
 use analyses::Coefficients;
 use ledger::Ledger;
@@ -180,7 +181,8 @@ impl Work<'_> {
         for stage in 0..done {
             let summary: StageSummary = read_json(&self.done_file(stage))?;
             self.ledger.stage_done(self.index, stage, &summary)?;
-            self.tell(Event::StageDone { run: self.index, steps: stages[stage].steps });
+            let steps = stages[stage].dynamics_steps();
+            self.tell(Event::StageDone { run: self.index, steps });
         }
         if done < stages.len() {
             self.remaining_stages(structure, done)?;
@@ -196,6 +198,10 @@ impl Work<'_> {
             if number >= done {
                 self.status.stage(&stage.name, number, stage.steps);
                 self.tell(Event::Stage { run: self.index, id: &self.run.id, stage: &stage.name });
+            }
+            if let Some(settings) = stage.minimize_settings() {
+                state = self.minimum(state, &mut *potential, &settings, number, number < done)?;
+                continue;
             }
             let seed = Plan::stage_seed(self.run, number);
             self.release(&mut state, number, seed, &members)?;
@@ -291,8 +297,9 @@ impl Work<'_> {
         seed: u64,
         members: &Members,
     ) -> Result<(), Error> {
-        let Some(before) = number.checked_sub(1) else { return Ok(()) };
         let stages = &self.plan.stages;
+        let moves = |stage: &usize| stages[*stage].kind != StageKind::Minimize;
+        let Some(before) = (0..number).rev().find(moves) else { return Ok(()) };
         let held = members.of_any(&stages[number].freeze);
         let mut released = members.of_any(&stages[before].freeze);
         released.retain(|atom| held.binary_search(atom).is_err());
@@ -309,11 +316,14 @@ impl Work<'_> {
 
     /// The structure with velocities of exactly the first temperature, kept as `initial.extxyz`.
     fn initial(&self, structure: &Structure) -> Result<State, Error> {
-        let first = &self.plan.stages[0];
-        let temperature = first
-            .target_temperature(self.run.temperature_k)
-            .expect("checked: the first stage has a temperature")
-            .start;
+        let mut targets = self.plan.stages.iter();
+        let Some(temperature) =
+            targets.find_map(|stage| stage.target_temperature(self.run.temperature_k))
+        else {
+            // minimisations only
+            return Ok(State::new(structure.clone(), vec![[0.0; 3]; structure.len()]));
+        };
+        let temperature = temperature.start;
         let failed = |source| Error::Start { run: self.run.id.clone(), source: Box::new(source) };
         let mut drawn =
             velocities::maxwell_boltzmann(structure, temperature, self.run.seed).map_err(failed)?;

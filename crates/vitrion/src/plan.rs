@@ -18,14 +18,15 @@ pub use groups::{GroupPlan, Members};
 use crate::error::InputError;
 use crate::inputs::Inputs;
 use crate::run_file::{
-    BarostatKind, Ensemble, LennardJonesSpecies, Precision, RunFile, ThermostatKind,
+    BarostatKind, LennardJonesSpecies, Precision, RunFile, StageKind, ThermostatKind,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use vitrion_core::units::{self, Kind};
 use vitrion_core::{Matrix3, Structure};
 use vitrion_md::{
-    Barostat, Bath, Coupling, Ramp, StageSettings, Thermostat, TrajectoryFormat, TrajectorySettings,
+    Barostat, Bath, Coupling, MinimizeSettings, Ramp, StageSettings, Thermostat, TrajectoryFormat,
+    TrajectorySettings,
 };
 
 /// A resolved run file.
@@ -117,7 +118,7 @@ pub enum SweepWord {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StagePlan {
     pub name: String,
-    pub kind: Ensemble,
+    pub kind: StageKind,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub temperature_k: Option<Schedule>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -147,6 +148,11 @@ pub struct StagePlan {
     /// xx, yy, zz, yz, xz, xy
     #[serde(skip_serializing_if = "Option::is_none")]
     pub strain_rate_per_ps: Option<[f64; 6]>,
+    /// Of a minimisation, in which no time passes; `steps` are at most made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub force_tolerance_ev_per_a: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stress_tolerance_gpa: Option<f64>,
     pub skin_a: f64,
     pub max_displacement_a: f64,
     pub thermo_every: u64,
@@ -229,7 +235,7 @@ impl Plan {
         for run in &self.runs {
             let structure = &structures[self.system_of(run)];
             let members = self.members(structure);
-            for stage in &self.stages {
+            for stage in self.stages.iter().filter(|stage| stage.kind != StageKind::Minimize) {
                 let settings = stage.settings(run.temperature_k, run.seed, &members);
                 for remark in settings.advice(structure) {
                     let remark = format!("stage \"{}\": {remark}", stage.name);
@@ -317,10 +323,31 @@ impl StagePlan {
         self.temperature_k.map(|schedule| schedule.ramp(sweep))
     }
 
+    /// Steps of dynamics; a minimisation has none.
+    pub fn dynamics_steps(&self) -> u64 {
+        if self.kind == StageKind::Minimize { 0 } else { self.steps }
+    }
+
+    /// What a minimisation needs; `None` for dynamics.
+    pub fn minimize_settings(&self) -> Option<MinimizeSettings> {
+        let force_tolerance =
+            self.force_tolerance_ev_per_a.filter(|_| self.kind == StageKind::Minimize)?;
+        let defaults = MinimizeSettings::default();
+        let pressure = self.pressure_gpa.map_or(0.0, |gpa| internal(gpa.ramp(None).start));
+        Some(MinimizeSettings {
+            force_tolerance,
+            steps: self.steps,
+            coupling: self.coupling.as_deref().and_then(Coupling::from_name),
+            pressure,
+            stress_tolerance: self.stress_tolerance_gpa.map_or(defaults.stress_tolerance, internal),
+            max_displacement: self.max_displacement_a,
+            skin: self.skin_a,
+        })
+    }
+
     /// What the engine needs for a run at `sweep` [K]; `seed` is for this stage alone, `members` are
     /// the groups of the structure.
     pub fn settings(&self, sweep: Option<f64>, seed: u64, members: &Members) -> StageSettings {
-        let internal = |gpa: f64| gpa / units::express(1.0, Kind::Pressure, "GPa");
         let target =
             || self.temperature_k.expect("checked: thermostats have a temperature").ramp(sweep);
         let thermostat = || {
@@ -348,11 +375,12 @@ impl StagePlan {
             }
         };
         let ensemble = match self.kind {
-            Ensemble::Nve => vitrion_md::Ensemble::Nve,
-            Ensemble::Nvt => {
+            StageKind::Nve => vitrion_md::Ensemble::Nve,
+            StageKind::Nvt => {
                 vitrion_md::Ensemble::Nvt { temperature: target(), thermostat: thermostat() }
             }
-            Ensemble::Npt => {
+            StageKind::Minimize => unreachable!("dynamics only"),
+            StageKind::Npt => {
                 let gpa = self.pressure_gpa.expect("checked: npt has a pressure").ramp(None);
                 vitrion_md::Ensemble::Npt {
                     temperature: target(),
@@ -394,6 +422,11 @@ impl GroupThermostatPlan {
             ),
         }
     }
+}
+
+/// [eV/Å³]
+fn internal(gpa: f64) -> f64 {
+    gpa / units::express(1.0, Kind::Pressure, "GPa")
 }
 
 fn thermostat(kind: ThermostatKind, period: f64, chain: Option<usize>) -> Thermostat {

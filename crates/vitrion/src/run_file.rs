@@ -19,7 +19,7 @@ pub use group::GroupTable;
 pub use on_the_fly::{CorrelationsTable, RadialTable};
 pub use potential::{LennardJonesSpecies, PotentialTable, Precision};
 pub use reader::Located;
-pub use stage::{BarostatKind, Duration, Ensemble, GroupThermostat, StageTable, ThermostatKind};
+pub use stage::{BarostatKind, Duration, GroupThermostat, StageKind, StageTable, ThermostatKind};
 pub use system::SystemTable;
 pub use target::Target;
 pub use training::{DataTable, Start, TrainingFile};

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use vitrion::Plan;
 use vitrion::pipeline::Event;
+use vitrion::plan::StagePlan;
 
 /// Between two lines where there is no terminal.
 const QUIET_INTERVAL: Duration = Duration::from_secs(30);
@@ -40,7 +41,7 @@ impl Bars {
             if wanted(index) { plan.systems[plan.system_of(run)].atoms as u64 } else { 0 }
         };
         let atoms: Vec<u64> = plan.runs.iter().enumerate().map(of).collect();
-        let steps_per_run: u64 = plan.stages.iter().map(|stage| stage.steps).sum();
+        let steps_per_run: u64 = plan.stages.iter().map(StagePlan::dynamics_steps).sum();
         let all_steps: u64 = atoms.iter().map(|atoms| atoms * steps_per_run).sum();
         let shown = if quiet {
             Shown::Nothing

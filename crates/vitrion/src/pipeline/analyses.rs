@@ -4,7 +4,7 @@ use super::ledger::Ledger;
 use crate::error::Error;
 use crate::plan::{AnalysisPlan, Dynamics, Plan, RunPlan, StagePlan};
 use crate::results::read_json;
-use crate::run_file::Ensemble;
+use crate::run_file::StageKind;
 use std::path::Path;
 use vitrion_analysis::{
     AnalysisError, ArrheniusPoint, ArrheniusSettings, Diffusion, DiffusionSettings,
@@ -116,7 +116,7 @@ fn failed(run: &str, analysis: &AnalysisPlan, source: AnalysisError) -> Error {
 
 /// The constant target of the stage, or else the mean temperature that was measured [K].
 fn temperature(stage: &StagePlan, run: &RunPlan, folder: &Path) -> Result<f64, Error> {
-    let held = stage.kind != Ensemble::Nve;
+    let held = stage.kind != StageKind::Nve;
     let target = stage.target_temperature(run.temperature_k).filter(|_| held);
     if let Some(target) = target.filter(|target| (target.start - target.end).abs() < 1e-9) {
         return Ok(target.start);

@@ -1,6 +1,6 @@
 //! How long a plan takes and what it needs, from a measured evaluation of its own potential.
 
-use super::{Plan, PotentialPlan};
+use super::{Plan, PotentialPlan, StagePlan};
 use crate::inputs::Inputs;
 use crate::run_file::Precision;
 use crate::threads;
@@ -84,7 +84,7 @@ impl Plan {
     pub fn estimate(&self, inputs: &Inputs, threads: usize) -> Result<Estimate, PotentialError> {
         let (concurrent_runs, threads_per_run) = threads::share(self.runs.len(), threads);
         let measured = threads::on(threads_per_run, || self.timings(inputs))?;
-        let steps: u64 = self.stages.iter().map(|stage| stage.steps).sum();
+        let steps: u64 = self.stages.iter().map(StagePlan::dynamics_steps).sum();
         let bytes_per_atom: f64 = self
             .stages
             .iter()

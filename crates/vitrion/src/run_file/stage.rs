@@ -14,7 +14,7 @@ use vitrion_md::{TrajectoryFormat, TrajectorySettings};
 #[derive(Debug, Clone, PartialEq)]
 pub struct StageTable {
     pub name: Located<String>,
-    pub kind: Located<Ensemble>,
+    pub kind: Located<StageKind>,
     /// [K]
     pub temperature: Option<Located<Target>>,
     /// [fs]
@@ -40,6 +40,9 @@ pub struct StageTable {
     pub thermostats: Vec<Located<GroupThermostat>>,
     /// Components xx, yy, zz, yz, xz, xy [1/fs].
     pub strain_rate: Option<Located<[f64; 6]>>,
+    /// Of a minimisation [eV/Å] and [eV/Å³].
+    pub force_tolerance: Option<Located<f64>>,
+    pub stress_tolerance: Option<Located<f64>>,
     /// Skin of the neighbour list [Å].
     pub skin: Option<Located<f64>>,
     /// Longest displacement in one step [Å].
@@ -69,22 +72,24 @@ pub struct GroupThermostat {
     pub chain: Option<Located<u64>>,
 }
 
-/// What is held constant.
+/// What a stage does: dynamics by what is held constant, or a minimisation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Ensemble {
+pub enum StageKind {
     Nve,
     Nvt,
     Npt,
+    Minimize,
 }
 
-impl Ensemble {
+impl StageKind {
     /// The word in run files.
     pub fn name(self) -> &'static str {
         match self {
-            Ensemble::Nve => "nve",
-            Ensemble::Nvt => "nvt",
-            Ensemble::Npt => "npt",
+            StageKind::Nve => "nve",
+            StageKind::Nvt => "nvt",
+            StageKind::Npt => "npt",
+            StageKind::Minimize => "minimize",
         }
     }
 }
@@ -125,7 +130,10 @@ pub enum Duration {
     Steps(u64),
 }
 
-const KEYS: [&str; 24] = [
+/// Of a minimisation, unless the run file says otherwise.
+const MOST_STEPS: u64 = 5000;
+
+const KEYS: [&str; 26] = [
     "name",
     "kind",
     "temperature",
@@ -143,6 +151,8 @@ const KEYS: [&str; 24] = [
     "freeze",
     "thermostats",
     "strain_rate",
+    "force_tolerance",
+    "stress_tolerance",
     "skin",
     "max_displacement",
     "trajectory",
@@ -157,23 +167,28 @@ impl StageTable {
         table.only(&KEYS)?;
         let name = table.require("name", "name = \"melt\"", table.string("name")?)?;
         refuse_unsafe_name(table, &name)?;
-        let words = [("nve", Ensemble::Nve), ("nvt", Ensemble::Nvt), ("npt", Ensemble::Npt)];
+        let words = [StageKind::Nve, StageKind::Nvt, StageKind::Npt, StageKind::Minimize]
+            .map(|kind| (kind.name(), kind));
         let kind = table.require("kind", "kind = \"nvt\"", table.word("kind", &words)?)?;
         refuse_keys_without_use(table, kind.value)?;
-        let needs_temperature = kind.value != Ensemble::Nve;
+        let minimizes = kind.value == StageKind::Minimize;
+        let needs_temperature = matches!(kind.value, StageKind::Nvt | StageKind::Npt);
         let temperature = read_target(table, "temperature", Kind::Temperature)?;
         if needs_temperature {
             table.require("temperature", "temperature = \"600 K\"", temperature)?;
         }
         let pressure = read_target(table, "pressure", Kind::Pressure)?;
-        if kind.value == Ensemble::Npt {
+        if kind.value == StageKind::Npt {
             table.require("pressure", "pressure = \"0 GPa\"", pressure)?;
         }
         let thermostat = table.word("thermostat", &THERMOSTATS)?;
         let barostat = table.word("barostat", &BAROSTATS)?;
+        if minimizes && table.has("pressure") && !table.has("coupling") {
+            return Err(table.refuse("pressure", "it needs a cell that may move: give `coupling`"));
+        }
         let rescaling = barostat.is_some_and(|b| b.value != BarostatKind::MartynaTobiasKlein);
         let chains = thermostat.is_none_or(|t| t.value == ThermostatKind::NoseHooverChain)
-            || (kind.value == Ensemble::Npt && !rescaling);
+            || (kind.value == StageKind::Npt && !rescaling);
         for (key, has_use, which) in [
             ("thermostat_chain", chains, "nose_hoover_chain or martyna_tobias_klein"),
             ("coupling", !rescaling, "martyna_tobias_klein"),
@@ -187,12 +202,20 @@ impl StageTable {
             name,
             kind,
             temperature,
-            timestep: table.require(
-                "timestep",
-                "timestep = \"1 fs\"",
-                positive_quantity(table, "timestep", Kind::Time)?,
-            )?,
-            duration: read_duration(table)?,
+            timestep: if minimizes {
+                Located { value: 0.0, line: kind.line }
+            } else {
+                table.require(
+                    "timestep",
+                    "timestep = \"1 fs\"",
+                    positive_quantity(table, "timestep", Kind::Time)?,
+                )?
+            },
+            duration: if minimizes && !table.has("steps") {
+                Located { value: Duration::Steps(MOST_STEPS), line: kind.line }
+            } else {
+                read_duration(table)?
+            },
             thermostat_period: positive_quantity(table, "thermostat_period", Kind::Time)?,
             thermostat,
             thermostat_chain: table.count("thermostat_chain")?,
@@ -204,6 +227,8 @@ impl StageTable {
             freeze: table.strings("freeze")?.unwrap_or_default(),
             thermostats: located(&table.tables("thermostats")?, GroupThermostat::read)?,
             strain_rate: read_strain_rate(table)?,
+            force_tolerance: positive_quantity(table, "force_tolerance", Kind::Force)?,
+            stress_tolerance: positive_quantity(table, "stress_tolerance", Kind::Pressure)?,
             skin: table.quantity("skin", Kind::Length)?,
             max_displacement: positive_quantity(table, "max_displacement", Kind::Length)?,
             trajectory: read_every(
@@ -257,9 +282,9 @@ fn read_strain_rate(table: &Table<'_>) -> Result<Option<Located<[f64; 6]>>, Inpu
     Ok(Some(Located { value: rate, line: inner.line() }))
 }
 
-fn refuse_keys_without_use(table: &Table<'_>, kind: Ensemble) -> Result<(), InputError> {
+fn refuse_keys_without_use(table: &Table<'_>, kind: StageKind) -> Result<(), InputError> {
     let useless: &[&str] = match kind {
-        Ensemble::Nve => &[
+        StageKind::Nve => &[
             "thermostat",
             "thermostat_period",
             "thermostat_chain",
@@ -269,10 +294,31 @@ fn refuse_keys_without_use(table: &Table<'_>, kind: Ensemble) -> Result<(), Inpu
             "coupling",
             "bulk_modulus",
         ],
-        Ensemble::Nvt => &["pressure", "barostat", "barostat_period", "coupling", "bulk_modulus"],
-        Ensemble::Npt => &["strain_rate"],
+        StageKind::Nvt => &["pressure", "barostat", "barostat_period", "coupling", "bulk_modulus"],
+        StageKind::Npt => &["strain_rate"],
+        StageKind::Minimize => &[
+            "temperature",
+            "timestep",
+            "duration",
+            "thermostat",
+            "thermostat_period",
+            "thermostat_chain",
+            "barostat",
+            "barostat_period",
+            "bulk_modulus",
+            "freeze",
+            "thermostats",
+            "strain_rate",
+            "trajectory",
+            "correlations",
+            "radial_distribution",
+            "thermo",
+            "checkpoint",
+        ],
     };
-    for key in useless {
+    let of_minima = ["force_tolerance", "stress_tolerance"];
+    let of_minima = if kind == StageKind::Minimize { &[][..] } else { &of_minima[..] };
+    for key in useless.iter().chain(of_minima) {
         if table.has(key) {
             let message = format!("it has no meaning in a stage of kind \"{}\"", kind.name());
             return Err(table.refuse(key, message));

@@ -108,6 +108,37 @@ fn a_full_disk_stops_the_run_by_name_and_loses_nothing() {
     assert_finishes_alike(folder.path(), "full", &whole);
 }
 
+/// Minimisations before and after dynamics: the cell at its pressure, the same end after a pause between
+/// stages, and no silence when they do not converge.
+#[test]
+fn minimisations_are_stages_like_others() {
+    let folder = workplace("good/argon.toml");
+    let text = fs::read_to_string(folder.path().join("run.toml")).expect("readable");
+    let head = text.split("[sweep]").next().expect("its start");
+    let stages = "[[stage]]\nname = \"relax\"\nkind = \"minimize\"\ncoupling = \"isotropic\"\n\
+                  pressure = \"0.1 GPa\"\n[[stage]]\nname = \"heat\"\nkind = \"nvt\"\n\
+                  temperature = \"40 K\"\ntimestep = \"4 fs\"\nsteps = 200\n[[stage]]\n\
+                  name = \"quench\"\nkind = \"minimize\"\nforce_tolerance = \"0.001 eV/A\"\n";
+    fs::write(folder.path().join("run.toml"), format!("{head}{stages}")).expect("writable");
+    let whole = uninterrupted(folder.path());
+    let done = |stage: &str| -> serde_json::Value {
+        let file = folder.path().join(format!("whole/runs/argon/stages/{stage}/done.json"));
+        serde_json::from_slice(&fs::read(file).expect("done")).expect("JSON")
+    };
+    let pressure = done("00-relax")["pressure"]["value"].as_f64().expect("a number");
+    assert!((pressure - 0.1).abs() < 0.01, "{pressure} GPa");
+    let volume = |stage: &str| done(stage)["volume"]["value"].as_f64().expect("a number");
+    assert!((volume("00-relax") - volume("02-quench")).abs() < 1e-9);
+    // the last stage again, from what the earlier ones left on disk
+    fs::remove_dir_all(folder.path().join("whole/runs/argon/stages/02-quench")).expect("there");
+    assert_finishes_alike(folder.path(), "whole", &whole);
+    let short = stages.replace("\"0.001 eV/A\"", "\"0.001 eV/A\"\nsteps = 2");
+    fs::write(folder.path().join("run.toml"), format!("{head}{short}")).expect("writable");
+    let output = vitrion(folder.path(), &["run", "run.toml", "--out", "short", "--quiet"]);
+    assert!(stderr(&output).contains("not converged after 2 steps"), "{}", stderr(&output));
+    assert_eq!(output.status.code(), Some(2));
+}
+
 #[test]
 fn an_input_that_is_gone_is_named_and_the_results_wait_for_it() {
     let folder = workplace("good/long.toml");

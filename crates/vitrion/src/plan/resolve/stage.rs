@@ -8,11 +8,11 @@ use crate::plan::{
     SweepWord,
 };
 use crate::run_file::{
-    BarostatKind, Duration, Ensemble, Located, RunFile, StageTable, Target, ThermostatKind,
+    BarostatKind, Duration, Located, RunFile, StageKind, StageTable, Target, ThermostatKind,
 };
 use vitrion_core::Structure;
 use vitrion_core::units::{self, Kind};
-use vitrion_md::{Coupling, MdError};
+use vitrion_md::{Coupling, MdError, MinimizeSettings};
 
 /// Thermostat time [fs].
 const THERMOSTAT_PERIOD: f64 = 100.0;
@@ -51,7 +51,12 @@ pub(super) fn stages(
             return Err(at.refuse(Some(name.line), "name", message));
         }
         check_groups(&at, &table.value, groups)?;
-        let plan = stage(&at, &table.value, number == 0)?;
+        if table.value.kind.value == StageKind::Minimize {
+            plans.push(minimization(&at, &table.value)?);
+            continue;
+        }
+        let first = plans.iter().all(|plan| plan.kind == StageKind::Minimize);
+        let plan = stage(&at, &table.value, first)?;
         validate(&at, &table.value, &plan)?;
         check_on_the_fly(&at, &table.value, &plan, structures)?;
         for (members, structure) in members.iter().zip(structures) {
@@ -68,7 +73,7 @@ pub(super) fn stages(
 
 fn stage(at: &At<'_>, table: &StageTable, first: bool) -> Result<StagePlan, InputError> {
     let kind = table.kind.value;
-    let thermostat = kind != Ensemble::Nve;
+    let thermostat = kind != StageKind::Nve;
     let swept = at.run.sweep.as_ref().is_some_and(|sweep| !sweep.temperatures.is_empty());
     let targets = table.thermostats.iter().map(|t| t.value.temperature).chain(table.temperature);
     if let Some(Located { line, .. }) = { targets }.find(|t| t.value == Target::Sweep && !swept) {
@@ -115,20 +120,10 @@ fn stage(at: &At<'_>, table: &StageTable, first: bool) -> Result<StagePlan, Inpu
     let gpa = units::express(1.0, Kind::Pressure, "GPa");
     let method = table.thermostat.map_or(ThermostatKind::NoseHooverChain, |t| t.value);
     let piston = table.barostat.map_or(BarostatKind::MartynaTobiasKlein, |b| b.value);
-    let pressured = kind == Ensemble::Npt;
+    let pressured = kind == StageKind::Npt;
     let moving_cell = pressured && piston == BarostatKind::MartynaTobiasKlein;
     let chains = (thermostat && method == ThermostatKind::NoseHooverChain) || moving_cell;
-    let coupling = match &table.coupling {
-        None => Coupling::ISOTROPIC,
-        Some(name) => Coupling::from_name(&name.value).ok_or_else(|| {
-            let message = format!(
-                "expected \"isotropic\", \"anisotropic\", \"triclinic\", or the free axes with \
-                 coupled ones together such as \"xy, z\", found \"{}\"",
-                name.value
-            );
-            at.refuse(Some(name.line), "coupling", message)
-        })?,
-    };
+    let coupling = coupling(at, table)?.unwrap_or(Coupling::ISOTROPIC);
     let bulk_modulus = table.bulk_modulus.map_or(BULK_MODULUS, |k| k.value * gpa);
     let chain = table.thermostat_chain.map_or(THERMOSTAT_CHAIN, |n| n.value as usize);
     let period = table.thermostat_period.map_or(THERMOSTAT_PERIOD, |t| t.value);
@@ -163,6 +158,8 @@ fn stage(at: &At<'_>, table: &StageTable, first: bool) -> Result<StagePlan, Inpu
                 }
             })
             .collect(),
+        force_tolerance_ev_per_a: None,
+        stress_tolerance_gpa: None,
         strain_rate_per_ps: table.strain_rate.map(|rate| rate.value.map(|x| x * 1e3)),
         skin_a: table.skin.map_or(SKIN, |skin| skin.value),
         max_displacement_a: table.max_displacement.map_or(MAX_DISPLACEMENT, |d| d.value),
@@ -191,6 +188,71 @@ fn stage(at: &At<'_>, table: &StageTable, first: bool) -> Result<StagePlan, Inpu
                 dr_a: value.dr.map_or(DR, |dr| dr.value),
             }),
         },
+    })
+}
+
+fn coupling(at: &At<'_>, table: &StageTable) -> Result<Option<Coupling>, InputError> {
+    let Some(name) = &table.coupling else { return Ok(None) };
+    Coupling::from_name(&name.value).map(Some).ok_or_else(|| {
+        let message = format!(
+            "expected \"isotropic\", \"anisotropic\", \"triclinic\", or the free axes with coupled ones \
+             together such as \"xy, z\", found \"{}\"",
+            name.value
+        );
+        at.refuse(Some(name.line), "coupling", message)
+    })
+}
+
+/// A stage in which no time passes.
+fn minimization(at: &At<'_>, table: &StageTable) -> Result<StagePlan, InputError> {
+    let gpa = units::express(1.0, Kind::Pressure, "GPa");
+    let coupling = coupling(at, table)?;
+    let defaults = MinimizeSettings::default();
+    let pressure = match table.pressure {
+        None => coupling.map(|_| 0.0),
+        Some(Located { value: Target::Constant(value), .. }) => Some(value * gpa),
+        Some(Located { line, .. }) => {
+            return Err(at.refuse(Some(line), "pressure", "a minimum has one pressure, no ramp"));
+        }
+    };
+    let Duration::Steps(steps) = table.duration.value else {
+        return Err(at.refuse(
+            Some(table.duration.line),
+            "duration",
+            "say `steps`: no time passes",
+        ));
+    };
+    let force = table.force_tolerance.map_or(defaults.force_tolerance, |f| f.value);
+    let stress = table.stress_tolerance.map_or(defaults.stress_tolerance, |s| s.value);
+    Ok(StagePlan {
+        name: table.name.value.clone(),
+        kind: StageKind::Minimize,
+        temperature_k: None,
+        pressure_gpa: pressure.map(Schedule::Constant),
+        timestep_fs: 0.0,
+        steps,
+        thermostat: None,
+        thermostat_period_fs: None,
+        thermostat_chain: None,
+        barostat: None,
+        barostat_period_fs: None,
+        coupling: coupling.map(Coupling::name),
+        bulk_modulus_gpa: None,
+        freeze: Vec::new(),
+        thermostats: Vec::new(),
+        strain_rate_per_ps: None,
+        force_tolerance_ev_per_a: Some(force),
+        stress_tolerance_gpa: coupling.map(|_| stress * gpa),
+        skin_a: table.skin.map_or(defaults.skin, |skin| skin.value),
+        max_displacement_a: table.max_displacement.map_or(defaults.max_displacement, |d| d.value),
+        thermo_every: steps,
+        trajectory_every: None,
+        trajectory_format: None,
+        trajectory_velocities: false,
+        trajectory_forces: false,
+        checkpoint_every: steps,
+        correlations: None,
+        radial_distribution: None,
     })
 }
 
