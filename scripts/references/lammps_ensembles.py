@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from lammps_pairs import MASS, gather, start, write
+from lammps_pairs import MASS, gather, start, thermo_rows, write
 
 PAIR = "pair_style lj/cut 8.5\npair_modify shift yes\npair_coeff 1 1 0.0103408 3.405"
 BASIS = np.array([[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
@@ -32,17 +32,11 @@ def crystal(n, a, seed):
     return positions, velocities
 
 
-def rows_of(log, columns):
-    rows, reading = [], False
-    for line in Path(log).read_text().splitlines():
-        words = line.split()
-        if words[:2] == [columns[0].capitalize(), columns[1].capitalize()]:
-            reading = True
-        elif reading and words and words[0].isdigit() and len(words) == len(columns):
-            rows.append([int(words[0])] + [float(x) for x in words[1:]])
-        elif words[:2] == ["Loop", "time"]:
-            reading = False
-    return rows
+def argon(log, edge, positions, velocities):
+    lmp = start(np.diag([edge] * 3), ["Ar"] * len(positions), positions, ["Ar"], log=log)
+    lmp.commands_string(PAIR)
+    lmp.scatter_atoms("v", 1, 3, (ctypes.c_double * velocities.size)(*velocities.reshape(-1)))
+    return lmp
 
 
 def frozen(folder):
@@ -53,9 +47,7 @@ def frozen(folder):
     velocities[still] = 0.0
     with tempfile.TemporaryDirectory() as tmp:
         log = os.path.join(tmp, "log")
-        lmp = start(np.diag([3 * a] * 3), ["Ar"] * len(positions), positions, ["Ar"], log=log)
-        lmp.commands_string(PAIR)
-        lmp.scatter_atoms("v", 1, 3, (ctypes.c_double * velocities.size)(*velocities.reshape(-1)))
+        lmp = argon(log, 3 * a, positions, velocities)
         columns = ["step", "temp", "pe", "ke", "econserve"]
         lmp.commands_string(
             f"timestep {dt}\ngroup still id {' '.join(str(i + 1) for i in still)}\ngroup moving subtract all still\n"
@@ -70,7 +62,7 @@ def frozen(folder):
         v = gather(lmp, "v", 1, 3)
         version = lmp.version()
         lmp.close()
-        rows = rows_of(log, columns)
+        rows = thermo_rows(log, columns)
     assert len(rows) == steps + 1, len(rows)
     data = {
         "fix": "setforce 0 on the frozen group; nvt temp 90 120 0.1 tchain 3 on the others, extra/dof 0",
@@ -98,9 +90,7 @@ def averages(folder):
     positions, velocities = crystal(4, a, 17)
     with tempfile.TemporaryDirectory() as tmp:
         log = os.path.join(tmp, "log")
-        lmp = start(np.diag([4 * a] * 3), ["Ar"] * len(positions), positions, ["Ar"], log=log)
-        lmp.commands_string(PAIR)
-        lmp.scatter_atoms("v", 1, 3, (ctypes.c_double * velocities.size)(*velocities.reshape(-1)))
+        lmp = argon(log, 4 * a, positions, velocities)
         columns = ["step", "temp", "pe", "press", "vol"]
         lmp.commands_string(
             f"timestep {dt}\nfix 1 all npt temp 100 100 0.2 iso 200 200 2.0\nrun 12500\n"
@@ -108,7 +98,7 @@ def averages(folder):
         )
         version = lmp.version()
         lmp.close()
-        rows = np.array(rows_of(log, columns))[1:]
+        rows = np.array(thermo_rows(log, columns))[1:]
     summary = {}
     for column in ("pe", "vol"):
         series = rows[:, columns.index(column)]

@@ -166,6 +166,20 @@ def zbl(folder):
     write(folder / "zbl.json", data)
 
 
+def thermo_rows(log, columns):
+    """Rows of the thermo tables of a log whose first two columns are `step temp`."""
+    rows, reading = [], False
+    for line in Path(log).read_text().splitlines():
+        words = line.split()
+        if words[:2] == ["Step", "Temp"]:
+            reading = True
+        elif reading and words and words[0].isdigit() and len(words) == len(columns):
+            rows.append([int(words[0])] + [float(x) for x in words[1:]])
+        elif words[:2] == ["Loop", "time"]:
+            reading = False
+    return rows
+
+
 def trajectories(folder):
     """20 steps of 108 Lennard-Jones atoms with three integrators."""
     rng = np.random.default_rng(13)
@@ -202,15 +216,7 @@ def trajectories(folder):
             version = lmp.version()
             boxlo = list(box[0])
             lmp.close()
-            rows, reading = [], False
-            for line in Path(log).read_text().splitlines():
-                words = line.split()
-                if words[:2] == ["Step", "Temp"]:
-                    reading = True
-                elif reading and words and words[0].isdigit() and len(words) == len(columns):
-                    rows.append([int(words[0])] + [float(x) for x in words[1:]])
-                elif words[:2] == ["Loop", "time"]:
-                    reading = False
+            rows = thermo_rows(log, columns)
             assert len(rows) == steps + 1
             data = {
                 "fix": fix,

@@ -144,6 +144,31 @@ impl Cell {
         [angle(b, c), angle(a, c), angle(a, b)]
     }
 
+    /// The rotation `R` (used as `r · R`) that brings the first lattice vector along +x and the second into
+    /// the xy plane with positive y, and the lattice vectors there, a lower-triangular matrix. `None` for
+    /// a left-handed cell.
+    pub fn standard_orientation(&self) -> Option<(Matrix3, Matrix3)> {
+        let [a, b, c] = self.matrix;
+        if math::determinant(&self.matrix) < 0.0 {
+            return None;
+        }
+        let already = a[1] == 0.0 && a[2] == 0.0 && b[2] == 0.0 && a[0] > 0.0 && b[1] > 0.0;
+        if already {
+            return Some((math::IDENTITY, self.matrix));
+        }
+        let x = math::scale(a, 1.0 / math::norm(a));
+        let along = math::sub(b, math::scale(x, math::dot(b, x)));
+        let y = math::scale(along, 1.0 / math::norm(along));
+        let z = math::cross(x, y);
+        let lower = [
+            [math::norm(a), 0.0, 0.0],
+            [math::dot(b, x), math::dot(b, y), 0.0],
+            [math::dot(c, x), math::dot(c, y), math::dot(c, z)],
+        ];
+        // columns of R are the new axes
+        Some((math::transpose(&[x, y, z]), lower))
+    }
+
     /// Distances between opposite faces [Å]: the width along each reciprocal vector.
     pub fn perpendicular_widths(&self) -> Vector3 {
         let [a, b, c] = self.matrix;

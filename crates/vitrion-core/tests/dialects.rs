@@ -1,5 +1,8 @@
 //! Less common forms of the formats, written by ASE or after the documentation of LAMMPS.
 
+mod json;
+
+use json::vectors;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use vitrion_core::Frame;
@@ -8,17 +11,6 @@ use vitrion_core::math::{self, Vector3};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/dialects")
-}
-
-fn numbers(value: &Value) -> Vec<f64> {
-    match value {
-        Value::Array(list) => list.iter().flat_map(numbers).collect(),
-        other => vec![other.as_f64().expect("a number")],
-    }
-}
-
-fn vectors(value: &Value) -> Vec<Vector3> {
-    numbers(value).as_chunks::<3>().0.to_vec()
 }
 
 fn is_a(name: &str, extension: &str) -> bool {

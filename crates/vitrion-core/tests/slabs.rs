@@ -1,5 +1,8 @@
 //! Oriented crystals, slabs and orthogonal supercells, against ASE and the geometry of lattices.
 
+mod json;
+
+use json::{numbers, vectors};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,17 +19,6 @@ use vitrion_core::{Cell, Structure};
 fn reference() -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/slabs/expected.json");
     serde_json::from_str(&std::fs::read_to_string(path).expect("fixtures")).expect("JSON")
-}
-
-fn numbers(value: &Value) -> Vec<f64> {
-    match value {
-        Value::Array(list) => list.iter().flat_map(numbers).collect(),
-        other => vec![other.as_f64().expect("a number")],
-    }
-}
-
-fn vectors(value: &Value) -> Vec<Vector3> {
-    numbers(value).as_chunks::<3>().0.to_vec()
 }
 
 fn matrix(value: &Value) -> Matrix3 {

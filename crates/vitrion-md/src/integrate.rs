@@ -27,7 +27,6 @@ use vitrion_core::units;
 
 /// Largest relative change of a length in one step that a barostat may make.
 pub(crate) const LARGEST_STRAIN: f64 = 0.02;
-pub(crate) const IDENTITY: Matrix3 = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
 
 /// Thermostat and barostat variables; all zero at the start of a stage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -187,7 +186,7 @@ impl Integrator {
                 Some(Barostat::StochasticCellRescaling { period, compressibility }) => {
                     self.rescale_cell(system, (period, compressibility), step)?
                 }
-                _ => IDENTITY,
+                _ => math::IDENTITY,
             };
             system.kick(0.5 * self.dt);
             self.cut_in_two(step, system, |system, h| {
@@ -399,7 +398,7 @@ impl Integrator {
             return Err(StepError::Strain(strain));
         }
         let scale = strain.exp();
-        let matrix = math::matrix_scale(&IDENTITY, scale);
+        let matrix = math::matrix_scale(&math::IDENTITY, scale);
         system.drift_with(&matrix, &math::ZERO)?;
         system.scale_velocities(1.0 / scale);
         self.variables.heat += 0.5 * twice_kinetic * (1.0 / (scale * scale) - 1.0)

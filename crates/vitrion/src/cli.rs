@@ -22,6 +22,7 @@ use std::process::ExitCode;
 use vitrion::error::{Error, InputError};
 use vitrion::threads;
 use vitrion_core::io::{Format, LammpsUnits, ReadOptions};
+use vitrion_core::units::Kind;
 
 /// From first principles to understanding of solid electrolytes
 #[derive(Parser)]
@@ -155,6 +156,12 @@ fn dispatch(cli: Cli) -> Result<(), Error> {
         Command::Report(arguments) => report::report(&arguments),
         Command::Bench(arguments) => bench::bench(&arguments, cli.threads, &common),
     }
+}
+
+/// The value of an option that has a unit.
+fn quantity(option: &str, text: &str, kind: Kind) -> Result<f64, InputError> {
+    vitrion_core::units::parse(text, kind)
+        .map_err(|error| InputError::Usage(format!("{option} \"{text}\": {error}")))
 }
 
 /// Refuses to replace a file unless told to.

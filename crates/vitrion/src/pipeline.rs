@@ -11,7 +11,7 @@ mod status;
 
 use crate::error::Error;
 use crate::inputs::Inputs;
-use crate::plan::{Members, Plan, RunPlan};
+use crate::plan::{Members, Plan, RunPlan, StagePlan};
 use crate::report::write_report;
 use crate::results::{Manifest, Results, read_json};
 use crate::run_file::{RunFile, StageKind};
@@ -19,10 +19,9 @@ use crate::threads;
 use analyses::Coefficients;
 use ledger::Ledger;
 use status::StatusFile;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use vitrion_analysis::AnalysisError;
 use vitrion_core::Structure;
 use vitrion_core::frame::Frame;
 use vitrion_core::io::{self, CreateOptions};
@@ -216,9 +215,9 @@ impl Work<'_> {
                     progress,
                 });
             };
-            let mut observers = stage
-                .observers(structure)
-                .map_err(|(_, source)| self.analysis_failed(&stage.name, source))?;
+            // nobody looks at a stage that is finished
+            let mut observers =
+                if number < done { Vec::new() } else { self.observers(stage, structure)? };
             let control = Control { stop: self.options.stop, progress: &step };
             // a finished stage returns its last state at once
             let potential = &mut *potential;
@@ -237,16 +236,34 @@ impl Work<'_> {
                     state = last;
                     if number >= done {
                         self.write_observed(&stage.name, &observers)?;
-                        let file =
-                            format!("{}/done.json", self.ledger.stage_folder(self.index, number));
-                        self.ledger.results.write_json(&file, &summary)?;
-                        self.ledger.stage_done(self.index, number, &summary)?;
-                        self.tell(Event::StageDone { run: self.index, steps: stage.steps });
+                        self.finish_stage(number, &summary)?;
                     }
                 }
             }
         }
         Ok(())
+    }
+
+    /// Makes a stage count as done.
+    fn finish_stage(&self, number: usize, summary: &StageSummary) -> Result<(), Error> {
+        let file = format!("{}/done.json", self.ledger.stage_folder(self.index, number));
+        self.ledger.results.write_json(&file, summary)?;
+        self.ledger.stage_done(self.index, number, summary)?;
+        let steps = self.plan.stages[number].dynamics_steps();
+        self.tell(Event::StageDone { run: self.index, steps });
+        Ok(())
+    }
+
+    fn observers(
+        &self,
+        stage: &StagePlan,
+        structure: &Structure,
+    ) -> Result<Vec<Box<dyn Observer>>, Error> {
+        stage.observers(structure).map_err(|source| Error::Analysis {
+            run: self.run.id.clone(),
+            analysis: stage.name.clone(),
+            source: Box::new(source),
+        })
     }
 
     /// What was accumulated in a stage, before it counts as done.
@@ -266,11 +283,7 @@ impl Work<'_> {
     /// Enters the files of [`Work::write_observed`] of all stages into the manifest.
     fn list_observed(&self) -> Result<(), Error> {
         for stage in &self.plan.stages {
-            let kinds = [
-                (stage.correlations.is_some(), "time_correlation"),
-                (stage.radial_distribution.is_some(), "radial_distribution"),
-            ];
-            for (_, name) in kinds.into_iter().filter(|(asked, _)| *asked) {
+            for name in stage.observed() {
                 self.ledger.run_analysis(self.index, self.observed_file(&stage.name, name))?;
             }
         }
@@ -279,14 +292,6 @@ impl Work<'_> {
 
     fn observed_file(&self, stage: &str, name: &str) -> String {
         format!("runs/{}/analysis/{stage}-{name}.json", self.run.id)
-    }
-
-    fn analysis_failed(&self, stage: &str, source: AnalysisError) -> Error {
-        Error::Analysis {
-            run: self.run.id.clone(),
-            analysis: stage.to_owned(),
-            source: Box::new(source),
-        }
     }
 
     /// Velocities for atoms that the stage before held and this one does not.
@@ -330,14 +335,9 @@ impl Work<'_> {
         velocities::rescale(structure, &mut drawn, temperature).map_err(failed)?;
         let path = self.ledger.results.path(&format!("runs/{}/initial.extxyz", self.run.id));
         if !path.exists() {
-            let folder = path.parent().expect("the path has folders");
-            std::fs::create_dir_all(folder).map_err(io::IoError::os(folder, "create"))?;
             let mut frame = Frame::from(structure.clone());
             frame.velocities = Some(drawn.clone());
-            let mut sink =
-                io::create(&path, &CreateOptions { overwrite: true, ..CreateOptions::default() })?;
-            sink.write(&frame)?;
-            sink.finish()?;
+            write_frame(&path, &frame)?;
         }
         Ok(State::new(structure.clone(), drawn))
     }
@@ -350,4 +350,15 @@ impl Work<'_> {
     fn tell(&self, event: Event<'_>) {
         (self.options.watch)(event);
     }
+}
+
+/// Replaces a file by a single frame; missing folders are made.
+fn write_frame(path: &Path, frame: &Frame) -> Result<(), Error> {
+    let folder = path.parent().expect("the path has folders");
+    std::fs::create_dir_all(folder).map_err(io::IoError::os(folder, "create"))?;
+    let options = CreateOptions { overwrite: true, ..CreateOptions::default() };
+    let mut sink = io::create(path, &options)?;
+    sink.write(frame)?;
+    sink.finish()?;
+    Ok(())
 }

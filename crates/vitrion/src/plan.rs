@@ -29,6 +29,9 @@ use vitrion_md::{
     TrajectorySettings,
 };
 
+/// The golden ratio in 64 bits spreads the numbers of stages and of replicas over all seeds.
+const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
+
 /// A resolved run file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
@@ -158,9 +161,8 @@ pub struct StagePlan {
     pub thermo_every: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trajectory_every: Option<u64>,
-    /// "extxyz.zst", "extxyz", "lammps-dump" or "amber-netcdf".
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub trajectory_format: Option<String>,
+    pub trajectory_format: Option<TrajectoryFormat>,
     #[serde(default)]
     pub trajectory_velocities: bool,
     #[serde(default)]
@@ -231,12 +233,13 @@ impl Plan {
     /// Settings that run but rarely do what was meant, each named with its stage.
     pub fn advice(&self, inputs: &Inputs) -> Vec<String> {
         let structures = self.structures(inputs);
+        let members: Vec<Members> = structures.iter().map(|s| self.members(s)).collect();
         let mut remarks: Vec<String> = Vec::new();
         for run in &self.runs {
-            let structure = &structures[self.system_of(run)];
-            let members = self.members(structure);
+            let system = self.system_of(run);
+            let (structure, members) = (&structures[system], &members[system]);
             for stage in self.stages.iter().filter(|stage| stage.kind != StageKind::Minimize) {
-                let settings = stage.settings(run.temperature_k, run.seed, &members);
+                let settings = stage.settings(run.temperature_k, run.seed, members);
                 for remark in settings.advice(structure) {
                     let remark = format!("stage \"{}\": {remark}", stage.name);
                     if !remarks.contains(&remark) {
@@ -280,8 +283,7 @@ impl Plan {
 
     /// Seed of the random numbers of a stage of a run.
     pub fn stage_seed(run: &RunPlan, number: usize) -> u64 {
-        // the golden ratio in 64 bits spreads the numbers of stages over all seeds
-        run.seed ^ (number as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        run.seed ^ (number as u64 + 1).wrapping_mul(SPREAD)
     }
 
     /// Index of the system of a run.
@@ -307,12 +309,8 @@ impl Schedule {
 impl StagePlan {
     /// What the trajectory holds, and its format.
     pub fn trajectory(&self) -> TrajectorySettings {
-        let called = |name: &String| {
-            let known = TrajectoryFormat::ALL.into_iter().find(|format| format.name() == name);
-            known.expect("planned by its name")
-        };
         TrajectorySettings {
-            format: self.trajectory_format.as_ref().map_or_else(Default::default, called),
+            format: self.trajectory_format.unwrap_or_default(),
             velocities: self.trajectory_velocities,
             forces: self.trajectory_forces,
         }
@@ -330,8 +328,7 @@ impl StagePlan {
 
     /// What a minimisation needs; `None` for dynamics.
     pub fn minimize_settings(&self) -> Option<MinimizeSettings> {
-        let force_tolerance =
-            self.force_tolerance_ev_per_a.filter(|_| self.kind == StageKind::Minimize)?;
+        let force_tolerance = self.force_tolerance_ev_per_a?;
         let defaults = MinimizeSettings::default();
         let pressure = self.pressure_gpa.map_or(0.0, |gpa| internal(gpa.ramp(None).start));
         Some(MinimizeSettings {

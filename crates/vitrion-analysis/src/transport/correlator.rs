@@ -40,6 +40,51 @@ pub struct CorrelatorSettings {
     pub charges: Vec<(String, i64)>,
 }
 
+impl CorrelatorSettings {
+    /// Refuses what [`Correlator::new`] refuses, without its memory.
+    ///
+    /// # Errors
+    /// Times that make no sense, charges of elements that do not occur, or not of all that do.
+    pub fn validate(&self, structure: &Structure) -> Result<(), AnalysisError> {
+        let parameter = |name, found: String, expected: &str| AnalysisError::Parameter {
+            name,
+            found,
+            expected: expected.to_owned(),
+        };
+        let CorrelatorSettings { interval, longest, charges } = self;
+        if !(*interval > 0.0 && interval.is_finite()) {
+            let found = format!("{interval} fs");
+            return Err(parameter("correlation interval", found, "a positive time"));
+        }
+        if !(longest >= interval && longest.is_finite()) {
+            let expected = "at least the interval between samples";
+            return Err(parameter("longest correlation time", format!("{longest} fs"), expected));
+        }
+        let counts = structure.counts();
+        let occurs = |id: &usize| counts[*id] > 0;
+        let symbols: Vec<&str> = (0..counts.len())
+            .filter(occurs)
+            .map(|id| structure.table.symbol(SpeciesId(id as u8)))
+            .collect();
+        let known = |symbol: &str| symbols.contains(&symbol);
+        if let Some((symbol, _)) = charges.iter().find(|(symbol, _)| !known(symbol)) {
+            let expected = format!("elements of the structure: {}", symbols.join(", "));
+            return Err(parameter("charges", symbol.clone(), &expected));
+        }
+        if let Some(symbol) =
+            symbols.iter().find(|s| !charges.is_empty() && self.charge(s).is_none())
+        {
+            let expected = "a charge number for every element, zero if need be";
+            return Err(parameter("charges", format!("none for {symbol}"), expected));
+        }
+        Ok(())
+    }
+
+    fn charge(&self, symbol: &str) -> Option<i64> {
+        self.charges.iter().find(|(known, _)| known == symbol).map(|(_, z)| *z)
+    }
+}
+
 /// Accumulates samples; plain data, so that a checkpoint can hold it and the sums go on bit for bit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Correlator {
@@ -65,36 +110,14 @@ impl Correlator {
     /// # Errors
     /// Times that make no sense, charges of elements that do not occur, or not of all that do.
     pub fn new(settings: CorrelatorSettings, structure: &Structure) -> Result<Self, AnalysisError> {
-        let parameter = |name, found: String, expected: &str| AnalysisError::Parameter {
-            name,
-            found,
-            expected: expected.to_owned(),
-        };
+        settings.validate(structure)?;
         let CorrelatorSettings { interval, longest, charges } = &settings;
-        if !(*interval > 0.0 && interval.is_finite()) {
-            let found = format!("{interval} fs");
-            return Err(parameter("correlation interval", found, "a positive time"));
-        }
-        if !(longest >= interval && longest.is_finite()) {
-            let expected = "at least the interval between samples";
-            return Err(parameter("longest correlation time", format!("{longest} fs"), expected));
-        }
         let mut order: Vec<u32> = (0..structure.len() as u32).collect();
         order.sort_by_key(|atom| structure.species[*atom as usize].0);
         let (mut symbols, mut ends): (Vec<String>, Vec<usize>) = (Vec::new(), Vec::new());
         for (id, count) in structure.counts().into_iter().enumerate().filter(|(_, n)| *n > 0) {
             symbols.push(structure.table.symbol(SpeciesId(id as u8)).to_owned());
             ends.push(ends.last().unwrap_or(&0) + count);
-        }
-        let known = |symbol: &str| symbols.iter().any(|s| s == symbol);
-        if let Some((symbol, _)) = charges.iter().find(|(symbol, _)| !known(symbol)) {
-            let expected = format!("elements of the structure: {}", symbols.join(", "));
-            return Err(parameter("charges", symbol.clone(), &expected));
-        }
-        let charge = |symbol: &str| charges.iter().find(|(s, _)| s == symbol).map(|(_, z)| *z);
-        if let Some(symbol) = symbols.iter().find(|s| !charges.is_empty() && charge(s).is_none()) {
-            let expected = "a charge number for every element, zero if need be";
-            return Err(parameter("charges", format!("none for {symbol}"), expected));
         }
         let of = |f: &dyn Fn(usize) -> f64| order.iter().map(|atom| f(*atom as usize)).collect();
         let collective = !charges.is_empty();
@@ -105,7 +128,7 @@ impl Correlator {
         Ok(Correlator {
             masses: of(&|atom| structure.mass(atom)),
             charges: if collective {
-                of(&|atom| charge(structure.symbol(atom)).unwrap_or(0) as f64)
+                of(&|atom| settings.charge(structure.symbol(atom)).unwrap_or(0) as f64)
             } else {
                 Vec::new()
             },

@@ -156,7 +156,7 @@ pub fn oxidation_number(symbol: &str) -> Option<i32> {
     })
 }
 
-fn gcd(a: u64, b: u64) -> u64 {
+pub(super) fn gcd(a: u64, b: u64) -> u64 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 

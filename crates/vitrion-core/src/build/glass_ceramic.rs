@@ -1,6 +1,7 @@
 //! Glass-ceramics to start from: a crystal slab, and beside it what will be the glass, either more of the
 //! crystal or a random packing of the same composition.
 
+use super::composition::gcd;
 use super::packing::{LeastDistances, PackingError, Room, pack_around};
 use crate::cell::{Cell, CellError};
 use crate::math;
@@ -72,7 +73,7 @@ pub fn glass_ceramic(
 ) -> Result<GlassCeramic, GlassCeramicError> {
     check(fraction, density)?;
     let counts = slab.counts();
-    let units = counts.iter().copied().filter(|n| *n > 0).fold(0, greatest_common_divisor);
+    let units = counts.iter().fold(0, |units, n| gcd(units, *n as u64)) as usize;
     let (glass, actual) = nearest_number(units, fraction);
     if (actual - fraction).abs() > TOLERANCE {
         return Err(GlassCeramicError::Units { units, wanted: fraction, nearest: actual, glass });
@@ -153,10 +154,6 @@ fn nearest_number(crystal: usize, fraction: f64) -> (usize, f64) {
     let less = (crystal as f64 * (1.0 - fraction) / fraction).floor() as usize;
     let glass = if less > 0 && missed(less) < missed(less + 1) { less } else { less + 1 };
     (glass, share(glass))
-}
-
-fn greatest_common_divisor(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
 }
 
 #[cfg(test)]

@@ -52,30 +52,13 @@ pub(super) fn check_map(map: &[String], path: &Path) -> Result<(), IoError> {
 
 /// The rotation `R` (used as `r · R`) into LAMMPS's orientation and the lower-triangular cell.
 pub(in crate::io) fn orientation(cell: &Cell, path: &Path) -> Result<(Matrix3, Matrix3), IoError> {
-    let [a, b, c] = *cell.matrix();
-    if math::determinant(cell.matrix()) < 0.0 {
-        return Err(IoError::invalid(
+    cell.standard_orientation().ok_or_else(|| {
+        IoError::invalid(
             path,
             "the lattice vectors are left-handed; LAMMPS needs a right-handed cell",
             Some("swap two lattice vectors, or write extxyz"),
-        ));
-    }
-    let x = math::scale(a, 1.0 / math::norm(a));
-    let along = math::sub(b, math::scale(x, math::dot(b, x)));
-    let y = math::scale(along, 1.0 / math::norm(along));
-    let z = math::cross(x, y);
-    // columns of R are the new axes
-    let already = a[1] == 0.0 && a[2] == 0.0 && b[2] == 0.0 && a[0] > 0.0 && b[1] > 0.0;
-    if already {
-        return Ok((math::IDENTITY, *cell.matrix()));
-    }
-    let rotation = math::transpose(&[x, y, z]);
-    let lower = [
-        [math::norm(a), 0.0, 0.0],
-        [math::dot(b, x), math::dot(b, y), 0.0],
-        [math::dot(c, x), math::dot(c, y), math::dot(c, z)],
-    ];
-    Ok((rotation, lower))
+        )
+    })
 }
 
 /// A frame turned into LAMMPS's orientation.

@@ -2,6 +2,7 @@
 
 use super::StepError;
 use crate::settings::StageSettings;
+use crate::state::degrees_of_freedom;
 use vitrion_core::math::{self, Matrix3, Vector3};
 use vitrion_core::{Cell, Evaluation, Structure, units};
 
@@ -191,16 +192,19 @@ impl System {
 /// Atoms by thermostat. `3N − 3` degrees of freedom where nothing pushes on the centre of mass, else
 /// three for each atom that moves.
 fn parts(atoms: usize, settings: &StageSettings) -> Vec<Part> {
-    let held = if settings.keeps_momentum() { 3 } else { 0 };
     if settings.frozen.is_empty() && settings.baths.is_empty() {
-        return vec![Part { atoms: None, dof: (3 * atoms).saturating_sub(held) as f64 }];
+        let dof = degrees_of_freedom(atoms, settings.keeps_momentum());
+        return vec![Part { atoms: None, dof: dof as f64 }];
     }
     let mut free = vec![true; atoms];
     let taken = settings.baths.iter().flat_map(|bath| &bath.atoms).chain(&settings.frozen);
     taken.for_each(|atom| free[*atom as usize] = false);
     let rest: Vec<u32> =
         free.iter().enumerate().filter(|(_, free)| **free).map(|(atom, _)| atom as u32).collect();
-    let part = |atoms: Vec<u32>| Part { dof: 3.0 * atoms.len() as f64, atoms: Some(atoms) };
+    let part = |atoms: Vec<u32>| Part {
+        dof: degrees_of_freedom(atoms.len(), false) as f64,
+        atoms: Some(atoms),
+    };
     let baths = settings.baths.iter().map(|bath| bath.atoms.clone());
     std::iter::once(rest).chain(baths).map(part).collect()
 }

@@ -16,12 +16,16 @@ pub struct TrajectorySettings {
 pub enum TrajectoryFormat {
     /// Extended XYZ in zstd: exact, with phases; about 28 bytes per atom.
     #[default]
+    #[serde(rename = "extxyz.zst")]
     ExtXyzZstd,
     /// Extended XYZ as plain text.
+    #[serde(rename = "extxyz")]
     ExtXyz,
     /// LAMMPS dump as plain text.
+    #[serde(rename = "lammps-dump")]
     LammpsDump,
     /// AMBER NetCDF: f32, 12 bytes per atom, any frame at once.
+    #[serde(rename = "amber-netcdf")]
     AmberNetcdf,
 }
 

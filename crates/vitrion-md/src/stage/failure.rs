@@ -3,7 +3,7 @@
 use super::trajectory::write_single;
 use super::{LAST_GOOD_FILE, Stage};
 use crate::error::{MdError, Offender};
-use crate::integrate::{IDENTITY, LARGEST_STRAIN, System};
+use crate::integrate::{LARGEST_STRAIN, System};
 use std::path::PathBuf;
 use vitrion_core::math::{self, Matrix3, Vector3};
 use vitrion_core::{Frame, PotentialError, Structure};
@@ -59,7 +59,7 @@ impl Stage<'_> {
             distance(a).total_cmp(&distance(b))
         });
         worst.splice(0..0, named);
-        Err(self.blow_up(what, &worst, &IDENTITY))
+        Err(self.blow_up(what, &worst, &math::IDENTITY))
     }
 
     /// Stops at the first atom that moved further than allowed, `growth` of the cell taken out.
@@ -119,7 +119,7 @@ impl Stage<'_> {
              {LARGEST_STRAIN}); lengthen its period or bring the structure to temperature in NVT \
              first"
         );
-        self.blow_up(what, &[], &IDENTITY)
+        self.blow_up(what, &[], &math::IDENTITY)
     }
 
     /// Saves the state before the failed step; trouble with the file is added to the message, which

@@ -14,8 +14,6 @@ use vitrion_core::{Frame, Structure};
 const LARGEST_CHUNK: usize = 4 << 20;
 /// zstd level: higher ones gain little on coordinates.
 const LEVEL: i32 = 3;
-/// Where the number of frames stands in a NetCDF file.
-const NETCDF_FRAMES: u64 = 4;
 
 /// Frames of one stage.
 pub(super) struct TrajectoryFile {
@@ -102,9 +100,8 @@ impl TrajectoryFile {
         let Some(layout) = self.layout.as_ref().filter(|_| self.file.bytes > 0) else {
             return Ok(());
         };
-        let header = layout.header(0).len() as u64;
-        let frames = (self.file.bytes - header) / layout.frame_bytes();
-        self.file.replace(NETCDF_FRAMES, &Layout::frame_count(frames))
+        let frames = (self.file.bytes - layout.header_bytes()) / layout.frame_bytes();
+        self.file.replace(Layout::FRAME_COUNT, &Layout::frame_count(frames))
     }
 
     /// Brings the file to the disk and returns its length.

@@ -1,10 +1,10 @@
 //! Frozen atoms, thermostats of groups, and given deformations.
 
 use crate::ensembles::{CHAIN, CSVR, LANGEVIN, argon, mtk, sampled};
-use crate::systems::{assert_mean, crystal, run};
-use vitrion_core::math;
+use crate::systems::{assert_mean, crystal, run, sites};
+use vitrion_core::math::{self, Vector3};
 use vitrion_core::units::{BOLTZMANN, EV_PER_A3_IN_GPA};
-use vitrion_core::{Cell, Interactions, Potential, Structure};
+use vitrion_core::{Cell, Evaluation, Interactions, Potential, Structure};
 use vitrion_md::{
     Barostat, Bath, Coupling, Ensemble, Ramp, StageSettings, State, Thermostat, kinetic_energy,
 };
@@ -14,6 +14,18 @@ fn lower_half(state: &State) -> Vec<u32> {
     let middle = 0.5 * state.structure.cell.lengths()[2];
     let positions = state.structure.positions.iter();
     (0..).zip(positions).filter(|(_, r)| r[2] < middle - 1.0).map(|(atom, _)| atom).collect()
+}
+
+/// What argon says of these positions.
+fn evaluated(cell: &Cell, positions: &[Vector3]) -> Evaluation {
+    let mut potential = argon();
+    let mut interactions = Interactions::new(potential.cutoff(), 0.5);
+    let mut evaluation = Evaluation::default();
+    let species = vec![0; positions.len()];
+    interactions
+        .evaluate(&mut potential, cell, positions, &species, &mut evaluation)
+        .expect("an evaluation");
+    evaluation
 }
 
 fn npt(thermostat: Thermostat, barostat: Barostat) -> Ensemble {
@@ -64,8 +76,7 @@ fn frozen_atoms_stay_where_they_are_while_the_cell_moves() {
 fn the_pressure_with_frozen_atoms_is_that_of_deforming_the_others() {
     let initial = crystal(3, 5.3, &["Ar"], 60.0);
     let frozen = lower_half(&initial);
-    let mut potential = argon();
-    let mut energy = |strain: f64, axis: usize| {
+    let energy = |strain: f64, axis: usize| {
         let mut growth = math::IDENTITY;
         growth[axis][axis] += strain;
         let Structure { cell, positions, .. } = &initial.structure;
@@ -76,13 +87,7 @@ fn the_pressure_with_frozen_atoms_is_that_of_deforming_the_others() {
             }
         }
         let cell = Cell::periodic(math::matmul(cell.matrix(), &growth)).expect("a cell");
-        let mut interactions = Interactions::new(potential.cutoff(), 0.5);
-        let mut evaluation = vitrion_core::Evaluation::default();
-        let species = vec![0; positions.len()];
-        interactions
-            .evaluate(&mut potential, &cell, &positions, &species, &mut evaluation)
-            .expect("an evaluation");
-        evaluation.energy
+        evaluated(&cell, &positions).energy
     };
     let ensemble = Ensemble::Nvt { temperature: Ramp::constant(60.0), thermostat: CSVR };
     let settings = StageSettings { frozen: frozen.clone(), ..sampled(ensemble, 3, 2) };
@@ -196,27 +201,15 @@ fn a_deformation_reaches_its_strain_and_its_work_is_accounted_for() {
 #[test]
 fn a_slow_deformation_gives_the_elastic_constants() {
     let mut initial = crystal(3, 5.3, &["Ar"], 0.01);
-    // atoms on their sites
-    for (atom, r) in initial.structure.positions.iter_mut().enumerate() {
-        let (cell, basis) = (atom / 4, atom % 4);
-        let corner = [cell / 9, cell / 3 % 3, cell % 3].map(|x| x as f64);
-        let site = [[0.0, 0.0, 0.0], [0.0, 0.5, 0.5], [0.5, 0.0, 0.5], [0.5, 0.5, 0.0]][basis];
-        *r = math::scale(math::add(corner, site), 5.3);
-    }
+    initial.structure.positions = sites(3, 5.3);
     let stress_at = |strain: f64| {
         let mut growth = math::IDENTITY;
         growth[0][0] += strain;
         let Structure { cell, positions, .. } = &initial.structure;
         let cell = Cell::periodic(math::matmul(cell.matrix(), &growth)).expect("a cell");
         let positions: Vec<_> = positions.iter().map(|r| math::row_times(*r, &growth)).collect();
-        let mut potential = argon();
-        let mut interactions = Interactions::new(potential.cutoff(), 0.5);
-        let mut evaluation = vitrion_core::Evaluation::default();
-        let species = vec![0; positions.len()];
-        interactions
-            .evaluate(&mut potential, &cell, &positions, &species, &mut evaluation)
-            .expect("an evaluation");
-        [0, 1].map(|a| -evaluation.virial[a][a] / cell.volume() * EV_PER_A3_IN_GPA)
+        let virial = evaluated(&cell, &positions).virial;
+        [0, 1].map(|a| -virial[a][a] / cell.volume() * EV_PER_A3_IN_GPA)
     };
     let end = 0.002;
     let (reached, before) = (stress_at(end), stress_at(0.0));

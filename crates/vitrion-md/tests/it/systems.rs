@@ -10,17 +10,26 @@ use vitrion_md::{
     Control, MdError, StageOutcome, StageSettings, StageSummary, State, run_stage, velocities,
 };
 
-/// A face-centred cubic crystal of `n³` cells with edge `a` [Å], symbols cycled, each atom moved
-/// by up to 0.1 Å, and Maxwell–Boltzmann velocities at `temperature` [K].
-pub(crate) fn crystal(n: usize, a: f64, symbols: &[&str], temperature: f64) -> State {
-    let mut positions: Vec<Vector3> = Vec::new();
+/// Sites of `n³` face-centred cubic cells with edge `a` [Å].
+pub(crate) fn sites(n: usize, a: f64) -> Vec<Vector3> {
+    let mut positions = Vec::new();
     for cell in 0..n * n * n {
         let corner = [cell / (n * n), cell / n % n, cell % n].map(|x| x as f64);
         for basis in [[0.0, 0.0, 0.0], [0.0, 0.5, 0.5], [0.5, 0.0, 0.5], [0.5, 0.5, 0.0]] {
-            let mut random = rng::at(5, Stream::Testing, 0, positions.len() as u64);
-            let jitter: Vector3 = std::array::from_fn(|_| 0.2 * random.uniform() - 0.1);
-            positions.push(math::add(math::scale(math::add(corner, basis), a), jitter));
+            positions.push(math::scale(math::add(corner, basis), a));
         }
+    }
+    positions
+}
+
+/// A face-centred cubic crystal of `n³` cells with edge `a` [Å], symbols cycled, each atom moved
+/// by up to 0.1 Å, and Maxwell–Boltzmann velocities at `temperature` [K].
+pub(crate) fn crystal(n: usize, a: f64, symbols: &[&str], temperature: f64) -> State {
+    let mut positions = sites(n, a);
+    for (atom, r) in (0..).zip(&mut positions) {
+        let mut random = rng::at(5, Stream::Testing, 0, atom);
+        let jitter: Vector3 = std::array::from_fn(|_| 0.2 * random.uniform() - 0.1);
+        *r = math::add(*r, jitter);
     }
     let names: Vec<&str> = (0..positions.len()).map(|i| symbols[i % symbols.len()]).collect();
     let cell = Cell::orthorhombic([a * n as f64; 3]).expect("a cube");

@@ -5,6 +5,7 @@ mod glass_ceramic;
 mod packing;
 
 use super::output::{print, print_json, table};
+use super::{ReadArguments, quantity};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -12,7 +13,7 @@ use vitrion::error::{Error, InputError};
 use vitrion_core::build::packing::LeastDistances;
 use vitrion_core::io::{self, CreateOptions};
 use vitrion_core::neighbors::closest_pair;
-use vitrion_core::units::{self, Kind};
+use vitrion_core::units::Kind;
 use vitrion_core::{Frame, SpeciesTable, Structure, phases};
 
 /// Structures from nothing, or from smaller ones
@@ -36,6 +37,16 @@ pub(super) fn build(arguments: &Arguments) -> Result<(), Error> {
         What::Packing(arguments) => packing::build(arguments),
         What::GlassCeramic(arguments) => glass_ceramic::build(arguments),
     }
+}
+
+/// Where a crystal comes from.
+#[derive(Args)]
+struct Source {
+    /// The crystal: a structure file, or builtin:beta-li3ps4
+    #[arg(value_name = "STRUCTURE")]
+    structure: String,
+    #[command(flatten)]
+    read: ReadArguments,
 }
 
 /// Where the structure goes.
@@ -114,8 +125,7 @@ fn refused(error: impl ToString) -> InputError {
 
 /// A positive density [amu/Å³].
 fn density(text: &str) -> Result<f64, InputError> {
-    let value = units::parse(text, Kind::Density)
-        .map_err(|error| InputError::Usage(format!("--density \"{text}\": {error}")))?;
+    let value = quantity("--density", text, Kind::Density)?;
     if value > 0.0 {
         return Ok(value);
     }

@@ -2,7 +2,7 @@
 
 use super::output::{complain, print, print_json, table};
 use super::predict::load;
-use super::{Common, ReadArguments, refuse_existing};
+use super::{Common, ReadArguments, quantity, refuse_existing};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -122,10 +122,6 @@ pub(super) fn relax(arguments: &Arguments, common: &Common) -> Result<(), Error>
 }
 
 fn settings(arguments: &Arguments) -> Result<MinimizeSettings, InputError> {
-    let quantity = |option: &str, text: &str, kind: Kind| {
-        units::parse(text, kind)
-            .map_err(|error| InputError::Usage(format!("{option} \"{text}\": {error}")))
-    };
     let coupling = arguments.cell.as_deref().map(|name| {
         Coupling::from_name(name).ok_or_else(|| {
             InputError::Usage(format!(

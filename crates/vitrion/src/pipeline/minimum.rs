@@ -1,11 +1,11 @@
 //! Stages that minimise: no time passes, velocities are kept for the stage that follows.
 
-use super::{Event, Work};
+use super::{Work, write_frame};
 use crate::error::Error;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 use vitrion_core::frame::Frame;
-use vitrion_core::io::{self, CreateOptions, ReadOptions};
+use vitrion_core::io::{self, ReadOptions};
 use vitrion_core::{Labels, Potential};
 use vitrion_md::{FINAL_FILE, MdError, MinimizeSettings, StageSummary, State, minimize};
 
@@ -28,8 +28,6 @@ impl Work<'_> {
             return Ok(State { structure, ..state });
         }
         let stage = &self.plan.stages[number];
-        self.status.stage(&stage.name, number, stage.steps);
-        self.tell(Event::Stage { run: self.index, id: &self.run.id, stage: &stage.name });
         let failed = |source| Error::Stage {
             run: self.run.id.clone(),
             stage: stage.name.clone(),
@@ -50,16 +48,8 @@ impl Work<'_> {
         let mut frame = Frame::from(found.structure.clone());
         frame.velocities = Some(state.velocities.clone());
         frame.labels = Labels { energy: Some(found.energy), ..Labels::default() };
-        let parent = path.parent().expect("a file in a folder");
-        std::fs::create_dir_all(parent).map_err(io::IoError::os(parent, "create"))?;
-        let options = CreateOptions { overwrite: true, ..CreateOptions::default() };
-        let mut sink = io::create(&path, &options)?;
-        sink.write(&frame)?;
-        sink.finish()?;
-        let summary = StageSummary::of_minimum(&found, begin.elapsed());
-        self.ledger.results.write_json(&format!("{folder}/done.json"), &summary)?;
-        self.ledger.stage_done(self.index, number, &summary)?;
-        self.tell(Event::StageDone { run: self.index, steps: 0 });
+        write_frame(&path, &frame)?;
+        self.finish_stage(number, &StageSummary::of_minimum(&found, begin.elapsed()))?;
         Ok(State { structure: found.structure, ..state })
     }
 }

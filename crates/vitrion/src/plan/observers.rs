@@ -1,37 +1,68 @@
 //! Accumulators that look at a stage while it runs.
 
-use super::StagePlan;
+use super::{CorrelationsPlan, RadialPlan, StagePlan};
 use vitrion_analysis::structure::radial_distribution::RadialSums;
 use vitrion_analysis::{AnalysisError, Correlator, CorrelatorSettings, RadialDistribution};
 use vitrion_core::observables::Observables;
 use vitrion_core::{Frame, Structure};
 use vitrion_md::{Instant, Observer};
 
+/// Names of the observers and of their results.
+const CORRELATIONS: &str = "time_correlation";
+const RADIAL: &str = "radial_distribution";
+
 impl StagePlan {
-    /// Its accumulators for a structure; where one cannot be made, the key of the run file and why.
+    /// Refuses accumulators that do not suit a structure: the key of the run file and why.
+    pub(crate) fn check_observers(
+        &self,
+        structure: &Structure,
+    ) -> Result<(), (&'static str, AnalysisError)> {
+        if let Some(plan) = &self.correlations {
+            let settings = self.correlator_settings(plan);
+            settings.validate(structure).map_err(|error| ("correlations", error))?;
+        }
+        if let Some(plan) = &self.radial_distribution {
+            plan.accumulator(structure).map_err(|error| ("radial_distribution", error))?;
+        }
+        Ok(())
+    }
+
+    /// Its accumulators for a structure.
     pub(crate) fn observers(
         &self,
         structure: &Structure,
-    ) -> Result<Vec<Box<dyn Observer>>, (&'static str, AnalysisError)> {
+    ) -> Result<Vec<Box<dyn Observer>>, AnalysisError> {
         let mut observers: Vec<Box<dyn Observer>> = Vec::new();
         if let Some(plan) = &self.correlations {
-            let settings = CorrelatorSettings {
-                interval: plan.every as f64 * self.timestep_fs,
-                longest: plan.longest_fs,
-                charges: plan.charges.iter().map(|(s, z)| (s.clone(), *z)).collect(),
-            };
-            let correlator =
-                Correlator::new(settings, structure).map_err(|error| ("correlations", error))?;
+            let correlator = Correlator::new(self.correlator_settings(plan), structure)?;
             observers.push(Box::new(Correlations { every: plan.every, correlator }));
         }
         if let Some(plan) = &self.radial_distribution {
-            let table = structure.table.clone();
-            let accumulator = RadialDistribution::new(table, plan.r_max_a, plan.dr_a)
-                .map_err(|error| ("radial_distribution", error))?;
+            let accumulator = plan.accumulator(structure)?;
             let frame = Frame::from(structure.clone());
             observers.push(Box::new(Radial { every: plan.every, accumulator, frame }));
         }
         Ok(observers)
+    }
+
+    /// Names of its accumulators.
+    pub(crate) fn observed(&self) -> impl Iterator<Item = &'static str> {
+        let correlations = self.correlations.as_ref().map(|_| CORRELATIONS);
+        correlations.into_iter().chain(self.radial_distribution.map(|_| RADIAL))
+    }
+
+    fn correlator_settings(&self, plan: &CorrelationsPlan) -> CorrelatorSettings {
+        CorrelatorSettings {
+            interval: plan.every as f64 * self.timestep_fs,
+            longest: plan.longest_fs,
+            charges: plan.charges.iter().map(|(s, z)| (s.clone(), *z)).collect(),
+        }
+    }
+}
+
+impl RadialPlan {
+    fn accumulator(&self, structure: &Structure) -> Result<RadialDistribution, AnalysisError> {
+        RadialDistribution::new(structure.table.clone(), self.r_max_a, self.dr_a)
     }
 }
 
@@ -42,7 +73,7 @@ struct Correlations {
 
 impl Observer for Correlations {
     fn name(&self) -> &'static str {
-        "time_correlation"
+        CORRELATIONS
     }
 
     fn every(&self) -> u64 {
@@ -78,7 +109,7 @@ struct Radial {
 
 impl Observer for Radial {
     fn name(&self) -> &'static str {
-        "radial_distribution"
+        RADIAL
     }
 
     fn every(&self) -> u64 {

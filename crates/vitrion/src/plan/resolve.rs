@@ -3,7 +3,7 @@
 mod stage;
 
 use super::analyses::Context;
-use super::{GroupPlan, Plan, PotentialPlan, RunPlan, SystemPlan};
+use super::{GroupPlan, Plan, PotentialPlan, RunPlan, SPREAD, SystemPlan};
 use crate::error::InputError;
 use crate::inputs::{Inputs, LoadedPotential, LoadedStructure};
 use crate::run_file::{FORMAT, Located, PotentialTable, RunFile, SystemTable};
@@ -15,8 +15,6 @@ use vitrion_core::neighbors::closest_pair;
 use vitrion_core::units::{self, Kind};
 use vitrion_core::{Cell, Structure, math};
 
-/// The golden ratio in 64 bits spreads seeds over all numbers.
-const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
 /// Closer atoms are a mistake in the structure [Å]; the shortest bond, H–H, is 0.74 Å.
 const OVERLAP: f64 = 0.5;
 /// How far the closest pair is searched [Å].

@@ -19,8 +19,7 @@ const PLAN: &str = "plan.toml";
 const LOCK: &str = ".lock";
 /// Ending of files that are being written.
 const PART: &str = "part";
-
-/// Ending of the file that locks one run.
+/// The file that locks one run.
 const RUN_LOCK: &str = "lock";
 /// How long a process that begins the folder may keep others waiting.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -82,15 +81,9 @@ impl Results {
             return Ok(Results { root: root.to_owned(), _locks: vec![lock] });
         };
         // alone while the folder is begun, then together with other runs
-        match lock.try_lock() {
-            Ok(()) => {
-                begin(root, run, plan)?;
-                lock.unlock().map_err(InputError::os(&lock_path, "unlock"))?;
-            }
-            Err(TryLockError::WouldBlock) => {}
-            Err(TryLockError::Error(error)) => {
-                return Err(InputError::os(&lock_path, "lock")(error));
-            }
+        if lock.try_lock().is_ok() {
+            begin(root, run, plan)?;
+            lock.unlock().map_err(InputError::os(&lock_path, "unlock"))?;
         }
         acquire(&lock_path, || lock.try_lock_shared(), PATIENCE, root)?;
         begin(root, run, plan)?;
@@ -106,6 +99,7 @@ impl Results {
     pub fn root(&self) -> &Path {
         &self.root
     }
+
     /// A file or folder below the root.
     pub fn path(&self, relative: &str) -> PathBuf {
         self.root.join(relative)

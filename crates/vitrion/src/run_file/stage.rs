@@ -282,49 +282,39 @@ fn read_strain_rate(table: &Table<'_>) -> Result<Option<Located<[f64; 6]>>, Inpu
     Ok(Some(Located { value: rate, line: inner.line() }))
 }
 
+/// Keys that only some kinds of stages have a use for.
+const OF_THERMOSTATS: [&str; 3] = ["thermostat", "thermostat_period", "thermostat_chain"];
+const OF_BAROSTATS: [&str; 3] = ["barostat", "barostat_period", "bulk_modulus"];
+const OF_CELLS: [&str; 2] = ["pressure", "coupling"];
+const OF_MINIMA: [&str; 2] = ["force_tolerance", "stress_tolerance"];
+const OF_MOTION: [&str; 11] = [
+    "temperature",
+    "timestep",
+    "duration",
+    "freeze",
+    "thermostats",
+    "strain_rate",
+    "trajectory",
+    "correlations",
+    "radial_distribution",
+    "thermo",
+    "checkpoint",
+];
+
 fn refuse_keys_without_use(table: &Table<'_>, kind: StageKind) -> Result<(), InputError> {
-    let useless: &[&str] = match kind {
-        StageKind::Nve => &[
-            "thermostat",
-            "thermostat_period",
-            "thermostat_chain",
-            "pressure",
-            "barostat",
-            "barostat_period",
-            "coupling",
-            "bulk_modulus",
-        ],
-        StageKind::Nvt => &["pressure", "barostat", "barostat_period", "coupling", "bulk_modulus"],
-        StageKind::Npt => &["strain_rate"],
-        StageKind::Minimize => &[
-            "temperature",
-            "timestep",
-            "duration",
-            "thermostat",
-            "thermostat_period",
-            "thermostat_chain",
-            "barostat",
-            "barostat_period",
-            "bulk_modulus",
-            "freeze",
-            "thermostats",
-            "strain_rate",
-            "trajectory",
-            "correlations",
-            "radial_distribution",
-            "thermo",
-            "checkpoint",
-        ],
+    let useless: &[&[&str]] = match kind {
+        StageKind::Nve => &[&OF_THERMOSTATS, &OF_CELLS, &OF_BAROSTATS, &OF_MINIMA],
+        StageKind::Nvt => &[&OF_CELLS, &OF_BAROSTATS, &OF_MINIMA],
+        StageKind::Npt => &[&["strain_rate"], &OF_MINIMA],
+        StageKind::Minimize => &[&OF_MOTION, &OF_THERMOSTATS, &OF_BAROSTATS],
     };
-    let of_minima = ["force_tolerance", "stress_tolerance"];
-    let of_minima = if kind == StageKind::Minimize { &[][..] } else { &of_minima[..] };
-    for key in useless.iter().chain(of_minima) {
-        if table.has(key) {
+    match useless.iter().copied().flatten().find(|key| table.has(key)) {
+        None => Ok(()),
+        Some(key) => {
             let message = format!("it has no meaning in a stage of kind \"{}\"", kind.name());
-            return Err(table.refuse(key, message));
+            Err(table.refuse(key, message))
         }
     }
-    Ok(())
 }
 
 fn read_duration(table: &Table<'_>) -> Result<Located<Duration>, InputError> {

@@ -1,7 +1,7 @@
 //! Frames back from bytes, one after the other or any one.
 
 use super::header::{Header, Type, Value, Variable};
-use crate::cell::Cell;
+use crate::cell::{Cell, CellError};
 use crate::frame::{Frame, Labels};
 use crate::io::lammps::orientation;
 use crate::io::{IoError, LammpsUnits};
@@ -76,9 +76,7 @@ impl Reader {
             let message = format!("there is no frame {index}; there are {} (from 0)", self.frames);
             return Err(self.invalid(message, None));
         }
-        let (matrix, rotation) = self.read_cell(index)?;
-        let cell = Cell::new(matrix, self.periodic)
-            .map_err(|error| self.invalid(format!("frame {index}: {error}"), None))?;
+        let (cell, rotation) = self.read_cell(index)?;
         let back = math::transpose(&rotation);
         let turned = |v: Vec<f64>, scale: f64| -> Vec<Vector3> {
             let vectors = v.chunks_exact(3).map(|r| [r[0] * scale, r[1] * scale, r[2] * scale]);
@@ -113,20 +111,23 @@ impl Reader {
     }
 
     /// The lattice vectors and the rotation that brought them into the orientation of the file.
-    fn read_cell(&mut self, index: usize) -> Result<(Matrix3, Matrix3), IoError> {
+    fn read_cell(&mut self, index: usize) -> Result<(Cell, Matrix3), IoError> {
+        let wrong = |reader: &Reader, error: CellError| {
+            reader.invalid(format!("frame {index}: {error}"), None)
+        };
         if let Some(m) = self.values("cell_vectors", index)? {
             let matrix: Matrix3 = std::array::from_fn(|i| std::array::from_fn(|j| m[3 * i + j]));
-            let cell = Cell::new(matrix, self.periodic)
-                .map_err(|error| self.invalid(format!("frame {index}: {error}"), None))?;
+            let cell = Cell::new(matrix, self.periodic).map_err(|error| wrong(self, error))?;
             let (rotation, _) = orientation(&cell, &self.path)?;
-            return Ok((matrix, rotation));
+            return Ok((cell, rotation));
         }
         let lengths = self.values("cell_lengths", index)?.expect("checked when opened");
         let angles = self.values("cell_angles", index)?.expect("checked when opened");
         let three = |v: &[f64]| [v[0], v[1], v[2]];
         let cell = Cell::from_lengths_angles(three(&lengths), three(&angles))
-            .map_err(|error| self.invalid(format!("frame {index}: {error}"), None))?;
-        Ok((*cell.matrix(), math::IDENTITY))
+            .and_then(|cell| Cell::new(*cell.matrix(), self.periodic))
+            .map_err(|error| wrong(self, error))?;
+        Ok((cell, math::IDENTITY))
     }
 
     /// Refuses files that miss what a frame needs, and files that are shorter than they say.

@@ -17,9 +17,6 @@ const ATOM: usize = 2;
 const CELL: usize = 3;
 const LABEL: usize = 4;
 
-/// Where the number of records stands.
-const RECORDS: std::ops::Range<usize> = 4..8;
-
 /// What all frames of a file share.
 #[derive(Debug, Clone)]
 pub struct Layout {
@@ -44,6 +41,9 @@ fn variable(name: &str, kind: Type, dimensions: &[usize], units: Option<&str>) -
 }
 
 impl Layout {
+    /// Where the number of frames stands in a file.
+    pub const FRAME_COUNT: u64 = 4;
+
     /// For frames like this one: its atoms, their phases, with or without velocities.
     pub fn new(first: &Frame) -> Self {
         let structure = first.structure.clone();
@@ -115,17 +115,23 @@ impl Layout {
     /// More than 2³² − 2 frames.
     pub fn header(&self, frames: u64) -> Vec<u8> {
         let mut header = self.header.clone();
-        header[RECORDS].copy_from_slice(&Layout::frame_count(frames));
+        let at = Layout::FRAME_COUNT as usize;
+        header[at..at + 4].copy_from_slice(&Layout::frame_count(frames));
         header
     }
 
-    /// The bytes at 4 to 7 of a file of `frames` frames.
+    /// The bytes at [`Layout::FRAME_COUNT`] of a file of `frames` frames.
     ///
     /// # Panics
     /// More than 2³² − 2 frames.
     pub fn frame_count(frames: u64) -> [u8; 4] {
         let frames = u32::try_from(frames).ok().filter(|n| *n < u32::MAX);
         frames.expect("fewer than 2^32 - 1 frames").to_be_bytes()
+    }
+
+    /// Bytes before the first frame.
+    pub fn header_bytes(&self) -> u64 {
+        self.header.len() as u64
     }
 
     /// Bytes of one frame.
@@ -213,7 +219,7 @@ impl FrameSink for Sink {
             return Err(IoError::invalid(&path, "no frame was written", None));
         }
         let count = Layout::frame_count(self.frames);
-        self.output.replace(RECORDS.start as u64, &count).map_err(IoError::os(&path, "write"))?;
+        self.output.replace(Layout::FRAME_COUNT, &count).map_err(IoError::os(&path, "write"))?;
         self.output.finish()
     }
 }

@@ -1,7 +1,7 @@
 //! `vitrion build crystal`: supercells, oriented crystals and slabs, strain.
 
-use super::{Target, refused};
-use crate::cli::ReadArguments;
+use super::{Source, Target, refused};
+use crate::cli::quantity;
 use clap::Args;
 use vitrion::error::{Error, InputError};
 use vitrion::inputs::structure_called;
@@ -11,17 +11,14 @@ use vitrion_core::build::orthogonal::orthogonal_supercell;
 use vitrion_core::build::slab::with_vacuum;
 use vitrion_core::build::strain::strained;
 use vitrion_core::build::supercell;
-use vitrion_core::units::{self, Kind};
+use vitrion_core::units::Kind;
 use vitrion_core::{Structure, math};
 
 /// A crystal from any structure file: oriented, repeated, strained, with vacuum if asked for
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// A structure file, or builtin:beta-li3ps4
-    #[arg(value_name = "STRUCTURE")]
-    structure: String,
     #[command(flatten)]
-    read: ReadArguments,
+    source: Source,
     /// Copies along each lattice vector, after the orientation
     #[arg(long, value_name = "N", num_args = 3, default_values_t = [1, 1, 1])]
     repeat: Vec<usize>,
@@ -63,14 +60,13 @@ const RIGHT_ANGLE: f64 = 0.01;
 
 /// Reads a crystal, lays a plane into xy and repeats it.
 pub(super) fn prepared(
-    structure: &str,
-    read: &ReadArguments,
+    source: &Source,
     plane: Option<&[i32]>,
     orthogonal: Option<usize>,
     repeat: [usize; 3],
     whole: bool,
 ) -> Result<(Structure, Vec<String>), InputError> {
-    let mut structure = structure_called(structure, &read.options())?;
+    let mut structure = structure_called(&source.structure, &source.read.options())?;
     let mut notes = Vec::new();
     if let Some(plane) = plane {
         let plane = [plane[0], plane[1], plane[2]];
@@ -106,10 +102,9 @@ pub(super) fn copies(repeat: &[usize]) -> Result<[usize; 3], InputError> {
 
 pub(super) fn build(arguments: &Arguments) -> Result<(), Error> {
     arguments.target.check()?;
-    let Arguments { structure, read, plane, orthogonal, repeat, vacuum, .. } = arguments;
+    let Arguments { source, plane, orthogonal, repeat, vacuum, .. } = arguments;
     let (plane, whole) = (plane.as_deref(), vacuum.is_some());
-    let (mut structure, mut notes) =
-        prepared(structure, read, plane, *orthogonal, copies(repeat)?, whole)?;
+    let (mut structure, mut notes) = prepared(source, plane, *orthogonal, copies(repeat)?, whole)?;
     if !arguments.strain.is_empty() {
         let mut strain = math::ZERO;
         for (a, b, value) in &arguments.strain {
@@ -118,8 +113,7 @@ pub(super) fn build(arguments: &Arguments) -> Result<(), Error> {
         structure = strained(&structure, &strain).map_err(refused)?;
     }
     if let Some(text) = vacuum {
-        let length = units::parse(text, Kind::Length)
-            .map_err(|error| InputError::Usage(format!("--vacuum \"{text}\": {error}")))?;
+        let length = quantity("--vacuum", text, Kind::Length)?;
         structure = with_vacuum(&structure, length).map_err(refused)?;
         notes.push(format!("a slab with {length} Å of vacuum between it and its images"));
     }

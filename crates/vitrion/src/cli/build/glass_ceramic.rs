@@ -1,8 +1,7 @@
 //! `vitrion build glass-ceramic`: a crystal slab in a glass to be.
 
 use super::crystal::{copies, prepared};
-use super::{Distances, Target, density, refused};
-use crate::cli::ReadArguments;
+use super::{Distances, Source, Target, density, refused};
 use clap::Args;
 use vitrion::error::{Error, InputError};
 use vitrion_core::build::glass_ceramic::{from_crystal, glass_ceramic};
@@ -11,11 +10,8 @@ use vitrion_core::build::glass_ceramic::{from_crystal, glass_ceramic};
 /// quenched and relaxed (phases "crystal" and "glass" label the atoms)
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// The crystal: a structure file, or builtin:beta-li3ps4
-    #[arg(value_name = "STRUCTURE")]
-    structure: String,
     #[command(flatten)]
-    read: ReadArguments,
+    source: Source,
     /// Share of the atoms that are crystal, for example 0.5
     #[arg(long, value_name = "FRACTION")]
     fraction: f64,
@@ -45,7 +41,7 @@ pub(super) struct Arguments {
 
 pub(super) fn build(arguments: &Arguments) -> Result<(), Error> {
     arguments.target.check()?;
-    let Arguments { structure, read, plane, repeat, .. } = arguments;
+    let Arguments { source, plane, repeat, .. } = arguments;
     let packing = arguments.start == "packing";
     if !packing && (arguments.seed.is_some() || !arguments.distances.distance.is_empty()) {
         let message = "--seed and --distance belong to --start packing";
@@ -53,7 +49,7 @@ pub(super) fn build(arguments: &Arguments) -> Result<(), Error> {
     }
     let [a, b, layers] = copies(repeat)?;
     let repeat = [a, b, if packing { layers } else { 1 }];
-    let (slab, mut notes) = prepared(structure, read, Some(plane), None, repeat, true)?;
+    let (slab, mut notes) = prepared(source, Some(plane), None, repeat, true)?;
     let density = match &arguments.density {
         Some(text) => density(text)?,
         None => slab.density(),

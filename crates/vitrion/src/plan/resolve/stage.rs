@@ -165,9 +165,7 @@ fn stage(at: &At<'_>, table: &StageTable, first: bool) -> Result<StagePlan, Inpu
         max_displacement_a: table.max_displacement.map_or(MAX_DISPLACEMENT, |d| d.value),
         thermo_every: every("thermo", table.thermo)?.unwrap_or(THERMO_EVERY.min(steps)),
         trajectory_every: every("trajectory", table.trajectory)?,
-        trajectory_format: table
-            .trajectory
-            .map(|_| table.trajectory_settings.format.name().to_owned()),
+        trajectory_format: table.trajectory.map(|_| table.trajectory_settings.format),
         trajectory_velocities: table.trajectory_settings.velocities,
         trajectory_forces: table.trajectory_settings.forces,
         checkpoint_every: every("checkpoint", table.checkpoint)?
@@ -303,7 +301,7 @@ fn check_on_the_fly(
     structures: &[Structure],
 ) -> Result<(), InputError> {
     for structure in structures {
-        plan.observers(structure).map_err(|(name, error)| {
+        plan.check_observers(structure).map_err(|(name, error)| {
             let line = match name {
                 "correlations" => table.correlations.as_ref().map(|c| c.line),
                 _ => table.radial_distribution.as_ref().map(|r| r.line),
