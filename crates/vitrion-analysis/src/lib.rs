@@ -1,13 +1,19 @@
 //! Structure and transport of trajectories, with uncertainties.
 //!
-//! Analyses are accumulators: frames go in one by one (`add`), [`Observables`] come out (`finish`
-//! or a function of the accumulated data). They know nothing of networks or integrators.
+//! Analyses of structure implement [`StructuralAnalysis`]; a [`Pass`] shows every frame to any number
+//! of them. Analyses of motion are accumulators: frames go in one by one (`add`), [`Observables`] come
+//! out. None of them knows of networks or integrators.
 
 pub mod error;
+pub mod pairs;
+pub mod pass;
+pub mod samples;
 pub mod structure;
+pub mod tessellation;
 pub mod transport;
 
 pub use error::AnalysisError;
+pub use pass::{Accumulator, Pass, StructuralAnalysis};
 pub use structure::RadialDistribution;
 pub use transport::{
     ArrheniusPoint, ArrheniusSettings, Correlator, CorrelatorSettings, Diffusion,

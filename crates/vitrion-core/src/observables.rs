@@ -110,6 +110,11 @@ impl Observables {
         self.curves.iter().find(|curve| curve.name == name)
     }
 
+    /// Adds a parameter.
+    pub fn parameter(&mut self, name: &str, value: impl std::fmt::Display) {
+        self.parameters.push((name.to_owned(), value.to_string()));
+    }
+
     /// Adds a caution.
     pub fn caution(&mut self, code: &str, message: String, advice: &str) {
         self.cautions.push(Caution { code: code.to_owned(), message, advice: advice.to_owned() });

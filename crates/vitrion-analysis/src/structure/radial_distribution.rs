@@ -5,44 +5,27 @@
 //! `i = j` each pair counts from both ends. `n_ij(r)` is the mean number of `j` within `r` of an
 //! `i`, from cumulative counts (paper, eqs. 1 and 2). Images are explicit: `r_max` may exceed half
 //! the cell.
-//!
-//! Errors are those of the mean over up to 32 blocks of consecutive frames; that of a peak position
-//! is the delete-one-block jackknife.
 
-use crate::error::{AnalysisError, check_finite};
-use serde::{Deserialize, Serialize};
+mod count;
+pub mod peak;
+#[cfg(test)]
+mod tests;
+
+use crate::error::AnalysisError;
+use crate::pass::{Measured, Needs, Scene, StructuralAnalysis};
+use crate::samples::Samples;
+use peak::FirstPeak;
 use std::sync::Arc;
-use vitrion_core::math;
-use vitrion_core::neighbors::VerletList;
-use vitrion_core::observables::{Axis, Curve, Estimate, Observables, Uncertainty};
-use vitrion_core::{Frame, SpeciesId, SpeciesTable};
+use vitrion_core::observables::Observables;
+use vitrion_core::{SpeciesId, SpeciesTable};
 
-/// Blocks are merged in pairs when there are more than this.
-const BLOCKS: usize = 32;
-/// Fewer blocks than this give no error.
-const FEW_BLOCKS: usize = 4;
-
-/// Streaming accumulator of all partial g(r).
+/// All partial g(r) up to a distance.
+#[derive(Debug)]
 pub struct RadialDistribution {
     table: Arc<SpeciesTable>,
     r_max: f64,
     dr: f64,
     bins: usize,
-    list: VerletList,
-    sums: RadialSums,
-}
-
-/// What a [`RadialDistribution`] has counted so far; plain data for checkpoints.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RadialSums {
-    counts: Vec<usize>,
-    frames: usize,
-    /// Finished blocks, each the mean over `per_block` frames: first `V n_ij / (N_i N_j)`, then
-    /// `n_ij / N_i`, both `[pair][bin]`.
-    blocks: Vec<Vec<f64>>,
-    per_block: usize,
-    open: Vec<f64>,
-    in_open: usize,
 }
 
 impl RadialDistribution {
@@ -66,328 +49,146 @@ impl RadialDistribution {
             });
         }
         let bins = (r_max / dr).round() as usize;
-        let n = table.len();
-        Ok(RadialDistribution {
-            dr: r_max / bins as f64,
-            bins,
-            r_max,
-            list: VerletList::new(r_max, 0.5),
-            sums: RadialSums {
-                counts: Vec::new(),
-                frames: 0,
-                blocks: Vec::new(),
-                per_block: 1,
-                open: vec![0.0; 2 * n * n * bins],
-                in_open: 0,
-            },
-            table,
-        })
+        Ok(RadialDistribution { table, r_max, dr: r_max / bins as f64, bins })
     }
 
-    /// What was counted so far.
-    pub fn sums(&self) -> &RadialSums {
-        &self.sums
-    }
-
-    /// Goes on from what was counted before, with the same species, range and bins.
-    ///
-    /// # Errors
-    /// Sums of another range or other species.
-    pub fn restore(&mut self, sums: RadialSums) -> Result<(), AnalysisError> {
-        if sums.open.len() != self.sums.open.len() {
-            return Err(AnalysisError::Parameter {
-                name: "stored sums",
-                found: format!("{} numbers", sums.open.len()),
-                expected: format!("{}: same species, r_max and dr", self.sums.open.len()),
-            });
-        }
-        self.sums = sums;
-        Ok(())
-    }
-
-    /// Adds a frame; species are matched by symbol.
-    ///
-    /// # Errors
-    /// A frame with other atoms than the first, with a species outside the table, without full
-    /// periodicity, or with positions that are not finite.
-    pub fn add(&mut self, frame: &Frame) -> Result<(), AnalysisError> {
-        let structure = &frame.structure;
-        let number = self.sums.frames;
-        check_finite(number, &structure.positions)?;
-        if structure.cell.periodicity() != [true; 3] {
-            return Err(AnalysisError::NotPeriodic { frame: number });
-        }
-        let map = structure
-            .table
-            .map_onto(&self.table)
-            .map_err(|source| AnalysisError::Species { frame: number, source })?;
-        let species: Vec<usize> =
-            structure.species.iter().map(|id| usize::from(map[id.index()])).collect();
-        let mut counts = vec![0; self.table.len()];
-        for id in &species {
-            counts[*id] += 1;
-        }
-        if self.sums.frames == 0 {
-            self.sums.counts = counts;
-        } else if counts != self.sums.counts {
-            return Err(AnalysisError::AtomsChanged {
-                frame: self.sums.frames,
-                expected: self.sums.counts.iter().sum(),
-                found: structure.len(),
-            });
-        }
-        let (n, bins) = (self.table.len(), self.bins);
-        let volume = structure.cell.volume();
-        self.list.update(&structure.cell, &structure.positions);
-        let (list, order) = (self.list.list(), self.list.order());
-        let r_max = self.list.cutoff();
-        for i in 0..structure.len() {
-            let a = species[order[i] as usize];
-            for p in list.row(i) {
-                let r = math::norm(list.vector(self.list.positions(), i, p));
-                if r >= r_max {
-                    continue;
-                }
-                let bin = (r / self.dr) as usize;
-                let b = species[order[list.index[p] as usize] as usize];
-                let per_centre = 1.0 / self.sums.counts[a] as f64;
-                let at = (a * n + b) * bins + bin.min(bins - 1);
-                self.sums.open[at] += per_centre * volume / self.sums.counts[b] as f64;
-                self.sums.open[n * n * bins + at] += per_centre;
-            }
-        }
-        self.sums.frames += 1;
-        self.sums.in_open += 1;
-        if self.sums.in_open == self.sums.per_block {
-            self.close_block();
-        }
-        Ok(())
-    }
-
-    fn close_block(&mut self) {
-        let count = self.sums.in_open as f64;
-        let block = self.sums.open.iter().map(|x| x / count).collect();
-        self.sums.blocks.push(block);
-        self.sums.open.fill(0.0);
-        self.sums.in_open = 0;
-        if self.sums.blocks.len() == BLOCKS {
-            self.sums.blocks = self
-                .sums
-                .blocks
-                .chunks_exact(2)
-                .map(|pair| pair[0].iter().zip(&pair[1]).map(|(a, b)| 0.5 * (a + b)).collect())
-                .collect();
-            self.sums.per_block *= 2;
-        }
-    }
-
-    /// All partials with errors, running coordinations, first peaks.
-    ///
-    /// # Errors
-    /// No frame was added.
-    pub fn finish(&self) -> Result<Observables, AnalysisError> {
-        if self.sums.frames == 0 {
-            return Err(AnalysisError::TooFewFrames {
-                what: "the radial distribution function",
-                needed: 1,
-                found: 0,
-            });
-        }
-        let mut result = Observables::new(
-            "radial_distribution",
-            "Radial distribution functions",
-            "g_ij(r) = <n_ij(r, r+dr) / (N_i rho_j 4pi/3 (r2^3 - r1^3))>, rho_j = N_j/V of each frame; \
-             n_ij(r) = mean number of j within r of an i",
-        );
-        let parameters = [
-            ("r_max", format!("{} Å", self.r_max)),
-            ("dr", format!("{:.4} Å", self.dr)),
-            ("frames", self.sums.frames.to_string()),
-            ("blocks", self.sums.blocks.len().to_string()),
-        ];
-        for (name, value) in parameters {
-            result.parameters.push((name.into(), value));
-        }
+    /// Where the numbers of a pair begin, in the first or the second half of the means.
+    fn place(&self, half: usize, a: usize, b: usize) -> usize {
         let n = self.table.len();
-        let total = self.mean_of_all_frames();
-        for a in 0..n {
-            for b in 0..n {
-                if self.sums.counts[a] == 0 || self.sums.counts[b] == 0 {
-                    continue;
-                }
-                self.pair(a, b, &total, &mut result);
-            }
-        }
-        if self.sums.blocks.len() < FEW_BLOCKS {
-            result.caution(
-                "few_blocks",
-                format!(
-                    "only {} blocks of frames: errors of g(r) are not estimated",
-                    self.sums.blocks.len()
-                ),
-                "analyse a longer trajectory",
-            );
-        }
-        Ok(result)
+        ((half * n + a) * n + b) * self.bins
     }
 
-    /// Mean over every frame; the last ones may not fill a block.
-    fn mean_of_all_frames(&self) -> Vec<f64> {
-        let mut sum = self.sums.open.clone();
-        for block in &self.sums.blocks {
-            for (sum, mean) in sum.iter_mut().zip(block) {
-                *sum += mean * self.sums.per_block as f64;
-            }
-        }
-        sum.iter().map(|sum| sum / self.sums.frames as f64).collect()
+    fn shell(&self, k: usize) -> f64 {
+        let (r1, r2) = (k as f64 * self.dr, (k + 1) as f64 * self.dr);
+        4.0 / 3.0 * std::f64::consts::PI * (r2.powi(3) - r1.powi(3))
+    }
+
+    /// `g_ab` in every bin, from means.
+    fn g(&self, means: &[f64], a: usize, b: usize) -> Vec<f64> {
+        let first = self.place(0, a, b);
+        let row = &means[first..first + self.bins];
+        row.iter().enumerate().map(|(k, x)| x / self.shell(k)).collect()
+    }
+
+    /// Mean number of `b` within the outer edge of every bin around an `a`, from means.
+    fn running(&self, means: &[f64], a: usize, b: usize) -> Vec<f64> {
+        let first = self.place(1, a, b);
+        let add = |sum: &mut f64, x: &f64| {
+            *sum += x;
+            Some(*sum)
+        };
+        means[first..first + self.bins].iter().scan(0.0, add).collect()
     }
 
     fn symbol(&self, index: usize) -> &str {
         self.table.symbol(SpeciesId(u8::try_from(index).expect("at most 255 species")))
     }
 
-    fn pair(&self, a: usize, b: usize, total: &[f64], result: &mut Observables) {
-        let (n, bins) = (self.table.len(), self.bins);
+    fn pair(&self, a: usize, b: usize, samples: &Samples, result: &mut Observables) {
         let (symbol_a, symbol_b) = (self.symbol(a), self.symbol(b));
-        let shell = |k: usize| {
-            let (r1, r2) = (k as f64 * self.dr, (k + 1) as f64 * self.dr);
-            4.0 / 3.0 * std::f64::consts::PI * (r2.powi(3) - r1.powi(3))
-        };
-        let g_of = |sums: &[f64]| -> Vec<f64> {
-            let row = &sums[(a * n + b) * bins..(a * n + b + 1) * bins];
-            row.iter().enumerate().map(|(k, x)| x / shell(k)).collect()
-        };
-        let running_of = |sums: &[f64]| -> Vec<f64> {
-            let start = (n * n + a * n + b) * bins;
-            let add = |sum: &mut f64, x: &f64| {
-                *sum += x;
-                Some(*sum)
-            };
-            sums[start..start + bins].iter().scan(0.0, add).collect()
-        };
-        let axis = |label: &str, unit: &str| Axis { label: label.into(), unit: unit.into() };
-        let running = running_of(total);
+        let at = |at: f64| (0..self.bins).map(|k| (k as f64 + at) * self.dr).collect();
         if a <= b {
-            let g = g_of(total);
-            let blocks: Vec<Vec<f64>> = self.sums.blocks.iter().map(|block| g_of(block)).collect();
-            if let Some((peak, minimum)) = first_peak(&g) {
-                let within: Vec<f64> =
-                    self.sums.blocks.iter().map(|block| running_of(block)[minimum]).collect();
-                let position = (self.position(&g, peak), self.jackknife(&blocks));
-                let number = (running[minimum], standard_error(&within));
-                self.peak_estimates((a, b), minimum, position, number, result);
-            }
-            let error_at = |k: usize| {
-                let values: Vec<f64> = blocks.iter().map(|block| block[k]).collect();
-                standard_error(&values)
-            };
-            result.curves.push(Curve {
-                name: format!("g_{symbol_a}_{symbol_b}"),
-                label: format!("{symbol_a}–{symbol_b}"),
-                x_axis: axis("r", "Å"),
-                y_axis: axis("g(r)", ""),
-                x: (0..bins).map(|k| (k as f64 + 0.5) * self.dr).collect(),
-                y: g,
-                y_error: (0..bins).map_while(error_at).collect(),
-            });
+            self.first_peak((a, b), samples, result);
+            let (name, label) =
+                (format!("g_{symbol_a}_{symbol_b}"), format!("{symbol_a}–{symbol_b}"));
+            let x = (("r", "Å"), at(0.5));
+            let g = |means: &[f64]| self.g(means, a, b);
+            result.curves.push(samples.curve((&name, &label), x, ("g(r)", ""), g));
         }
-        result.curves.push(Curve {
-            name: format!("n_{symbol_a}_{symbol_b}"),
-            label: format!("{symbol_b} around {symbol_a}"),
-            x_axis: axis("r", "Å"),
-            y_axis: axis("running coordination", ""),
-            x: (0..bins).map(|k| (k + 1) as f64 * self.dr).collect(),
-            y: running,
-            y_error: Vec::new(),
-        });
+        let name = format!("n_{symbol_a}_{symbol_b}");
+        let label = format!("{symbol_b} around {symbol_a}");
+        let (x, y) = ((("r", "Å"), at(1.0)), ("running coordination", ""));
+        let running = |means: &[f64]| self.running(means, a, b);
+        result.curves.push(samples.curve((&name, &label), x, y, running));
     }
 
-    /// Maximum [Å] of the parabola through the highest bin and its neighbours.
-    fn position(&self, g: &[f64], peak: usize) -> f64 {
-        let (left, top, right) = (g[peak - 1], g[peak], g[peak + 1]);
-        let bend = left - 2.0 * top + right;
-        let offset = if bend.abs() > 1e-12 { 0.5 * (left - right) / bend } else { 0.0 };
-        (peak as f64 + 0.5 + offset) * self.dr
-    }
-
-    /// Standard error [Å] of the first peak's position, leaving out one block at a time; `None`
-    /// below four blocks or where a peak is lost.
-    fn jackknife(&self, blocks: &[Vec<f64>]) -> Option<f64> {
-        if blocks.len() < FEW_BLOCKS {
-            return None;
-        }
-        let n = blocks.len() as f64;
-        let sums: Vec<f64> =
-            (0..self.bins).map(|k| blocks.iter().map(|block| block[k]).sum()).collect();
-        let positions = blocks.iter().map(|left_out| {
-            let rest: Vec<f64> =
-                sums.iter().zip(left_out).map(|(sum, g)| (sum - g) / (n - 1.0)).collect();
-            first_peak(&rest).map(|(peak, _)| self.position(&rest, peak))
-        });
-        let positions: Vec<f64> = positions.collect::<Option<_>>()?;
-        standard_error(&positions).map(|error| error * (n - 1.0))
-    }
-
-    fn peak_estimates(
-        &self,
-        (a, b): (usize, usize),
-        minimum: usize,
-        position: (f64, Option<f64>),
-        number: (f64, Option<f64>),
-        result: &mut Observables,
-    ) {
+    /// Position, height, width and area of the first peak, if there is one in the mean of all frames.
+    fn first_peak(&self, (a, b): (usize, usize), samples: &Samples, result: &mut Observables) {
+        let Some(peak) = FirstPeak::of(&self.g(&samples.mean(), a, b)) else { return };
         let (symbol_a, symbol_b) = (self.symbol(a), self.symbol(b));
-        let uncertainty = |error: Option<f64>| match error {
-            Some(value) => {
-                Uncertainty::StandardError { value, n_eff: self.sums.blocks.len() as f64 }
-            }
-            None => Uncertainty::NotEstimated { why: "fewer than 4 blocks of frames".into() },
-        };
-        result.estimates.push(Estimate {
-            name: format!("first_peak_{symbol_a}_{symbol_b}_a"),
-            label: format!("first peak of g({symbol_a}–{symbol_b})"),
-            value: position.0,
-            uncertainty: uncertainty(position.1),
-            unit: "Å".into(),
-        });
-        result.estimates.push(Estimate {
-            name: format!("coordination_{symbol_a}_{symbol_b}"),
-            label: format!(
-                "{symbol_b} around {symbol_a} within the first minimum, {:.2} Å",
-                (minimum + 1) as f64 * self.dr
+        let minimum = peak.minimum;
+        let pair = format!("{symbol_a}_{symbol_b}");
+        let name = |what: &str, unit: &str| format!("{what}_{pair}{unit}");
+        let within = (minimum + 1) as f64 * self.dr;
+        let labels = [
+            (name("first_peak", "_a"), format!("first peak of g({symbol_a}–{symbol_b})"), "Å"),
+            (
+                name("coordination", ""),
+                format!("{symbol_b} around {symbol_a} within the first minimum, {within:.2} Å"),
+                "",
             ),
-            value: number.0,
-            uncertainty: uncertainty(number.1),
-            unit: String::new(),
-        });
+            (
+                name("first_peak_width", "_a"),
+                format!("full width at half maximum of that peak, {symbol_a}–{symbol_b}"),
+                "Å",
+            ),
+            (
+                name("first_peak_height", ""),
+                format!("height of that peak, {symbol_a}–{symbol_b}"),
+                "",
+            ),
+        ];
+        result.estimates.extend(samples.estimates(&labels, |means| {
+            let area = self.running(means, a, b)[minimum];
+            match FirstPeak::of(&self.g(means, a, b)) {
+                Some(peak) => {
+                    vec![peak.position * self.dr, area, peak.width * self.dr, peak.height]
+                }
+                None => vec![f64::NAN, area, f64::NAN, f64::NAN],
+            }
+        }));
     }
 }
 
-/// Standard error of the mean of block values; `None` below four blocks.
-fn standard_error(values: &[f64]) -> Option<f64> {
-    if values.len() < FEW_BLOCKS {
-        return None;
+impl StructuralAnalysis for RadialDistribution {
+    fn needs(&self) -> Needs {
+        Needs { pairs: self.r_max, ..Needs::default() }
     }
-    let count = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / count;
-    let spread: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
-    Some((spread / (count * (count - 1.0))).sqrt())
-}
 
-/// Bins of the first maximum above 1 and of the lowest value between it and 1.7 times its distance,
-/// if there are such.
-fn first_peak(g: &[f64]) -> Option<(usize, usize)> {
-    let bins = g.len();
-    // a maximum must dominate a tenth of its own distance to either side, so that noise is no peak
-    let peak = (1..bins.saturating_sub(1)).find(|&k| {
-        let reach = (k / 10).max(2);
-        let (low, high) = (k.saturating_sub(reach), (k + reach).min(bins - 1));
-        g[k] > 1.0 && g[low..=high].iter().all(|x| *x <= g[k])
-    })?;
-    let end = (peak * 17 / 10).min(bins - 1);
-    let minimum = (peak + 1..=end).min_by(|i, j| g[*i].total_cmp(&g[*j]))?;
-    (g[minimum] < 0.8 * g[peak] && minimum < bins - 1).then_some((peak, minimum))
-}
+    /// First `V n_ij / (N_i N_j)`, then `n_ij / N_i`, both `[i][j][bin]`.
+    fn measure(&self, scene: &Scene<'_>) -> Result<Measured, AnalysisError> {
+        let structure = scene.structure;
+        if structure.cell.periodicity() != [true; 3] {
+            return Err(AnalysisError::NotPeriodic { frame: scene.number });
+        }
+        let (n, bins) = (self.table.len(), self.bins);
+        let pairs = count::pairs(scene, self.r_max, self.dr, bins);
+        let volume = structure.cell.volume();
+        let mut means = vec![0.0; 2 * n * n * bins];
+        for a in (0..n).filter(|a| scene.counts[*a] > 0) {
+            for b in (0..n).filter(|b| scene.counts[*b] > 0) {
+                let per_center = 1.0 / scene.counts[a] as f64;
+                let per_density = volume / scene.counts[b] as f64;
+                for k in 0..bins {
+                    // each pair was seen from one of its ends
+                    let seen = pairs[(a * n + b) * bins + k] + pairs[(b * n + a) * bins + k];
+                    let number = f64::from(seen) * per_center;
+                    means[self.place(0, a, b) + k] = number * per_density;
+                    means[self.place(1, a, b) + k] = number;
+                }
+            }
+        }
+        Ok(Measured::means(means))
+    }
 
-#[cfg(test)]
-mod tests;
+    fn report(&self, samples: &Samples) -> Observables {
+        let mut result = Observables::new(
+            "radial_distribution",
+            "Radial distribution functions",
+            "g_ij(r) = <n_ij(r, r+dr) / (N_i rho_j 4pi/3 (r2^3 - r1^3))>, rho_j = N_j/V of each frame; \
+             n_ij(r) = mean number of j within r of an i",
+        );
+        result.parameter("r_max", format!("{} Å", self.r_max));
+        result.parameter("dr", format!("{:.4} Å", self.dr));
+        let mean = samples.mean();
+        for a in 0..self.table.len() {
+            for b in 0..self.table.len() {
+                let first = self.place(1, a, b);
+                if mean[first..first + self.bins].iter().any(|x| *x > 0.0) {
+                    self.pair(a, b, samples, &mut result);
+                }
+            }
+        }
+        result
+    }
+}

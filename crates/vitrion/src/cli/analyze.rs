@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use vitrion::error::{Error, InputError};
 use vitrion::results::write_atomically;
 use vitrion_analysis::{
-    AnalysisError, DiffusionSettings, DisplacementSettings, Displacements, Observables,
-    RadialDistribution, diffusion, mean_squared_displacement,
+    Accumulator, AnalysisError, DiffusionSettings, DisplacementSettings, Displacements,
+    Observables, RadialDistribution, diffusion, mean_squared_displacement,
 };
 use vitrion_core::units::{self, Kind};
 use vitrion_core::{Frame, Uncertainty, io};
@@ -102,7 +102,7 @@ pub(super) fn analyze(arguments: &Arguments) -> Result<(), Error> {
 
 /// One pass over all frames.
 fn observables(arguments: &Arguments) -> Result<Vec<Observables>, Error> {
-    let mut radial: Option<RadialDistribution> = None;
+    let mut radial: Option<Accumulator<RadialDistribution>> = None;
     let mut motion = arguments.species.as_ref().map(|species| {
         Displacements::new(DisplacementSettings {
             species: species.clone(),
@@ -134,14 +134,13 @@ fn observables(arguments: &Arguments) -> Result<Vec<Observables>, Error> {
             }
             let accumulator = match &mut radial {
                 Some(accumulator) => accumulator,
-                None => radial.insert(
-                    RadialDistribution::new(
-                        frame.structure.table.clone(),
-                        arguments.r_max,
-                        arguments.dr,
-                    )
-                    .map_err(refused)?,
-                ),
+                None => {
+                    let table = &frame.structure.table;
+                    let (r_max, dr) = (arguments.r_max, arguments.dr);
+                    let analysis =
+                        RadialDistribution::new(table.clone(), r_max, dr).map_err(refused)?;
+                    radial.insert(Accumulator::new(table.clone(), analysis))
+                }
             };
             accumulator.add(&frame).map_err(refused)?;
         }

@@ -7,7 +7,7 @@ use crate::results::read_json;
 use crate::run_file::StageKind;
 use std::path::Path;
 use vitrion_analysis::{
-    AnalysisError, ArrheniusPoint, ArrheniusSettings, Diffusion, DiffusionSettings,
+    Accumulator, AnalysisError, ArrheniusPoint, ArrheniusSettings, Diffusion, DiffusionSettings,
     DisplacementSettings, Displacements, Observables, RadialDistribution, arrhenius, diffusion,
     mean_squared_displacement,
 };
@@ -128,7 +128,7 @@ fn temperature(stage: &StagePlan, run: &RunPlan, folder: &Path) -> Result<f64, E
 /// One analysis that frames are told to.
 enum Listener {
     RadialDistribution {
-        accumulator: Option<Box<RadialDistribution>>,
+        accumulator: Option<Box<Accumulator<RadialDistribution>>>,
         first_time: Option<f64>,
         skip: f64,
         r_max: f64,
@@ -170,11 +170,11 @@ impl Listener {
                 }
                 let accumulator = match accumulator {
                     Some(accumulator) => accumulator,
-                    None => accumulator.insert(Box::new(RadialDistribution::new(
-                        frame.structure.table.clone(),
-                        *r_max,
-                        *dr,
-                    )?)),
+                    None => {
+                        let table = &frame.structure.table;
+                        let analysis = RadialDistribution::new(table.clone(), *r_max, *dr)?;
+                        accumulator.insert(Box::new(Accumulator::new(table.clone(), analysis)))
+                    }
                 };
                 accumulator.add(frame)
             }

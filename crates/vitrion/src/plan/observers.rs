@@ -1,8 +1,10 @@
 //! Accumulators that look at a stage while it runs.
 
 use super::{CorrelationsPlan, RadialPlan, StagePlan};
-use vitrion_analysis::structure::radial_distribution::RadialSums;
-use vitrion_analysis::{AnalysisError, Correlator, CorrelatorSettings, RadialDistribution};
+use vitrion_analysis::samples::BlockSums;
+use vitrion_analysis::{
+    Accumulator, AnalysisError, Correlator, CorrelatorSettings, RadialDistribution,
+};
 use vitrion_core::observables::Observables;
 use vitrion_core::{Frame, Structure};
 use vitrion_md::{Instant, Observer};
@@ -61,8 +63,13 @@ impl StagePlan {
 }
 
 impl RadialPlan {
-    fn accumulator(&self, structure: &Structure) -> Result<RadialDistribution, AnalysisError> {
-        RadialDistribution::new(structure.table.clone(), self.r_max_a, self.dr_a)
+    fn accumulator(
+        &self,
+        structure: &Structure,
+    ) -> Result<Accumulator<RadialDistribution>, AnalysisError> {
+        let table = &structure.table;
+        let analysis = RadialDistribution::new(table.clone(), self.r_max_a, self.dr_a)?;
+        Ok(Accumulator::new(table.clone(), analysis))
     }
 }
 
@@ -102,7 +109,7 @@ impl Observer for Correlations {
 
 struct Radial {
     every: u64,
-    accumulator: RadialDistribution,
+    accumulator: Accumulator<RadialDistribution>,
     /// Room for the frame of the moment.
     frame: Frame,
 }
@@ -127,8 +134,9 @@ impl Observer for Radial {
     }
 
     fn restore(&mut self, bytes: &[u8]) -> Result<(), String> {
-        let sums: RadialSums = postcard::from_bytes(bytes).map_err(|error| error.to_string())?;
-        self.accumulator.restore(sums).map_err(|error| error.to_string())
+        let sums: BlockSums = postcard::from_bytes(bytes).map_err(|error| error.to_string())?;
+        self.accumulator.restore(sums);
+        Ok(())
     }
 
     fn finish(&self) -> Result<Observables, String> {

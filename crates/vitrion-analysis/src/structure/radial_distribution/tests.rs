@@ -1,12 +1,17 @@
 use super::*;
+use crate::pass::Accumulator;
 use vitrion_core::neighbors::brute_force;
 use vitrion_core::rng::{self, Stream};
 use vitrion_core::testing::systems;
-use vitrion_core::{Cell, Structure};
+use vitrion_core::{Cell, Frame, Structure};
+
+fn accumulator(table: &Arc<SpeciesTable>, r_max: f64, dr: f64) -> Accumulator<RadialDistribution> {
+    let g = RadialDistribution::new(table.clone(), r_max, dr).expect("good parameters");
+    Accumulator::new(table.clone(), g)
+}
 
 fn accumulate(frames: &[Frame], r_max: f64, dr: f64) -> Observables {
-    let mut g = RadialDistribution::new(frames[0].structure.table.clone(), r_max, dr)
-        .expect("good parameters");
+    let mut g = accumulator(&frames[0].structure.table, r_max, dr);
     for frame in frames {
         g.add(frame).expect("same atoms");
     }
@@ -83,9 +88,9 @@ fn bad_parameters_and_changing_atoms_are_refused() {
     let structure = Structure::new(cell.clone(), &["Li"; 2], vec![[0.0; 3], [2.0; 3]]);
     let structure = structure.expect("elements");
     let table = structure.table.clone();
-    let error = RadialDistribution::new(table.clone(), -1.0, 0.1).err().expect("negative");
+    let error = RadialDistribution::new(table.clone(), -1.0, 0.1).expect_err("negative");
     assert_eq!(error.to_string(), "r_max is -1 Å; expected a positive distance");
-    let mut g = RadialDistribution::new(table, 5.0, 0.1).expect("good");
+    let mut g = accumulator(&table, 5.0, 0.1);
     g.add(&structure.into()).expect("first");
     let other = Structure::new(cell, &["Li"; 3], vec![[0.0; 3]; 3]).expect("elements");
     let error = g.add(&other.into()).expect_err("three atoms");
@@ -109,8 +114,7 @@ fn species_are_matched_by_symbol_when_frames_list_them_in_another_order() {
     let other: Frame = Structure::new(cell.clone(), &["Li", "Li", "S", "Na"], positions.clone())
         .expect("ok")
         .into();
-    let mut g = RadialDistribution::new(make([0, 1, 2, 3]).structure.table.clone(), 2.5, 0.1)
-        .expect("good parameters");
+    let mut g = accumulator(&make([0, 1, 2, 3]).structure.table, 2.5, 0.1);
     let error = g.add(&other).expect_err("sodium is not in the table");
     assert!(error.to_string().contains("Na"), "{error}");
 }
@@ -142,7 +146,7 @@ fn slabs_and_positions_that_are_not_finite_are_refused() {
     let cell = Cell::new([[5.0, 0.0, 0.0], [0.0, 5.0, 0.0], [0.0, 0.0, 5.0]], [true, true, false])
         .expect("a slab");
     let slab: Frame = Structure::new(cell, &["Li"], vec![[0.0; 3]]).expect("an element").into();
-    let mut g = RadialDistribution::new(slab.structure.table.clone(), 2.0, 0.1).expect("good");
+    let mut g = accumulator(&slab.structure.table, 2.0, 0.1);
     let error = g.add(&slab).expect_err("no volume");
     assert!(error.to_string().contains("periodic"), "{error}");
     let cell = Cell::orthorhombic([5.0; 3]).expect("a box");

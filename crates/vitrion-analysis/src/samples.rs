@@ -1,0 +1,356 @@
+//! Means over frames and their errors.
+//!
+//! Every structural analysis is a function of means over frames of a list of numbers (counts in
+//! bins, sums over atoms): `θ = f(⟨x⟩)`. [`Samples`] keeps these means in up to 32 blocks of
+//! consecutive frames for each trajectory. The error of `θ` is the delete-one-block jackknife,
+//!
+//! ```text
+//! σ² = (B − 1)/B Σ_b (θ_b − θ̄)²,   θ_b = f(mean without block b)
+//! ```
+//!
+//! which is the standard error of the mean where `f` is linear, and right to first order where it
+//! is not (ratios, positions of peaks). With three or more trajectories, which are taken as
+//! independent, one trajectory at a time is left out as well, and the larger error counts.
+
+use serde::{Deserialize, Serialize};
+use vitrion_core::observables::{Axis, Curve, Estimate, Uncertainty};
+
+/// Blocks are merged in pairs when there are as many as this.
+const BLOCKS: usize = 32;
+/// Fewer blocks than this give no error.
+pub const FEW_BLOCKS: usize = 4;
+/// Fewer trajectories than this say nothing about the spread between them.
+pub const FEW_TRAJECTORIES: usize = 3;
+
+/// Means over blocks of consecutive frames of one trajectory; plain data for checkpoints.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct BlockSums {
+    frames: usize,
+    /// Means over `per_block` frames each.
+    blocks: Vec<Vec<f64>>,
+    per_block: usize,
+    open: Vec<f64>,
+    in_open: usize,
+}
+
+impl BlockSums {
+    /// Adds what one frame contributes.
+    ///
+    /// # Panics
+    /// If the frame contributes more or fewer numbers than the ones before.
+    pub fn add(&mut self, contribution: &[f64]) {
+        if self.frames == 0 {
+            self.per_block = 1;
+            self.open = vec![0.0; contribution.len()];
+        }
+        assert_eq!(self.open.len(), contribution.len(), "every frame contributes as many numbers");
+        for (sum, x) in self.open.iter_mut().zip(contribution) {
+            *sum += x;
+        }
+        self.frames += 1;
+        self.in_open += 1;
+        if self.in_open == self.per_block {
+            self.close_block();
+        }
+    }
+
+    fn close_block(&mut self) {
+        let count = self.in_open as f64;
+        self.blocks.push(self.open.iter().map(|x| x / count).collect());
+        self.open.fill(0.0);
+        self.in_open = 0;
+        if self.blocks.len() == BLOCKS {
+            let merged = |pair: &[Vec<f64>]| {
+                pair[0].iter().zip(&pair[1]).map(|(a, b)| 0.5 * (a + b)).collect()
+            };
+            self.blocks = self.blocks.chunks_exact(2).map(merged).collect();
+            self.per_block *= 2;
+        }
+    }
+
+    /// Frames added.
+    pub fn frames(&self) -> usize {
+        self.frames
+    }
+
+    /// How many numbers a frame contributes; 0 before the first.
+    pub fn width(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Sum over all frames, those of the open block too.
+    fn sum(&self) -> Vec<f64> {
+        let mut sum = self.open.clone();
+        for block in &self.blocks {
+            for (sum, mean) in sum.iter_mut().zip(block) {
+                *sum += mean * self.per_block as f64;
+            }
+        }
+        sum
+    }
+}
+
+/// A value with its standard error, where one could be estimated.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Known {
+    /// The value; NaN where there is none (no peak, say).
+    pub value: f64,
+    /// One standard error.
+    pub error: Option<f64>,
+}
+
+/// Contributions of the frames of one or more trajectories.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Samples {
+    trajectories: Vec<BlockSums>,
+}
+
+impl Samples {
+    /// Of one trajectory.
+    pub fn of(sums: BlockSums) -> Self {
+        Samples { trajectories: vec![sums] }
+    }
+
+    /// The next frame begins another trajectory, independent of those before.
+    pub fn next_trajectory(&mut self) {
+        if self.trajectories.last().is_none_or(|last| last.frames > 0) {
+            self.trajectories.push(BlockSums::default());
+        }
+    }
+
+    /// Adds what one frame contributes.
+    ///
+    /// # Panics
+    /// As [`BlockSums::add`].
+    pub fn add(&mut self, contribution: &[f64]) {
+        if self.trajectories.is_empty() {
+            self.next_trajectory();
+        }
+        self.trajectories.last_mut().expect("there is one").add(contribution);
+    }
+
+    /// Frames of all trajectories.
+    pub fn frames(&self) -> usize {
+        self.trajectories.iter().map(|t| t.frames).sum()
+    }
+
+    /// Trajectories with frames.
+    pub fn trajectories(&self) -> usize {
+        self.trajectories.iter().filter(|t| t.frames > 0).count()
+    }
+
+    /// Blocks of all trajectories.
+    pub fn blocks(&self) -> usize {
+        self.trajectories.iter().map(|t| t.blocks.len()).sum()
+    }
+
+    /// Mean over all frames; empty without frames.
+    pub fn mean(&self) -> Vec<f64> {
+        let frames = self.frames() as f64;
+        self.total().iter().map(|x| x / frames).collect()
+    }
+
+    fn total(&self) -> Vec<f64> {
+        let mut total = Vec::new();
+        for sum in self.trajectories.iter().map(BlockSums::sum).filter(|sum| !sum.is_empty()) {
+            if total.is_empty() {
+                total = sum;
+            } else {
+                add_scaled(&mut total, 1.0, &sum);
+            }
+        }
+        total
+    }
+
+    /// The numbers that `f` makes of means over frames, with errors. A number that is NaN for the mean
+    /// of all frames or without one of the blocks has no error.
+    pub fn evaluate(&self, f: impl Fn(&[f64]) -> Vec<f64>) -> Vec<Known> {
+        let values = f(&self.mean());
+        let total = self.total();
+        let frames = self.frames() as f64;
+        // what is left without a part of the frames
+        let without = |part: &[f64], count: f64| -> Vec<f64> {
+            let mut rest = total.clone();
+            add_scaled(&mut rest, -count, part);
+            for x in &mut rest {
+                *x /= frames - count;
+            }
+            f(&rest)
+        };
+        let mut errors = vec![None; values.len()];
+        if self.blocks() >= FEW_BLOCKS {
+            let left_out = self
+                .trajectories
+                .iter()
+                .flat_map(|t| t.blocks.iter().map(move |block| (block, t.per_block as f64)));
+            let left: Vec<_> = left_out.map(|(block, count)| without(block, count)).collect();
+            errors = jackknife(&left);
+        }
+        if self.trajectories() >= FEW_TRAJECTORIES {
+            let with_frames = self.trajectories.iter().filter(|t| t.frames > 0);
+            let left: Vec<_> = with_frames
+                .map(|t| {
+                    let count = t.frames as f64;
+                    let mean: Vec<f64> = t.sum().iter().map(|x| x / count).collect();
+                    without(&mean, count)
+                })
+                .collect();
+            for (error, between) in errors.iter_mut().zip(jackknife(&left)) {
+                *error = match (*error, between) {
+                    (Some(a), Some(b)) => Some(f64::max(a, b)),
+                    (a, b) => a.or(b),
+                };
+            }
+        }
+        values.into_iter().zip(errors).map(|(value, error)| Known { value, error }).collect()
+    }
+
+    /// A curve of the results: `f` makes its ordinates of means. Errors are given if all are known.
+    pub fn curve(
+        &self,
+        (name, label): (&str, &str),
+        (x_axis, x): ((&str, &str), Vec<f64>),
+        y_axis: (&str, &str),
+        f: impl Fn(&[f64]) -> Vec<f64>,
+    ) -> Curve {
+        let axis =
+            |(label, unit): (&str, &str)| Axis { label: label.to_owned(), unit: unit.to_owned() };
+        let known = self.evaluate(f);
+        let errors: Option<Vec<f64>> = known.iter().map(|known| known.error).collect();
+        Curve {
+            name: name.to_owned(),
+            label: label.to_owned(),
+            x_axis: axis(x_axis),
+            y_axis: axis(y_axis),
+            x,
+            y: known.iter().map(|known| known.value).collect(),
+            y_error: errors.unwrap_or_default(),
+        }
+    }
+
+    /// Numbers of the results as `(name, label, unit)`: `f` makes their values of means. Those
+    /// that are not finite are left out.
+    pub fn estimates(
+        &self,
+        labels: &[(String, String, &str)],
+        f: impl Fn(&[f64]) -> Vec<f64>,
+    ) -> Vec<Estimate> {
+        let found = labels.iter().zip(self.evaluate(f));
+        found
+            .filter(|(_, known)| known.value.is_finite())
+            .map(|((name, label, unit), known)| Estimate {
+                name: name.clone(),
+                label: label.clone(),
+                value: known.value,
+                uncertainty: self.uncertainty(known),
+                unit: (*unit).to_owned(),
+            })
+            .collect()
+    }
+
+    /// The uncertainty of a value that [`Samples::evaluate`] gave.
+    pub fn uncertainty(&self, known: Known) -> Uncertainty {
+        match known.error {
+            Some(value) => Uncertainty::StandardError {
+                value,
+                n_eff: self.blocks().max(self.trajectories()) as f64,
+            },
+            None if self.blocks() < FEW_BLOCKS => Uncertainty::NotEstimated {
+                why: format!("fewer than {FEW_BLOCKS} blocks of frames"),
+            },
+            None => {
+                Uncertainty::NotEstimated { why: "it is not there in every block of frames".into() }
+            }
+        }
+    }
+}
+
+fn add_scaled(sum: &mut [f64], factor: f64, terms: &[f64]) {
+    for (sum, x) in sum.iter_mut().zip(terms) {
+        *sum += factor * x;
+    }
+}
+
+/// Standard errors from the values without one part each.
+fn jackknife(left: &[Vec<f64>]) -> Vec<Option<f64>> {
+    let count = left.len() as f64;
+    let error_of = |k: usize| {
+        let mean = left.iter().map(|values| values[k]).sum::<f64>() / count;
+        let spread: f64 = left.iter().map(|values| (values[k] - mean).powi(2)).sum();
+        let error = ((count - 1.0) / count * spread).sqrt();
+        error.is_finite().then_some(error)
+    };
+    (0..left.first().map_or(0, Vec::len)).map(error_of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vitrion_core::rng::{self, Stream};
+
+    fn samples(trajectories: usize, frames: usize) -> (Samples, Vec<f64>) {
+        let mut random = rng::at(7, Stream::Testing, 0, 3);
+        let mut samples = Samples::default();
+        let mut all = Vec::new();
+        for _ in 0..trajectories {
+            samples.next_trajectory();
+            for _ in 0..frames {
+                let x = 2.0 + random.normal();
+                samples.add(&[x, x * x]);
+                all.push(x);
+            }
+        }
+        (samples, all)
+    }
+
+    #[test]
+    fn the_jackknife_of_a_mean_is_its_standard_error() {
+        let (samples, all) = samples(1, 16);
+        let known = samples.evaluate(|mean| vec![mean[0]])[0];
+        let n = all.len() as f64;
+        let mean = all.iter().sum::<f64>() / n;
+        let variance = all.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0);
+        assert!((known.value - mean).abs() < 1e-12);
+        assert!((known.error.expect("16 blocks") - (variance / n).sqrt()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn frames_of_an_open_block_count() {
+        let (samples, all) = samples(1, 37);
+        let mean = all.iter().sum::<f64>() / 37.0;
+        assert!((samples.mean()[0] - mean).abs() < 1e-12);
+        assert_eq!(samples.frames(), 37);
+    }
+
+    #[test]
+    fn the_error_of_a_ratio_follows_from_propagation() {
+        // f = ⟨x²⟩ − ⟨x⟩²: the variance, 1 with standard error √(2/n)
+        let (samples, _) = samples(4, 4000);
+        let known = samples.evaluate(|mean| vec![mean[1] - mean[0] * mean[0]])[0];
+        let error = known.error.expect("many blocks");
+        let expected = (2.0_f64 / 16000.0).sqrt();
+        assert!((known.value - 1.0).abs() < 5.0 * expected);
+        assert!(error > 0.6 * expected && error < 2.2 * expected, "{error} against {expected}");
+    }
+
+    #[test]
+    fn trajectories_that_differ_among_themselves_enlarge_the_error() {
+        let mut samples = Samples::default();
+        for offset in [0.0, 1.0, 2.0] {
+            samples.next_trajectory();
+            for frame in 0..100 {
+                samples.add(&[offset + 1e-3 * f64::from(frame % 7)]);
+            }
+        }
+        let known = samples.evaluate(<[f64]>::to_vec)[0];
+        assert!((known.error.expect("three trajectories") - (1.0_f64 / 3.0).sqrt()).abs() < 1e-3);
+    }
+
+    #[test]
+    fn what_is_missing_in_a_block_has_no_error() {
+        let (samples, _) = samples(1, 16);
+        let known = samples.evaluate(|_| vec![f64::NAN])[0];
+        assert_eq!(known.error, None);
+        assert!(matches!(samples.uncertainty(known), Uncertainty::NotEstimated { .. }));
+    }
+}
