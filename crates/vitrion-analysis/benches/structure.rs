@@ -4,7 +4,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use std::hint::black_box;
 use vitrion_analysis::pairs::Neighbors;
 use vitrion_analysis::pass::Accumulator;
-use vitrion_analysis::structure::RadialDistribution;
+use vitrion_analysis::structure::{RadialDistribution, RadialDistributionSettings};
 use vitrion_core::rng::{self, Stream};
 use vitrion_core::{Cell, Frame, Structure};
 
@@ -38,7 +38,8 @@ fn benchmarks(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("10,000 atoms");
     group.sample_size(20);
     group.bench_function("partial g(r) to 10 Å", |bencher| {
-        let g = RadialDistribution::new(table.clone(), 10.0, 0.05).expect("good parameters");
+        let g = RadialDistribution::new(table.clone(), RadialDistributionSettings::default())
+            .expect("good parameters");
         let mut g = Accumulator::new(table.clone(), g);
         bencher.iter(|| g.add(black_box(&frame)).expect("a good frame"));
     });

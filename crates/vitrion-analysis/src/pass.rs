@@ -12,6 +12,7 @@ use crate::tessellation::Tessellation;
 use rayon::prelude::*;
 use std::sync::Arc;
 use vitrion_core::observables::Observables;
+use vitrion_core::phases::Phases;
 use vitrion_core::{Frame, SpeciesTable, Structure};
 
 /// An analysis of single frames whose results are functions of means over frames.
@@ -106,6 +107,9 @@ pub struct Scene<'a> {
     pub voronoi: &'a Tessellation,
 }
 
+/// Names the phase of every atom of a frame, from its structure alone.
+pub type PhaseRule = dyn Fn(&Structure) -> Result<Phases, AnalysisError> + Send + Sync;
+
 /// Memory for one frame at a time.
 #[derive(Debug, Default)]
 struct Workspace {
@@ -114,6 +118,8 @@ struct Workspace {
     neighbors: Neighbors,
     columns: Columns,
     voronoi: Tessellation,
+    /// The structure with the phases that a rule gave it.
+    labelled: Option<Structure>,
 }
 
 impl Workspace {
@@ -123,6 +129,7 @@ impl Workspace {
         frame: &'a Frame,
         table: &SpeciesTable,
         needs: Needs,
+        rule: Option<&PhaseRule>,
     ) -> Result<Scene<'a>, AnalysisError> {
         let structure = &frame.structure;
         check_finite(number, &structure.positions)?;
@@ -147,6 +154,14 @@ impl Workspace {
         if needs.voronoi {
             self.voronoi.make(number, cell, positions, None)?;
         }
+        let structure = match rule {
+            None => structure,
+            Some(rule) => {
+                let labelled = self.labelled.insert(structure.clone());
+                labelled.phases = Some(Arc::new(rule(structure)?));
+                labelled
+            }
+        };
         Ok(Scene {
             number,
             structure,
@@ -192,6 +207,7 @@ pub struct Pass {
     analyses: Vec<Box<dyn StructuralAnalysis>>,
     samples: Vec<Samples>,
     needs: Needs,
+    phases: Option<Box<PhaseRule>>,
     /// Of the trajectory that is being read.
     atoms: Atoms,
     frames: usize,
@@ -208,10 +224,16 @@ impl Pass {
             analyses,
             samples,
             needs,
+            phases: None,
             atoms: Atoms::default(),
             frames: 0,
             workspaces: Vec::new(),
         }
+    }
+
+    /// Labels the atoms of every frame by a rule, in place of the labels that frames bring along.
+    pub fn label_phases(&mut self, rule: Box<PhaseRule>) {
+        self.phases = Some(rule);
     }
 
     /// The next frame begins another trajectory, independent of those before.
@@ -233,8 +255,9 @@ impl Pass {
         self.workspaces.resize_with(self.workspaces.len().max(frames.len()), Workspace::default);
         let first = self.frames;
         let (table, needs, analyses) = (&self.table, self.needs, &self.analyses);
+        let rule = self.phases.as_deref();
         let measure = |(at, (frame, workspace)): (usize, (&Frame, &mut Workspace))| {
-            let scene = workspace.load(first + at, frame, table, needs)?;
+            let scene = workspace.load(first + at, frame, table, needs, rule)?;
             analyses.iter().map(|analysis| analysis.measure(&scene)).collect::<Result<Vec<_>, _>>()
         };
         let measured: Vec<Result<Vec<Measured>, AnalysisError>> = frames
@@ -296,7 +319,7 @@ impl<A: StructuralAnalysis> Accumulator<A> {
     /// As [`Pass::add`].
     pub fn add(&mut self, frame: &Frame) -> Result<(), AnalysisError> {
         let number = self.sums.frames();
-        let scene = self.workspace.load(number, frame, &self.table, self.analysis.needs())?;
+        let scene = self.workspace.load(number, frame, &self.table, self.analysis.needs(), None)?;
         let measured = self.analysis.measure(&scene)?;
         self.atoms.check(number, &self.workspace)?;
         self.sums.add(&measured.means);

@@ -146,7 +146,9 @@ fn dispatch(cli: Cli) -> Result<(), Error> {
         Command::Md(arguments) => run::md(&arguments, &common),
         Command::Train(arguments) => train::train(&arguments, &common),
         Command::Check(arguments) => check::check(&arguments, &common),
-        Command::Analyze(arguments) => threads::on(threads, || analyze::analyze(&arguments)),
+        Command::Analyze(arguments) => {
+            threads::on(threads, || analyze::analyze(&arguments, &common))
+        }
         Command::Predict(arguments) => threads::on(threads, || predict::predict(&arguments)),
         Command::Relax(arguments) => threads::on(threads, || relax::relax(&arguments, &common)),
         Command::Eval(arguments) => threads::on(threads, || eval::eval(&arguments)),

@@ -84,7 +84,8 @@ pub fn carry_out(
         if options.stages_only() {
             return Ok(());
         }
-        analyses::of_sweep(plan, &coefficients, &ledger)
+        analyses::of_sweep(plan, &coefficients, &ledger)?;
+        threads::on(options.threads, || analyses::of_replicas(plan, &ledger))
     });
     let manifest = ledger.end(&outcome)?;
     outcome?;
@@ -274,8 +275,8 @@ impl Work<'_> {
                 stage: stage.to_owned(),
                 source: Box::new(MdError::Observer { name: observer.name().to_owned(), message }),
             })?;
-            let file = self.observed_file(stage, observer.name());
-            self.ledger.results.write_json(&file, &observables)?;
+            let stem = self.observed_stem(stage, observer.name());
+            self.ledger.results.write_observables(&stem, &observables)?;
         }
         Ok(())
     }
@@ -284,14 +285,15 @@ impl Work<'_> {
     fn list_observed(&self) -> Result<(), Error> {
         for stage in &self.plan.stages {
             for name in stage.observed() {
-                self.ledger.run_analysis(self.index, self.observed_file(&stage.name, name))?;
+                let file = format!("{}.json", self.observed_stem(&stage.name, name));
+                self.ledger.run_analysis(self.index, file)?;
             }
         }
         Ok(())
     }
 
-    fn observed_file(&self, stage: &str, name: &str) -> String {
-        format!("runs/{}/analysis/{stage}-{name}.json", self.run.id)
+    fn observed_stem(&self, stage: &str, name: &str) -> String {
+        format!("runs/{}/analysis/{stage}-{name}", self.run.id)
     }
 
     /// Velocities for atoms that the stage before held and this one does not.

@@ -9,6 +9,7 @@
 //! (drawn once as SVG in Rust, then replaced by `chart.js` and `viewer.js`), [`sections`] writes
 //! the HTML around them.
 
+mod analysis;
 mod atoms;
 mod cautions;
 mod chart;
@@ -20,9 +21,12 @@ mod literature;
 mod load;
 mod number;
 mod sections;
+mod structural;
 mod training;
 mod verdict;
 
+pub use analysis::{Analysed, write_analysis_report};
+pub use number::{Shown, shown};
 pub use training::write_training_report;
 
 use html::{escape, script_json};
@@ -74,6 +78,21 @@ pub fn write_report(results: &Path) -> Result<PathBuf, ReportError> {
     let loaded = load::results(results)?;
     let sections::Body { html, figures, scenes } = sections::body(&loaded);
     write_page(results, &document(&loaded.manifest.name, &html, &figures, &scenes)?)
+}
+
+/// Writes every chart as `figures/ID.svg` below a folder.
+fn write_figures(folder: &Path, figures: &[chart::Figure]) -> Result<(), ReportError> {
+    let stills = folder.join("figures");
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| ReportError::Os { path, doing: "write", source }
+    };
+    std::fs::create_dir_all(&stills).map_err(failed(&stills))?;
+    for figure in figures {
+        let path = stills.join(format!("{}.svg", figure.id));
+        std::fs::write(&path, figure.file()).map_err(failed(&path))?;
+    }
+    Ok(())
 }
 
 /// Replaces `report.html` of a folder.

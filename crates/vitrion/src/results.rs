@@ -7,14 +7,17 @@
 //! ├── runs/beta-700K/               one system at one sweep temperature ("beta" without a sweep)
 //! │   ├── initial.extxyz  status.json   where it starts; where it stands
 //! │   ├── stages/01-production/     thermo.csv trajectory.extxyz.zst restart.bin final.extxyz done.json
-//! │   └── analysis/msd.json         [`vitrion_core::observables::Observables`]
+//! │   └── analysis/msd.json         [`vitrion_core::observables::Observables`], and its tables as CSV
 //! ├── analysis/beta/arrhenius.json  over the sweep of one system
 //! └── report.html
 //! ```
 
+pub mod csv;
 mod folder;
 
-pub use folder::{FORMAT, Results, ResultsError, Scope, now, read_json, write_atomically};
+pub use folder::{
+    FORMAT, Results, ResultsError, Scope, now, read_json, write_atomically, write_observables,
+};
 
 use serde::{Deserialize, Serialize};
 

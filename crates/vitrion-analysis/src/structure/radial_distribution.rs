@@ -15,6 +15,7 @@ use crate::error::AnalysisError;
 use crate::pass::{Measured, Needs, Scene, StructuralAnalysis};
 use crate::samples::Samples;
 use peak::FirstPeak;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use vitrion_core::observables::Observables;
 use vitrion_core::{SpeciesId, SpeciesTable};
@@ -28,12 +29,33 @@ pub struct RadialDistribution {
     bins: usize,
 }
 
+/// How far, and how fine.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct RadialDistributionSettings {
+    /// Largest distance [Å]; it may exceed half the cell.
+    #[serde(rename = "r_max_a")]
+    pub r_max: f64,
+    /// Bin width [Å], adjusted so that bins fit exactly.
+    #[serde(rename = "dr_a")]
+    pub dr: f64,
+}
+
+impl Default for RadialDistributionSettings {
+    fn default() -> Self {
+        RadialDistributionSettings { r_max: 10.0, dr: 0.05 }
+    }
+}
+
 impl RadialDistribution {
-    /// Distances up to `r_max` [Å] in bins of about `dr` [Å] (adjusted so that they fit exactly).
+    /// For frames of these species.
     ///
     /// # Errors
     /// `r_max` or `dr` not positive, or `dr` above `r_max`.
-    pub fn new(table: Arc<SpeciesTable>, r_max: f64, dr: f64) -> Result<Self, AnalysisError> {
+    pub fn new(
+        table: Arc<SpeciesTable>,
+        settings: RadialDistributionSettings,
+    ) -> Result<Self, AnalysisError> {
+        let RadialDistributionSettings { r_max, dr } = settings;
         if !(r_max.is_finite() && r_max > 0.0) {
             return Err(AnalysisError::Parameter {
                 name: "r_max",

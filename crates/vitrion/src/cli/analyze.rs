@@ -1,27 +1,45 @@
 //! `vitrion analyze`: structure and transport of any readable trajectory.
 
-use super::output::{print, print_json};
-use super::{ReadArguments, refuse_existing};
+use super::output::{complain, print, print_json, table};
+use super::{Common, ReadArguments, refuse_existing};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::fmt::Write as _;
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 use vitrion::error::{Error, InputError};
-use vitrion::results::write_atomically;
+use vitrion::report::{Analysed, shown, write_analysis_report};
+use vitrion::results::write_observables;
+use vitrion::run_file::AnalysisFile;
+use vitrion::structural_pass::StructuralPass;
+use vitrion_analysis::structure::StructureSettings;
 use vitrion_analysis::{
-    Accumulator, AnalysisError, DiffusionSettings, DisplacementSettings, Displacements,
-    Observables, RadialDistribution, diffusion, mean_squared_displacement,
+    AnalysisError, DiffusionSettings, DisplacementSettings, Displacements, Observables, diffusion,
+    mean_squared_displacement,
 };
 use vitrion_core::units::{self, Kind};
-use vitrion_core::{Frame, Uncertainty, io};
+use vitrion_core::{Frame, SpeciesTable, Structure, Uncertainty, io};
 
-/// Radial distribution, displacement, diffusion and conductivity of a trajectory
+/// Structure, displacement, diffusion and conductivity of trajectories
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// The trajectory; further files follow it in time
+    /// The trajectory; further files follow it in time, unless --independent
     #[arg(value_name = "TRAJECTORY", required = true)]
     trajectories: Vec<PathBuf>,
     #[command(flatten)]
     read: ReadArguments,
-    /// Mobile element, for example Li; without it only g(r) is computed
+    /// File of [[analysis]] tables: which structural analyses, with which settings
+    #[arg(long, value_name = "A.toml")]
+    config: Option<PathBuf>,
+    /// Structural analyses with their defaults, for example radial_distribution,steinhardt
+    /// [default: all that suit the elements]
+    #[arg(long, value_name = "KINDS", value_delimiter = ',', conflicts_with = "config")]
+    only: Vec<String>,
+    /// Every file is an independent sample of the same material, not the continuation of the one
+    /// before; with three or more, their spread counts in the errors
+    #[arg(long, conflicts_with = "species")]
+    independent: bool,
+    /// Mobile element, for example Li, for displacements
     #[arg(long, value_name = "ELEMENT")]
     species: Option<String>,
     /// Temperature of the run, for example "600 K"; without it no diffusion coefficient is given
@@ -39,22 +57,19 @@ pub(super) struct Arguments {
     /// Timestep of a file whose frames carry only the step, for example "1 fs"
     #[arg(long, value_parser = time, conflicts_with = "frame_interval")]
     timestep: Option<f64>,
-    /// Time left out at the start, for example "10 ps"
+    /// Time left out at the start (of each file, if --independent), for example "10 ps"
     #[arg(long, value_parser = time, default_value = "0 fs")]
     skip: f64,
-    /// Join positions that are wrapped into the cell
+    /// Join positions that are wrapped into the cell, for displacements
     #[arg(long)]
     unwrap: bool,
-    /// Largest distance of g(r)
-    #[arg(long, value_parser = length, default_value = "8 A")]
-    r_max: f64,
-    /// Bin width of g(r)
-    #[arg(long, value_parser = length, default_value = "0.05 A")]
-    dr: f64,
-    /// Folder for one JSON file per analysis
+    /// Folder for the results: JSON and CSV of every analysis, figures as SVG, report.html
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Replace files in DIR
+    /// Extended XYZ file of all frames with what was found for every atom
+    #[arg(long, value_name = "FILE")]
+    atoms: Option<PathBuf>,
+    /// Replace files that exist
     #[arg(long)]
     overwrite: bool,
     /// All observables as JSON
@@ -71,25 +86,31 @@ fn time(text: &str) -> Result<f64, String> {
     quantity(text, Kind::Time)
 }
 
-fn length(text: &str) -> Result<f64, String> {
-    quantity(text, Kind::Length)
-}
-
 fn temperature(text: &str) -> Result<f64, String> {
     quantity(text, Kind::Temperature)
 }
 
-pub(super) fn analyze(arguments: &Arguments) -> Result<(), Error> {
-    let names = ["radial_distribution", "mean_squared_displacement", "diffusion"];
+pub(super) fn analyze(arguments: &Arguments, common: &Common) -> Result<(), Error> {
     if let Some(out) = &arguments.out {
-        for name in names {
-            refuse_existing(&out.join(format!("{name}.json")), arguments.overwrite)?;
-        }
+        refuse_existing(&out.join("report.html"), arguments.overwrite)?;
     }
-    let results = observables(arguments)?;
+    if let Some(atoms) = &arguments.atoms {
+        refuse_existing(atoms, arguments.overwrite)?;
+    }
+    let Found { results, frames, last } = observables(arguments, common)?;
     if let Some(out) = &arguments.out {
+        let mut names: Vec<&str> = Vec::new();
         for one in &results {
-            write(&out.join(format!("{}.json", one.kind)), one)?;
+            let copies = names.iter().filter(|name| **name == one.kind).count();
+            names.push(&one.kind);
+            let number = if copies == 0 { String::new() } else { format!("-{}", copies + 1) };
+            write_observables(&out.join(format!("{}{number}", one.kind)), one)?;
+        }
+        let analysed =
+            Analysed { files: &arguments.trajectories, frames, last: &last, results: &results };
+        let page = write_analysis_report(out, &analysed)?;
+        if !common.quiet {
+            complain(&format!("{}", page.display()));
         }
     }
     if arguments.json {
@@ -100,9 +121,15 @@ pub(super) fn analyze(arguments: &Arguments) -> Result<(), Error> {
     Ok(())
 }
 
+/// What a pass over all frames gave.
+struct Found {
+    results: Vec<Observables>,
+    frames: usize,
+    last: Structure,
+}
+
 /// One pass over all frames.
-fn observables(arguments: &Arguments) -> Result<Vec<Observables>, Error> {
-    let mut radial: Option<Accumulator<RadialDistribution>> = None;
+fn observables(arguments: &Arguments, common: &Common) -> Result<Found, Error> {
     let mut motion = arguments.species.as_ref().map(|species| {
         Displacements::new(DisplacementSettings {
             species: species.clone(),
@@ -112,12 +139,21 @@ fn observables(arguments: &Arguments) -> Result<Vec<Observables>, Error> {
             unwrap: arguments.unwrap,
         })
     });
-    let mut seen = 0;
-    let mut first_time = None;
+    let config = arguments.config.as_deref().map(AnalysisFile::read).transpose()?;
+    let mut structural: Option<StructuralPass> = None;
+    let mut counter = Counter::new(common.quiet);
+    let mut last = None;
+    let (mut seen, mut first_time) = (0, None);
     for path in &arguments.trajectories {
         let refused = |error: AnalysisError| {
             Error::from(InputError::Usage(format!("{}: {error}", path.display())))
         };
+        if arguments.independent {
+            (seen, first_time) = (0, None);
+            if let Some(pass) = &mut structural {
+                pass.next_trajectory::<AnalysisError>(&mut |_, _| Ok(())).map_err(refused)?;
+            }
+        }
         for frame in io::open(path, &arguments.read.options()).map_err(InputError::Io)? {
             let mut frame = frame.map_err(InputError::Io)?;
             apply_timestep(&mut frame, arguments.timestep, path)?;
@@ -126,31 +162,32 @@ fn observables(arguments: &Arguments) -> Result<Vec<Observables>, Error> {
                 None => frame.time,
             };
             seen += 1;
+            counter.frame();
             if let Some(motion) = &mut motion {
                 motion.add(&frame).map_err(refused)?;
             }
             if skipped(arguments, time, &mut first_time).map_err(refused)? {
                 continue;
             }
-            let accumulator = match &mut radial {
-                Some(accumulator) => accumulator,
-                None => {
-                    let table = &frame.structure.table;
-                    let (r_max, dr) = (arguments.r_max, arguments.dr);
-                    let analysis =
-                        RadialDistribution::new(table.clone(), r_max, dr).map_err(refused)?;
-                    radial.insert(Accumulator::new(table.clone(), analysis))
-                }
+            let pass = match &mut structural {
+                Some(pass) => pass,
+                None => structural.insert(StructuralPass::new(chosen(
+                    arguments,
+                    config.as_ref(),
+                    &frame.structure,
+                )?)),
             };
-            accumulator.add(&frame).map_err(refused)?;
+            last = Some(frame.structure.clone());
+            pass.add::<AnalysisError>(frame, &mut |_, _| Ok(())).map_err(refused)?;
         }
     }
     let refused = |error: AnalysisError| InputError::Usage(error.to_string());
-    let Some(radial) = radial else {
-        let message = format!("{seen} frames were read and all of them skipped");
+    let (Some(structural), Some(last)) = (structural, last) else {
+        let message = format!("{} frames were read and all of them skipped", counter.frames);
         return Err(InputError::Usage(message).into());
     };
-    let mut results = vec![radial.finish().map_err(refused)?];
+    let mut results = structural.finish::<AnalysisError>(&mut |_, _| Ok(())).map_err(refused)?;
+    counter.finish();
     if let Some(motion) = motion {
         results.push(mean_squared_displacement(&motion).map_err(refused)?);
         if let Some(temperature) = arguments.temperature {
@@ -158,7 +195,72 @@ fn observables(arguments: &Arguments) -> Result<Vec<Observables>, Error> {
             results.push(diffusion(&motion, &settings).map_err(refused)?.0);
         }
     }
-    Ok(results)
+    Ok(Found { results, frames: counter.frames, last })
+}
+
+/// Which structural analyses: those of the file, those that were named, or all that suit.
+fn chosen(
+    arguments: &Arguments,
+    config: Option<&AnalysisFile>,
+    structure: &Structure,
+) -> Result<Vec<StructureSettings>, InputError> {
+    if let Some(config) = config {
+        config.check(structure)?;
+        return Ok(config.analyses.iter().map(|table| table.value.settings.clone()).collect());
+    }
+    let all = StructureSettings::suiting(&structure.table);
+    if arguments.only.is_empty() {
+        return Ok(all);
+    }
+    arguments.only.iter().map(|name| named(name, &all, &structure.table)).collect()
+}
+
+fn named(
+    name: &str,
+    all: &[StructureSettings],
+    table: &SpeciesTable,
+) -> Result<StructureSettings, InputError> {
+    all.iter().find(|settings| settings.kind() == name).cloned().ok_or_else(|| {
+        let known: Vec<&str> = all.iter().map(StructureSettings::kind).collect();
+        let elements = table.symbols().join(", ");
+        let message = format!(
+            "--only \"{name}\": no such analysis for {elements} without settings; known: {}",
+            known.join(", ")
+        );
+        InputError::Usage(message)
+    })
+}
+
+/// Counts frames on stderr: on a terminal only, since nobody knows how many there will be.
+struct Counter {
+    frames: usize,
+    start: Instant,
+    bar: ProgressBar,
+}
+
+impl Counter {
+    fn new(quiet: bool) -> Self {
+        let target = if quiet || !std::io::stderr().is_terminal() {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr()
+        };
+        let style = ProgressStyle::with_template("{spinner} {pos} frames, {elapsed} gone, {msg}")
+            .expect("a valid template");
+        let bar = ProgressBar::with_draw_target(None, target).with_style(style);
+        Counter { frames: 0, start: Instant::now(), bar }
+    }
+
+    fn frame(&mut self) {
+        self.frames += 1;
+        self.bar.inc(1);
+        let rate = self.frames as f64 / self.start.elapsed().as_secs_f64();
+        self.bar.set_message(format!("{rate:.0} frames/s"));
+    }
+
+    fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
 }
 
 /// Times of frames that carry only their step.
@@ -188,36 +290,29 @@ fn skipped(
     Ok(time - *first.get_or_insert(time) + 1e-9 < arguments.skip)
 }
 
-fn write(path: &Path, one: &Observables) -> Result<(), Error> {
-    let mut text =
-        serde_json::to_string_pretty(one).expect("observables hold nothing that JSON cannot");
-    text.push('\n');
-    write_atomically(path, text.as_bytes())?;
-    Ok(())
-}
-
 fn described(results: &[Observables]) -> String {
     let mut text = String::new();
     for one in results {
         writeln!(text, "{}", one.title).expect("writing to a string cannot fail");
-        for estimate in &one.estimates {
-            let known = match &estimate.uncertainty {
-                Uncertainty::StandardError { value, .. } => format!(" ± {value:.2e}"),
-                Uncertainty::Interval { low, high, level } => {
-                    format!(" ({:.0} %: {low:.4e} to {high:.4e})", level * 100.0)
-                }
-                Uncertainty::UpperBound { level } => {
-                    format!(" (upper bound, {:.0} %)", level * 100.0)
-                }
-                Uncertainty::NotEstimated { why } => format!(" (no error: {why})"),
-            };
-            writeln!(text, "  {}: {:.4e}{known} {}", estimate.label, estimate.value, estimate.unit)
-                .expect("writing to a string cannot fail");
-        }
+        let rows: Vec<Vec<String>> = one
+            .estimates
+            .iter()
+            .map(|estimate| {
+                let known = shown(estimate);
+                let remark = match &estimate.uncertainty {
+                    Uncertainty::StandardError { .. } => String::new(),
+                    _ => format!("({})", known.detail),
+                };
+                let label = format!("  {}", estimate.label);
+                vec![label, format!("{} {}", known.text, estimate.unit), remark]
+            })
+            .collect();
+        text.push_str(&table(&rows));
         for caution in &one.cautions {
-            writeln!(text, "  caution: {} {}", caution.message, caution.advice)
+            writeln!(text, "  caution: {}; {}", caution.message, caution.advice)
                 .expect("writing to a string cannot fail");
         }
     }
+    text.push_str("1.23(4) means 1.23 ± 0.04, one standard error\n");
     text
 }

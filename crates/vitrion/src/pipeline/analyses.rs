@@ -5,10 +5,12 @@ use crate::error::Error;
 use crate::plan::{AnalysisPlan, Dynamics, Plan, RunPlan, StagePlan};
 use crate::results::read_json;
 use crate::run_file::StageKind;
+use crate::structural_pass::StructuralPass;
 use std::path::Path;
+use vitrion_analysis::structure::StructureSettings;
 use vitrion_analysis::{
-    Accumulator, AnalysisError, ArrheniusPoint, ArrheniusSettings, Diffusion, DiffusionSettings,
-    DisplacementSettings, Displacements, Observables, RadialDistribution, arrhenius, diffusion,
+    AnalysisError, ArrheniusPoint, ArrheniusSettings, Diffusion, DiffusionSettings,
+    DisplacementSettings, Displacements, Observables, arrhenius, diffusion,
     mean_squared_displacement,
 };
 use vitrion_core::Frame;
@@ -37,29 +39,116 @@ pub(super) fn of_run(
         }
         let folder = ledger.results.path(&ledger.stage_folder(index, number));
         let temperature = temperature(stage, run, &folder)?;
-        let mut listeners: Vec<Listener> = wanted.iter().map(|plan| Listener::new(plan)).collect();
+        let mut motions: Vec<(&AnalysisPlan, Displacements)> = wanted
+            .iter()
+            .filter_map(|analysis| {
+                let settings = displacement_settings(analysis.dynamics()?);
+                Some((*analysis, Displacements::new(settings)))
+            })
+            .collect();
+        let mut structures = StructureGroup::of(&wanted);
+        let mut clock = Clock::default();
         for frame in
             io::open(&folder.join(stage.trajectory().format.file_name()), &ReadOptions::default())?
         {
             let frame = frame?;
-            for (listener, analysis) in listeners.iter_mut().zip(&wanted) {
-                listener.add(&frame).map_err(|source| failed(&run.id, analysis, source))?;
+            for (analysis, motion) in &mut motions {
+                motion.add(&frame).map_err(|source| failed(&run.id, analysis, source))?;
             }
+            clock.show(frame, &mut structures, &run.id)?;
         }
-        for (listener, analysis) in listeners.into_iter().zip(&wanted) {
-            let (observables, found) = listener
-                .finish(analysis, temperature)
+        for (analysis, motion) in motions {
+            let (observables, found) = motion_results(analysis, &motion, temperature)
                 .map_err(|source| failed(&run.id, analysis, source))?;
-            let file = format!("runs/{}/analysis/{}.json", run.id, analysis.name());
-            ledger.results.write_json(&file, &observables)?;
-            ledger.run_analysis(index, file)?;
+            write(ledger, index, &run.id, analysis, &observables)?;
             if let Some(diffusion) = found {
                 let point = ArrheniusPoint { temperature, diffusion };
                 coefficients.push((analysis.name().to_owned(), point));
             }
         }
+        for group in structures {
+            for (analysis, observables) in group.finish(&run.id)? {
+                write(ledger, index, &run.id, analysis, &observables)?;
+            }
+        }
     }
     Ok(coefficients)
+}
+
+/// Writes what an analysis of a run found.
+fn write(
+    ledger: &Ledger<'_>,
+    index: usize,
+    run: &str,
+    analysis: &AnalysisPlan,
+    observables: &Observables,
+) -> Result<(), Error> {
+    let stem = format!("runs/{run}/analysis/{}", analysis.name());
+    ledger.results.write_observables(&stem, observables)?;
+    ledger.run_analysis(index, format!("{stem}.json"))?;
+    Ok(())
+}
+
+/// Structural analyses of all replicas of a system together: of every temperature with two seeds
+/// or more, from the trajectories once more, with the spread between replicas in the errors.
+pub(super) fn of_replicas(plan: &Plan, ledger: &Ledger<'_>) -> Result<(), Error> {
+    for (number, system) in plan.systems.iter().enumerate() {
+        let runs = || plan.runs.iter().enumerate().filter(|(_, run)| run.system == system.name);
+        let mut temperatures: Vec<Option<f64>> = Vec::new();
+        for (_, run) in runs() {
+            if !temperatures.contains(&run.temperature_k) {
+                temperatures.push(run.temperature_k);
+            }
+        }
+        for temperature in temperatures {
+            let replicas: Vec<usize> = runs()
+                .filter(|(_, run)| run.temperature_k == temperature)
+                .map(|(index, _)| index)
+                .collect();
+            if replicas.len() > 1 {
+                let name = temperature.map_or(String::new(), |t| format!("-{t}K"));
+                of_pool(plan, number, &replicas, &name, ledger)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn of_pool(
+    plan: &Plan,
+    system: usize,
+    replicas: &[usize],
+    suffix: &str,
+    ledger: &Ledger<'_>,
+) -> Result<(), Error> {
+    let name = &plan.systems[system].name;
+    for (number, stage) in plan.stages.iter().enumerate() {
+        let wanted: Vec<&AnalysisPlan> =
+            plan.analyses.iter().filter(|analysis| analysis.stage() == Some(&stage.name)).collect();
+        let mut structures = StructureGroup::of(&wanted);
+        if structures.is_empty() {
+            continue;
+        }
+        for index in replicas {
+            let mut clock = Clock::default();
+            let folder = ledger.results.path(&ledger.stage_folder(*index, number));
+            let path = folder.join(stage.trajectory().format.file_name());
+            for frame in io::open(&path, &ReadOptions::default())? {
+                clock.show(frame?, &mut structures, name)?;
+            }
+            for group in &mut structures {
+                group.next_trajectory(name)?;
+            }
+        }
+        for group in structures {
+            for (analysis, observables) in group.finish(name)? {
+                let stem = format!("analysis/{name}/{}{suffix}", analysis.name());
+                ledger.results.write_observables(&stem, &observables)?;
+                ledger.system_analysis(system, format!("{stem}.json"))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Every analysis over the sweep, one file per system.
@@ -98,9 +187,9 @@ pub(super) fn of_sweep(
                 .collect();
             let observables = arrhenius(&points, &settings)
                 .map_err(|source| failed(&system.name, analysis, source))?;
-            let file = format!("analysis/{}/{name}.json", system.name);
-            ledger.results.write_json(&file, &observables)?;
-            ledger.system_analysis(number, file)?;
+            let stem = format!("analysis/{}/{name}", system.name);
+            ledger.results.write_observables(&stem, &observables)?;
+            ledger.system_analysis(number, format!("{stem}.json"))?;
         }
     }
     Ok(())
@@ -125,83 +214,95 @@ fn temperature(stage: &StagePlan, run: &RunPlan, folder: &Path) -> Result<f64, E
     Ok(summary.temperature.value)
 }
 
-/// One analysis that frames are told to.
-enum Listener {
-    RadialDistribution {
-        accumulator: Option<Box<Accumulator<RadialDistribution>>>,
-        first_time: Option<f64>,
-        skip: f64,
-        r_max: f64,
-        dr: f64,
-    },
-    Motion(Box<Displacements>),
+fn motion_results(
+    plan: &AnalysisPlan,
+    data: &Displacements,
+    temperature: f64,
+) -> Result<(Observables, Option<Diffusion>), AnalysisError> {
+    if let AnalysisPlan::Diffusion { charge, .. } = plan {
+        let settings = DiffusionSettings { charge: *charge as f64, temperature };
+        let (observables, found) = diffusion(data, &settings)?;
+        return Ok((observables, Some(found)));
+    }
+    Ok((mean_squared_displacement(data)?, None))
 }
 
-impl Listener {
-    fn new(plan: &AnalysisPlan) -> Self {
-        match plan {
-            AnalysisPlan::RadialDistribution { skip_fs, r_max_a, dr_a, .. } => {
-                Listener::RadialDistribution {
-                    accumulator: None,
-                    first_time: None,
-                    skip: *skip_fs,
-                    r_max: *r_max_a,
-                    dr: *dr_a,
-                }
-            }
-            AnalysisPlan::MeanSquaredDisplacement { dynamics, .. }
-            | AnalysisPlan::Diffusion { dynamics, .. } => {
-                Listener::Motion(Box::new(Displacements::new(displacement_settings(dynamics))))
-            }
-            AnalysisPlan::Arrhenius { .. } => {
-                unreachable!("analyses over the sweep read no trajectory")
-            }
+/// Structural analyses that leave out the same part of a trajectory.
+struct StructureGroup<'a> {
+    plans: Vec<&'a AnalysisPlan>,
+    skip: f64,
+    pass: StructuralPass,
+}
+
+impl<'a> StructureGroup<'a> {
+    fn of(wanted: &[&'a AnalysisPlan]) -> Vec<StructureGroup<'a>> {
+        let mut groups: Vec<(f64, Vec<&AnalysisPlan>, Vec<StructureSettings>)> = Vec::new();
+        for plan in wanted {
+            let AnalysisPlan::Structure { skip_fs, settings, .. } = plan else { continue };
+            let same = groups.iter().position(|(skip, ..)| (skip - skip_fs).abs() < 1e-9);
+            let at = same.unwrap_or_else(|| {
+                groups.push((*skip_fs, Vec::new(), Vec::new()));
+                groups.len() - 1
+            });
+            groups[at].1.push(plan);
+            groups[at].2.push(settings.clone());
+        }
+        let group = |(skip, plans, settings)| StructureGroup {
+            plans,
+            skip,
+            pass: StructuralPass::new(settings),
+        };
+        groups.into_iter().map(group).collect()
+    }
+
+    fn failed(&self, place: &str) -> impl Fn(AnalysisError) -> Error + use<> {
+        let names: Vec<&str> = self.plans.iter().map(|plan| plan.name()).collect();
+        let (run, analysis) = (place.to_owned(), names.join(", "));
+        move |source| Error::Analysis {
+            run: run.clone(),
+            analysis: analysis.clone(),
+            source: Box::new(source),
         }
     }
 
-    fn add(&mut self, frame: &Frame) -> Result<(), AnalysisError> {
-        match self {
-            Listener::Motion(displacements) => displacements.add(frame),
-            Listener::RadialDistribution { accumulator, first_time, skip, r_max, dr } => {
-                // our own trajectories carry the time of every frame
-                let time = frame.time.unwrap_or_default();
-                if time - *first_time.get_or_insert(time) + 1e-9 < *skip {
-                    return Ok(());
-                }
-                let accumulator = match accumulator {
-                    Some(accumulator) => accumulator,
-                    None => {
-                        let table = &frame.structure.table;
-                        let analysis = RadialDistribution::new(table.clone(), *r_max, *dr)?;
-                        accumulator.insert(Box::new(Accumulator::new(table.clone(), analysis)))
-                    }
-                };
-                accumulator.add(frame)
-            }
-        }
+    fn add(&mut self, frame: Frame, place: &str) -> Result<(), Error> {
+        self.pass.add::<AnalysisError>(frame, &mut |_, _| Ok(())).map_err(self.failed(place))
     }
 
-    fn finish(
-        self,
-        plan: &AnalysisPlan,
-        temperature: f64,
-    ) -> Result<(Observables, Option<Diffusion>), AnalysisError> {
-        match (self, plan) {
-            (Listener::Motion(data), AnalysisPlan::Diffusion { charge, .. }) => {
-                let settings = DiffusionSettings { charge: *charge as f64, temperature };
-                let (observables, found) = diffusion(&data, &settings)?;
-                Ok((observables, Some(found)))
-            }
-            (Listener::Motion(data), _) => Ok((mean_squared_displacement(&data)?, None)),
-            (Listener::RadialDistribution { accumulator, .. }, _) => match accumulator {
-                Some(accumulator) => Ok((accumulator.finish()?, None)),
-                None => Err(AnalysisError::TooFewFrames {
-                    what: "the radial distribution function",
-                    needed: 1,
-                    found: 0,
-                }),
-            },
+    fn next_trajectory(&mut self, place: &str) -> Result<(), Error> {
+        self.pass.next_trajectory::<AnalysisError>(&mut |_, _| Ok(())).map_err(self.failed(place))
+    }
+
+    fn finish(self, place: &str) -> Result<Vec<(&'a AnalysisPlan, Observables)>, Error> {
+        let failed = self.failed(place);
+        let found = self.pass.finish::<AnalysisError>(&mut |_, _| Ok(())).map_err(failed)?;
+        Ok(self.plans.into_iter().zip(found).collect())
+    }
+}
+
+/// Time since the first frame of a trajectory.
+#[derive(Default)]
+struct Clock {
+    first: Option<f64>,
+}
+
+impl Clock {
+    /// Shows a frame to the groups that do not leave it out.
+    fn show(
+        &mut self,
+        frame: Frame,
+        groups: &mut [StructureGroup<'_>],
+        place: &str,
+    ) -> Result<(), Error> {
+        // our own trajectories carry the time of every frame
+        let time = frame.time.unwrap_or_default();
+        let since = time - *self.first.get_or_insert(time) + 1e-9;
+        let mut listening: Vec<_> = groups.iter_mut().filter(|g| since >= g.skip).collect();
+        let Some(last) = listening.pop() else { return Ok(()) };
+        for group in listening {
+            group.add(frame.clone(), place)?;
         }
+        last.add(frame, place)
     }
 }
 

@@ -4,12 +4,9 @@ use crate::error::InputError;
 use crate::plan::{StagePlan, SystemPlan};
 use crate::run_file::{AnalysisKind, AnalysisTable, Located, RunFile};
 use serde::{Deserialize, Serialize};
+use vitrion_analysis::structure::StructureSettings;
 use vitrion_core::Structure;
 
-/// Largest distance of g(r) unless the run file says otherwise or the cell is too small [Å].
-const R_MAX: f64 = 8.0;
-/// Bin width of g(r) [Å].
-const DR: f64 = 0.05;
 /// Where Arrhenius lines are extrapolated to [K].
 const EXTRAPOLATE: f64 = 300.0;
 /// Temperatures a line with an error needs.
@@ -22,13 +19,8 @@ const FEWEST_FRAMES: u64 = 30;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum AnalysisPlan {
-    RadialDistribution {
-        name: String,
-        stage: String,
-        skip_fs: f64,
-        r_max_a: f64,
-        dr_a: f64,
-    },
+    /// Of single frames.
+    Structure { name: String, stage: String, skip_fs: f64, settings: StructureSettings },
     MeanSquaredDisplacement {
         name: String,
         #[serde(flatten)]
@@ -64,7 +56,7 @@ impl AnalysisPlan {
     /// Stem of the result file.
     pub fn name(&self) -> &str {
         match self {
-            AnalysisPlan::RadialDistribution { name, .. }
+            AnalysisPlan::Structure { name, .. }
             | AnalysisPlan::MeanSquaredDisplacement { name, .. }
             | AnalysisPlan::Diffusion { name, .. }
             | AnalysisPlan::Arrhenius { name, .. } => name,
@@ -74,10 +66,19 @@ impl AnalysisPlan {
     /// Stage whose trajectory it reads; `None` for analyses over the sweep.
     pub fn stage(&self) -> Option<&str> {
         match self {
-            AnalysisPlan::RadialDistribution { stage, .. } => Some(stage),
+            AnalysisPlan::Structure { stage, .. } => Some(stage),
             AnalysisPlan::MeanSquaredDisplacement { dynamics, .. }
             | AnalysisPlan::Diffusion { dynamics, .. } => Some(&dynamics.stage),
             AnalysisPlan::Arrhenius { .. } => None,
+        }
+    }
+
+    /// What analyses of motion share; `None` for all others.
+    pub fn dynamics(&self) -> Option<&Dynamics> {
+        match self {
+            AnalysisPlan::MeanSquaredDisplacement { dynamics, .. }
+            | AnalysisPlan::Diffusion { dynamics, .. } => Some(dynamics),
+            AnalysisPlan::Structure { .. } | AnalysisPlan::Arrhenius { .. } => None,
         }
     }
 }
@@ -115,24 +116,21 @@ impl Context<'_> {
         name: String,
         before: &[AnalysisPlan],
     ) -> Result<AnalysisPlan, InputError> {
-        Ok(match table.kind {
-            AnalysisKind::RadialDistribution => {
-                let stage = self.stage(at, table)?;
-                let r_max_a = self.r_max(at, table)?;
-                let dr_a = table.dr.map_or(DR, |dr| dr.value);
-                if dr_a > r_max_a / 4.0 {
-                    let message =
-                        format!("bins of {dr_a} Å leave fewer than four below r_max = {r_max_a} Å");
-                    return Err(at.refuse(table.dr.map(|dr| dr.line), "dr", message));
-                }
-                AnalysisPlan::RadialDistribution {
-                    name,
-                    skip_fs: skip(at, table, stage)?,
-                    stage: stage.name.clone(),
-                    r_max_a,
-                    dr_a,
-                }
+        if let Some(structural) = &table.structure {
+            let stage = self.stage(at, table)?;
+            for (system, structure) in self.systems.iter().zip(self.structures) {
+                structural.check(structure).map_err(|((key, line), message)| {
+                    at.refuse(line, &key, format!("{message} (system \"{}\")", system.name))
+                })?;
             }
+            return Ok(AnalysisPlan::Structure {
+                name,
+                skip_fs: skip(at, table, stage)?,
+                stage: stage.name.clone(),
+                settings: structural.settings.clone(),
+            });
+        }
+        Ok(match table.kind {
             AnalysisKind::MeanSquaredDisplacement => {
                 AnalysisPlan::MeanSquaredDisplacement { name, dynamics: self.dynamics(at, table)? }
             }
@@ -150,6 +148,7 @@ impl Context<'_> {
                     extrapolate_k: table.extrapolate.map_or(EXTRAPOLATE, |t| t.value),
                 }
             }
+            other => unreachable!("{} is an analysis of single frames", other.name()),
         })
     }
 
@@ -250,27 +249,6 @@ impl Context<'_> {
             return Err(refuse(message));
         }
         Ok(stage)
-    }
-
-    /// Half the smallest width of any cell bounds g(r): beyond it shells are cut.
-    fn r_max(&self, at: &At<'_>, table: &AnalysisTable) -> Result<f64, InputError> {
-        let widths = self
-            .structures
-            .iter()
-            .map(|s| s.cell.perpendicular_widths().into_iter().fold(f64::INFINITY, f64::min));
-        let half = 0.5 * widths.fold(f64::INFINITY, f64::min);
-        match table.r_max {
-            None => Ok(R_MAX.min((half * 100.0).floor() / 100.0)),
-            Some(r_max) if r_max.value > half => {
-                let message = format!(
-                    "{} Å is more than half the width of the smallest cell ({half:.3} Å); use a \
-                     larger `repeat` or a smaller r_max",
-                    r_max.value
-                );
-                Err(at.refuse(Some(r_max.line), "r_max", message))
-            }
-            Some(r_max) => Ok(r_max.value),
-        }
     }
 
     fn diffusion_to_fit(

@@ -2,9 +2,8 @@
 
 use super::{CorrelationsPlan, RadialPlan, StagePlan};
 use vitrion_analysis::samples::BlockSums;
-use vitrion_analysis::{
-    Accumulator, AnalysisError, Correlator, CorrelatorSettings, RadialDistribution,
-};
+use vitrion_analysis::structure::{RadialDistribution, RadialDistributionSettings};
+use vitrion_analysis::{Accumulator, AnalysisError, Correlator, CorrelatorSettings};
 use vitrion_core::observables::Observables;
 use vitrion_core::{Frame, Structure};
 use vitrion_md::{Instant, Observer};
@@ -68,7 +67,8 @@ impl RadialPlan {
         structure: &Structure,
     ) -> Result<Accumulator<RadialDistribution>, AnalysisError> {
         let table = &structure.table;
-        let analysis = RadialDistribution::new(table.clone(), self.r_max_a, self.dr_a)?;
+        let settings = RadialDistributionSettings { r_max: self.r_max_a, dr: self.dr_a };
+        let analysis = RadialDistribution::new(table.clone(), settings)?;
         Ok(Accumulator::new(table.clone(), analysis))
     }
 }

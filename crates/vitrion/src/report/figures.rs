@@ -212,7 +212,8 @@ fn pairs(results: &Results, prefix: &str) -> Vec<String> {
     names
 }
 
-fn figure(id: &str, title: &str, group: &str) -> Figure {
+/// An empty chart.
+pub(super) fn figure(id: &str, title: &str, group: &str) -> Figure {
     let blank = Axis { label: String::new(), log: false };
     Figure {
         id: id.to_owned(),
@@ -228,9 +229,9 @@ fn figure(id: &str, title: &str, group: &str) -> Figure {
     }
 }
 
-/// Calls `visit` for each curve of an analysis with the style of its run: the colour is the
+/// Calls `visit` for each analysis of each run with the style of the run: the colour is the
 /// temperature, the dash the system.
-fn each_curve(results: &Results, kind: &str, visit: &mut dyn FnMut(Style, &Run, &Curve)) {
+pub(super) fn each_analysis(results: &Results, visit: &mut dyn FnMut(Style, &Run, &Observables)) {
     let temperatures = results.temperatures();
     for (dash, system) in results.systems.iter().enumerate() {
         for (index, run) in system.runs.iter().enumerate() {
@@ -238,20 +239,29 @@ fn each_curve(results: &Results, kind: &str, visit: &mut dyn FnMut(Style, &Run, 
                 temperatures.iter().position(|known| (known - t).abs() < 1e-6).unwrap_or(index)
             });
             let style = Style { color, dash, line: true, ..Style::default() };
-            for observables in run.analyses.iter().filter(|o| o.kind == kind) {
-                for curve in &observables.curves {
-                    visit(style, run, curve);
-                }
+            for observables in &run.analyses {
+                visit(style, run, observables);
             }
         }
     }
 }
 
-fn label_of(run: &Run) -> String {
+/// Calls `visit` for each curve of the analyses of a kind.
+fn each_curve(results: &Results, kind: &str, visit: &mut dyn FnMut(Style, &Run, &Curve)) {
+    each_analysis(results, &mut |style, run, observables| {
+        if observables.kind == kind {
+            for curve in &observables.curves {
+                visit(style, run, curve);
+            }
+        }
+    });
+}
+
+pub(super) fn label_of(run: &Run) -> String {
     run.entry.id.replace('-', " ")
 }
 
-fn axis_text(axis: &vitrion_core::observables::Axis) -> String {
+pub(super) fn axis_text(axis: &vitrion_core::observables::Axis) -> String {
     if axis.unit.is_empty() {
         axis.label.clone()
     } else {
@@ -264,14 +274,14 @@ fn set_axes(figure: &mut Figure, curve: &Curve, log_x: bool, log_y: bool) {
     figure.y = Axis { label: axis_text(&curve.y_axis), log: log_y };
 }
 
-fn facet_of(figure: &mut Figure, name: &str) -> usize {
+pub(super) fn facet_of(figure: &mut Figure, name: &str) -> usize {
     figure.facets.iter().position(|known| known == name).unwrap_or_else(|| {
         figure.facets.push(name.to_owned());
         figure.facets.len() - 1
     })
 }
 
-fn picked(
+pub(super) fn picked(
     curve: &Curve,
     keep: &[usize],
     label: String,

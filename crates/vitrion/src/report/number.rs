@@ -4,15 +4,15 @@ use vitrion_core::{Estimate, Uncertainty};
 
 /// A value ready for a table cell.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Shown {
+pub struct Shown {
     /// For example "1.23(4) × 10⁻⁶", without unit.
-    pub(super) text: String,
+    pub text: String,
     /// What the error means, for a tooltip or a note.
-    pub(super) detail: String,
+    pub detail: String,
 }
 
 /// Value and error of an estimate as text, without its unit.
-pub(super) fn shown(estimate: &Estimate) -> Shown {
+pub fn shown(estimate: &Estimate) -> Shown {
     let value = estimate.value;
     match &estimate.uncertainty {
         Uncertainty::StandardError { value: error, n_eff } => Shown {

@@ -7,6 +7,7 @@ use super::figures;
 use super::html::{counted, definitions, details, escape, note, table};
 use super::load::{Results, Run, System};
 use super::number::{self, shown};
+use super::structural;
 use super::verdict;
 use std::fmt::Write as _;
 use vitrion_core::Estimate;
@@ -34,7 +35,9 @@ const SECTIONS: [(&str, &str); 9] = [
 /// All sections in order.
 pub(super) fn body(results: &Results) -> Body {
     let scenes = scenes(results);
-    let structure = figures::structure(results);
+    let mut structure = figures::structure(results);
+    let radial = structure.len();
+    structure.extend(structural::of_runs(results));
     let msd = figures::displacement(results);
     let mut arrhenius = figures::conductivity(results);
     if let Some(figure) = &mut arrhenius {
@@ -47,7 +50,7 @@ pub(super) fn body(results: &Results) -> Body {
     let contents = [
         verdict_section(results),
         results_section(results),
-        structure_section(&scenes, &structure),
+        structure_section(&scenes, structure.split_at(radial)),
         transport_section(msd.as_ref(), arrhenius.as_ref(), &correlations),
         thermo_section(&thermo),
         potential_section(results),
@@ -269,7 +272,7 @@ fn scenes(results: &Results) -> Vec<Scene> {
         .collect()
 }
 
-fn structure_section(scenes: &[Scene], charts: &[Figure]) -> String {
+fn structure_section(scenes: &[Scene], charts: (&[Figure], &[Figure])) -> String {
     let mut out = String::from("<div class=\"scenes\">");
     for scene in scenes {
         let _ = write!(
@@ -286,11 +289,17 @@ fn structure_section(scenes: &[Scene], charts: &[Figure]) -> String {
     if scenes.is_empty() {
         out.push_str(&note("No structure file could be drawn."));
     }
-    if charts.is_empty() {
+    let (radial, others) = charts;
+    if radial.is_empty() {
         out.push_str(&note("No radial distribution was computed."));
     }
-    out.push_str(&selector(charts.first(), "Pair"));
-    out.push_str(&grid(charts));
+    out.push_str(&selector(radial.first(), "Pair"));
+    out.push_str(&grid(radial));
+    out.push_str("<div class=\"grid-2\">");
+    for figure in others {
+        let _ = write!(out, "<div>{}{}</div>", selector(Some(figure), "Show"), chart(figure));
+    }
+    out.push_str("</div>");
     out
 }
 
@@ -550,7 +559,7 @@ pub(super) fn chart(figure: &Figure) -> String {
     )
 }
 
-fn value_cell(estimate: &Estimate) -> String {
+pub(super) fn value_cell(estimate: &Estimate) -> String {
     let shown = shown(estimate);
     format!("<span title=\"{}\">{}</span>", escape(&shown.detail), escape(&shown.text))
 }

@@ -3,7 +3,7 @@
 use super::chart::{Axis, Figure, Series, Style, sparse};
 use super::html::{definitions, escape, table};
 use super::sections::{chart, grid, selector};
-use super::{ReportError, document, number, write_page};
+use super::{ReportError, document, number, write_figures, write_page};
 use crate::training::{Evaluation, TrainingSummary};
 use serde::de::DeserializeOwned;
 use std::fmt::Write as _;
@@ -30,16 +30,7 @@ pub fn write_training_report(folder: &Path) -> Result<PathBuf, ReportError> {
     let learning = figures.len();
     figures.extend(parity(&evaluation));
     let html = body(&summary, &evaluation, checks.as_ref(), &figures, learning);
-    let stills = folder.join("figures");
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |source| ReportError::Os { path, doing: "write", source }
-    };
-    std::fs::create_dir_all(&stills).map_err(failed(&stills))?;
-    for figure in &figures {
-        let path = stills.join(format!("{}.svg", figure.id));
-        std::fs::write(&path, figure.file()).map_err(failed(&path))?;
-    }
+    write_figures(folder, &figures)?;
     write_page(folder, &document(&summary.name, &html, &figures, &[])?)
 }
 

@@ -11,6 +11,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use vitrion_core::observables::Observables;
 
 /// Version of the layout.
 pub const FORMAT: u32 = 1;
@@ -124,6 +125,35 @@ impl Results {
         text.push('\n');
         write_atomically(&self.path(relative), text.as_bytes())
     }
+
+    /// Writes `STEM.json` and the tables of [`super::csv`] beside it.
+    ///
+    /// # Errors
+    /// As [`Results::write_json`].
+    pub fn write_observables(&self, stem: &str, value: &Observables) -> Result<(), ResultsError> {
+        write_observables(&self.path(stem), value)
+    }
+}
+
+/// Writes `STEM.json` and the tables of [`super::csv`] beside it.
+///
+/// # Errors
+/// The disk is full or not writable.
+pub fn write_observables(stem: &Path, value: &Observables) -> Result<(), ResultsError> {
+    let with = |ending: &str| {
+        let mut path = stem.as_os_str().to_owned();
+        path.push(".");
+        path.push(ending);
+        PathBuf::from(path)
+    };
+    let mut text =
+        serde_json::to_string_pretty(value).expect("observables hold nothing that JSON cannot");
+    text.push('\n');
+    write_atomically(&with("json"), text.as_bytes())?;
+    for (ending, text) in super::csv::tables(value) {
+        write_atomically(&with(&ending), text.as_bytes())?;
+    }
+    Ok(())
 }
 
 /// Writes the plan into a new folder, or compares it with the one that is there.

@@ -2,6 +2,7 @@
 
 use super::positive_quantity;
 use super::reader::{Located, Table};
+use super::structure::StructureTable;
 use crate::error::InputError;
 use vitrion_core::units::Kind;
 
@@ -17,10 +18,8 @@ pub struct AnalysisTable {
     pub skip: Option<Located<f64>>,
     /// Elements whose centre of mass stands still.
     pub framework: Option<Vec<Located<String>>>,
-    /// Largest distance [Å].
-    pub r_max: Option<Located<f64>>,
-    /// Bin width [Å].
-    pub dr: Option<Located<f64>>,
+    /// Settings of an analysis of single frames.
+    pub structure: Option<StructureTable>,
     /// Charge number of the mobile ion.
     pub charge: Option<Located<i64>>,
     /// Temperature extrapolated to [K].
@@ -47,32 +46,43 @@ impl AnalysisKind {
         }
     }
 
-    fn keys(self) -> &'static [&'static str] {
+    /// Every kind.
+    const ALL: [AnalysisKind; 4] = [
+        AnalysisKind::RadialDistribution,
+        AnalysisKind::MeanSquaredDisplacement,
+        AnalysisKind::Diffusion,
+        AnalysisKind::Arrhenius,
+    ];
+
+    /// The key `kind` of a table.
+    pub(super) fn read(table: &Table<'_>) -> Result<Self, InputError> {
+        let words = Self::ALL.map(|kind| (kind.name(), kind));
+        let example = "kind = \"diffusion\"";
+        Ok(table.require("kind", example, table.word("kind", &words)?)?.value)
+    }
+
+    fn keys(self) -> Vec<&'static str> {
+        if let Some(keys) = self.structure_keys() {
+            return ["kind", "stage", "skip"].iter().chain(keys).copied().collect();
+        }
         match self {
-            AnalysisKind::RadialDistribution => &["kind", "stage", "skip", "r_max", "dr"],
-            AnalysisKind::MeanSquaredDisplacement => {
-                &["kind", "stage", "skip", "species", "framework"]
+            AnalysisKind::Diffusion => {
+                vec!["kind", "stage", "skip", "species", "framework", "charge"]
             }
-            AnalysisKind::Diffusion => &["kind", "stage", "skip", "species", "framework", "charge"],
-            AnalysisKind::Arrhenius => &["kind", "species", "extrapolate"],
+            AnalysisKind::Arrhenius => vec!["kind", "species", "extrapolate"],
+            _ => vec!["kind", "stage", "skip", "species", "framework"],
         }
     }
 }
 
 impl AnalysisTable {
     pub(super) fn read(table: &Table<'_>) -> Result<Self, InputError> {
-        let words = [
-            AnalysisKind::RadialDistribution,
-            AnalysisKind::MeanSquaredDisplacement,
-            AnalysisKind::Diffusion,
-            AnalysisKind::Arrhenius,
-        ]
-        .map(|kind| (kind.name(), kind));
-        let example = "kind = \"diffusion\"";
-        let kind = table.require("kind", example, table.word("kind", &words)?)?.value;
-        table.only(kind.keys())?;
-        let species = table.string("species")?;
-        if kind != AnalysisKind::RadialDistribution {
+        let kind = AnalysisKind::read(table)?;
+        table.only(&kind.keys())?;
+        let structural = kind.structure_keys().is_some();
+        let structure = structural.then(|| StructureTable::read(table, kind)).transpose()?;
+        let species = if structural { None } else { table.string("species")? };
+        if !structural {
             table.require("species", "species = \"Li\"", species.as_ref())?;
         }
         let charge = table.integer("charge")?;
@@ -92,8 +102,7 @@ impl AnalysisTable {
             species,
             skip,
             framework: table.strings("framework")?,
-            r_max: positive_quantity(table, "r_max", Kind::Length)?,
-            dr: positive_quantity(table, "dr", Kind::Length)?,
+            structure,
             charge,
             extrapolate: positive_quantity(table, "extrapolate", Kind::Temperature)?,
         })

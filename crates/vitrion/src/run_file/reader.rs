@@ -65,6 +65,12 @@ impl<'a> Table<'a> {
         self.document.line(self.offset)
     }
 
+    /// Line of the value of a key; that of the table without one.
+    pub(crate) fn line_of(&self, key: &str) -> usize {
+        let offset = self.entries.get(key).map_or(self.offset, |value| value.span().start);
+        self.document.line(offset)
+    }
+
     /// True if the key is there.
     pub(crate) fn has(&self, key: &str) -> bool {
         self.entries.contains_key(key)
@@ -93,8 +99,7 @@ impl<'a> Table<'a> {
 
     /// A complaint about the value of a key of this table, on its line.
     pub(crate) fn refuse(&self, key: &str, message: impl Into<String>) -> InputError {
-        let offset = self.entries.get(key).map_or(self.offset, |value| value.span().start);
-        self.refuse_at(self.document.line(offset), key, message)
+        self.refuse_at(self.line_of(key), key, message)
     }
 
     pub(crate) fn refuse_at(

@@ -1,0 +1,117 @@
+//! The page of `vitrion analyze`: what every analysis of a trajectory found.
+
+use super::chart::Figure;
+use super::html::{counted, details, escape, note, table};
+use super::number::shown;
+use super::sections::{chart, selector, value_cell};
+use super::{ReportError, atoms, document, structural, write_figures, write_page};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use vitrion_core::Structure;
+use vitrion_core::observables::Observables;
+
+/// What was analysed.
+pub struct Analysed<'a> {
+    /// Files, as given.
+    pub files: &'a [PathBuf],
+    /// Frames read.
+    pub frames: usize,
+    /// The last frame.
+    pub last: &'a Structure,
+    /// What was found.
+    pub results: &'a [Observables],
+}
+
+/// Writes `report.html` and `figures/*.svg` into a folder and returns the page.
+///
+/// # Errors
+/// The folder cannot be written to.
+pub fn write_analysis_report(
+    folder: &Path,
+    analysed: &Analysed<'_>,
+) -> Result<PathBuf, ReportError> {
+    let charts: Vec<Vec<Figure>> = analysed.results.iter().map(structural::of_one).collect();
+    let files: Vec<String> = analysed.files.iter().map(|path| path.display().to_string()).collect();
+    let name = files.join(", ");
+    let scene = atoms::scene("atoms-0", "The last frame", analysed.last);
+    let mut html = format!(
+        "<a class=\"skip\" href=\"#main\">Skip to the results</a><header>\
+         <p class=\"brand\">vitrion <span>analysis</span></p><h1>{}</h1>\
+         <p class=\"lead\">{} · {} · {} g/cm³ in the last frame</p><nav aria-label=\"Sections\"><ul>",
+        escape(&name),
+        counted(analysed.frames, "frame"),
+        escape(&analysed.last.formula()),
+        super::number::significant(analysed.last.density_g_per_cm3(), 4)
+    );
+    for (number, one) in analysed.results.iter().enumerate() {
+        let _ = write!(html, "<li><a href=\"#a-{number}\">{}</a></li>", escape(&one.title));
+    }
+    html.push_str(
+        "</ul><button type=\"button\" id=\"theme\" class=\"js-only\">Theme</button></nav></header>\
+         <main id=\"main\">",
+    );
+    html.push_str(&cautions(analysed.results));
+    let _ = write!(
+        html,
+        "<section><h2>Atoms</h2><div class=\"scenes\"><figure class=\"scene card\" data-scene=\"{}\">\
+         <div class=\"stage\">{}</div>{}<figcaption>The last frame</figcaption></figure></div></section>",
+        escape(&scene.id),
+        scene.svg(),
+        scene.legend()
+    );
+    for (number, (one, charts)) in analysed.results.iter().zip(&charts).enumerate() {
+        html.push_str(&section(number, one, charts));
+    }
+    html.push_str("</main><footer>Made by vitrion; this file needs no network.</footer>");
+    let figures: Vec<Figure> = charts.into_iter().flatten().collect();
+    write_figures(folder, &figures)?;
+    write_page(folder, &document(&name, &html, &figures, &[scene])?)
+}
+
+fn cautions(results: &[Observables]) -> String {
+    let mut out = String::new();
+    for one in results {
+        for caution in &one.cautions {
+            let text = format!("{}: {} Hint: {}.", one.title, caution.message, caution.advice);
+            out.push_str(&note(&text));
+        }
+    }
+    if out.is_empty() { out } else { format!("<section><h2>Cautions</h2>{out}</section>") }
+}
+
+fn section(number: usize, one: &Observables, charts: &[Figure]) -> String {
+    let mut out = format!(
+        "<section id=\"a-{number}\" aria-labelledby=\"h-{number}\"><h2 id=\"h-{number}\">{}</h2>\
+         <div class=\"grid-2\">",
+        escape(&one.title)
+    );
+    for figure in charts {
+        let _ = write!(out, "<div>{}{}</div>", selector(Some(figure), "Show"), chart(figure));
+    }
+    out.push_str("</div>");
+    let rows: Vec<Vec<String>> = one
+        .estimates
+        .iter()
+        .map(|estimate| {
+            vec![
+                escape(&estimate.label),
+                value_cell(estimate),
+                escape(&estimate.unit),
+                escape(&shown(estimate).detail),
+            ]
+        })
+        .collect();
+    if !rows.is_empty() {
+        let head = ["Quantity", "Value", "Unit", "How well known"].map(str::to_owned);
+        out.push_str(&table(&format!("estimates-{number}"), "Numbers", &head, &rows));
+    }
+    let rows: Vec<Vec<String>> =
+        one.parameters.iter().map(|(name, value)| vec![escape(name), escape(value)]).collect();
+    let head = ["Parameter", "Value"].map(str::to_owned);
+    let parameters = table(&format!("parameters-{number}"), "Parameters", &head, &rows);
+    out.push_str(&details("Every parameter", &parameters));
+    let formula = format!("<pre class=\"formula\" tabindex=\"0\">{}</pre>", escape(&one.formula));
+    out.push_str(&details("Formula and source", &formula));
+    out.push_str("</section>");
+    out
+}

@@ -1,0 +1,90 @@
+//! Charts of structural analyses: one for every pair of axes.
+
+use super::chart::{Axis, Figure, Series, Style, sparse};
+use super::figures::{axis_text, each_analysis, facet_of, figure, label_of, picked};
+use super::load::Results;
+use vitrion_core::observables::{Curve, Observables};
+
+/// Points kept of a curve.
+const POINTS: usize = 500;
+/// Colours of the palette; further curves of a chart are dashed.
+const COLORS: usize = 7;
+/// More curves than this in one chart are shown one at a time.
+const MOST_CURVES: usize = 14;
+
+/// Kinds of analyses with charts of their own in [`super::figures`].
+const DRAWN_ELSEWHERE: [&str; 5] = [
+    "radial_distribution",
+    "mean_squared_displacement",
+    "diffusion",
+    "time_correlation",
+    "arrhenius",
+];
+
+/// Charts of all runs of a results folder: a facet for every curve, a line for every run.
+pub(super) fn of_runs(results: &Results) -> Vec<Figure> {
+    let mut figures: Vec<Figure> = Vec::new();
+    each_analysis(results, &mut |style, run, observables| {
+        if DRAWN_ELSEWHERE.contains(&observables.kind.as_str()) {
+            return;
+        }
+        for curve in &observables.curves {
+            let at = place(&mut figures, observables, curve);
+            let facet = facet_of(&mut figures[at], &curve.label);
+            let mut series = series(curve, style);
+            series.label = label_of(run);
+            series.facet = Some(facet);
+            figures[at].series.push(series);
+        }
+    });
+    figures.retain(|figure| !figure.is_empty());
+    figures
+}
+
+/// Charts of one analysis: all curves with the same axes in one.
+pub(super) fn of_one(observables: &Observables) -> Vec<Figure> {
+    let mut figures: Vec<Figure> = Vec::new();
+    for curve in &observables.curves {
+        let at = place(&mut figures, observables, curve);
+        let number = figures[at].series.len();
+        let (color, dash) = (number % COLORS, number / COLORS % 4);
+        let style = Style { color, dash, line: true, ..Style::default() };
+        figures[at].series.push(series(curve, style));
+    }
+    for figure in &mut figures {
+        if figure.series.len() > MOST_CURVES {
+            figure.facets = figure.series.iter().map(|series| series.label.clone()).collect();
+            for (facet, series) in figure.series.iter_mut().enumerate() {
+                series.facet = Some(facet);
+                series.style = Style { color: 0, dash: 0, ..series.style };
+            }
+        }
+    }
+    figures.retain(|figure| !figure.is_empty());
+    figures
+}
+
+/// The chart of an analysis with the axes of a curve, begun if there is none.
+fn place(figures: &mut Vec<Figure>, observables: &Observables, curve: &Curve) -> usize {
+    let (x, y) = (axis_text(&curve.x_axis), axis_text(&curve.y_axis));
+    let title = &observables.title;
+    let same = |figure: &Figure| {
+        figure.x.label == x && figure.y.label == y && figure.title.starts_with(title.as_str())
+    };
+    figures.iter().position(same).unwrap_or_else(|| {
+        let id = format!("{}-{}", observables.kind.replace('_', "-"), figures.len());
+        let mut one = figure(&id, &format!("{title}: {}", curve.y_axis.label), &id);
+        one.x = Axis { label: x, log: false };
+        one.y = Axis { label: y, log: false };
+        figures.push(one);
+        figures.len() - 1
+    })
+}
+
+fn series(curve: &Curve, style: Style) -> Series {
+    let defined: Vec<usize> =
+        (0..curve.x.len().min(curve.y.len())).filter(|k| curve.y[*k].is_finite()).collect();
+    let keep: Vec<usize> =
+        sparse(defined.len(), POINTS, false).into_iter().map(|k| defined[k]).collect();
+    picked(curve, &keep, curve.label.clone(), style, None)
+}
