@@ -4,6 +4,7 @@
 //! to several sizes; times, floating-point operations by a documented count, and the fused
 //! multiply-add peak measured beside them.
 
+pub mod analysis;
 pub mod flops;
 pub mod peak;
 pub mod training;

@@ -167,7 +167,8 @@ impl StructuralAnalysis for RadialDistribution {
         Needs { pairs: self.r_max, ..Needs::default() }
     }
 
-    /// First `V n_ij / (N_i N_j)`, then `n_ij / N_i`, both `[i][j][bin]`.
+    /// First `V n_ij / (N_i N_j)`, then `n_ij / N_i`, both `[i][j][bin]`; last half the width of the cell
+    /// where it is narrowest.
     fn measure(&self, scene: &Scene<'_>) -> Result<Measured, AnalysisError> {
         let structure = scene.structure;
         if structure.cell.periodicity() != [true; 3] {
@@ -176,7 +177,9 @@ impl StructuralAnalysis for RadialDistribution {
         let (n, bins) = (self.table.len(), self.bins);
         let pairs = count::pairs(scene, self.r_max, self.dr, bins);
         let volume = structure.cell.volume();
-        let mut means = vec![0.0; 2 * n * n * bins];
+        let mut means = vec![0.0; 2 * n * n * bins + 1];
+        let widths = structure.cell.perpendicular_widths();
+        means[2 * n * n * bins] = 0.5 * widths.into_iter().fold(f64::INFINITY, f64::min);
         for a in (0..n).filter(|a| scene.counts[*a] > 0) {
             for b in (0..n).filter(|b| scene.counts[*b] > 0) {
                 let per_center = 1.0 / scene.counts[a] as f64;
@@ -203,6 +206,19 @@ impl StructuralAnalysis for RadialDistribution {
         result.parameter("r_max", format!("{} Å", self.r_max));
         result.parameter("dr", format!("{:.4} Å", self.dr));
         let mean = samples.mean();
+        let half = mean.last().copied().unwrap_or_default();
+        result.parameter("half the narrowest width of the cell", format!("{half:.3} Å"));
+        if self.r_max > half {
+            result.caution(
+                "beyond_half_the_cell",
+                format!(
+                    "r_max = {} Å exceeds half the cell ({half:.2} Å): from there on, atoms meet images of \
+                     the same atoms, and each atom its own",
+                    self.r_max
+                ),
+                "trust features beyond it only if a larger cell shows them too",
+            );
+        }
         for a in 0..self.table.len() {
             for b in 0..self.table.len() {
                 let first = self.place(1, a, b);

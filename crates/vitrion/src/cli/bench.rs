@@ -1,5 +1,7 @@
 //! `vitrion bench`: how fast this machine is.
 
+mod analysis;
+
 use super::output::{complain, print, print_json, table, words};
 use super::{Common, ReadArguments};
 use std::fmt::Write as _;
@@ -29,6 +31,7 @@ pub(super) struct Arguments {
 enum What {
     Md(MdArguments),
     Train(TrainArguments),
+    Analysis(analysis::AnalysisArguments),
 }
 
 /// Training: time per atom and step, operations per second, and where the time goes
@@ -128,6 +131,7 @@ pub(super) fn bench(
     let arguments = match &arguments.what {
         What::Md(arguments) => arguments,
         What::Train(arguments) => return bench_training(arguments, given_threads, common),
+        What::Analysis(arguments) => return analysis::bench(arguments, given_threads, common),
     };
     let (model, _) =
         inputs::model(&arguments.model, Path::new(&arguments.model)).map_err(InputError::Usage)?;
