@@ -13,7 +13,7 @@
 //! independent, one trajectory at a time is left out as well, and the larger error counts.
 
 use serde::{Deserialize, Serialize};
-use vitrion_core::observables::{Axis, Curve, Estimate, Uncertainty};
+use vitrion_core::observables::{Axis, Categories, Curve, Estimate, Uncertainty};
 
 /// Blocks are merged in pairs when there are as many as this.
 const BLOCKS: usize = 32;
@@ -225,6 +225,26 @@ impl Samples {
             x,
             y: known.iter().map(|known| known.value).collect(),
             y_error: errors.unwrap_or_default(),
+        }
+    }
+
+    /// Values of named categories: `f` makes them of means. Errors are given if all are known.
+    pub fn categories(
+        &self,
+        (name, label): (&str, &str),
+        (axis, unit): (&str, &str),
+        names: Vec<String>,
+        f: impl Fn(&[f64]) -> Vec<f64>,
+    ) -> Categories {
+        let known = self.evaluate(f);
+        let errors: Option<Vec<f64>> = known.iter().map(|known| known.error).collect();
+        Categories {
+            name: name.to_owned(),
+            label: label.to_owned(),
+            axis: Axis { label: axis.to_owned(), unit: unit.to_owned() },
+            names,
+            values: known.iter().map(|known| known.value).collect(),
+            errors: errors.unwrap_or_default(),
         }
     }
 

@@ -59,6 +59,23 @@ pub struct Curve {
     pub y_error: Vec<f64>,
 }
 
+/// Values of named categories: fractions of units, say.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Categories {
+    /// Machine name, unique within its observables, for example "unit_fraction".
+    pub name: String,
+    /// What people read, for example "Fraction of units".
+    pub label: String,
+    /// Meaning of the values.
+    pub axis: Axis,
+    /// Of every category, for example "PS4".
+    pub names: Vec<String>,
+    /// One for every name.
+    pub values: Vec<f64>,
+    /// One standard error of each value, or empty.
+    pub errors: Vec<f64>,
+}
+
 /// Doubtful physics or thin statistics that the reader must see next to the numbers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Caution {
@@ -85,6 +102,9 @@ pub struct Observables {
     pub estimates: Vec<Estimate>,
     /// Curves.
     pub curves: Vec<Curve>,
+    /// Numbers by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub categories: Vec<Categories>,
     /// What to be careful about.
     pub cautions: Vec<Caution>,
 }

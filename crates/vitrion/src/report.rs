@@ -11,6 +11,7 @@
 
 mod analysis;
 mod atoms;
+mod bars;
 mod cautions;
 mod chart;
 mod figures;
@@ -81,16 +82,21 @@ pub fn write_report(results: &Path) -> Result<PathBuf, ReportError> {
 }
 
 /// Writes every chart as `figures/ID.svg` below a folder.
-fn write_figures(folder: &Path, figures: &[chart::Figure]) -> Result<(), ReportError> {
+fn write_figures(
+    folder: &Path,
+    figures: &[chart::Figure],
+    bars: &[bars::Bars],
+) -> Result<(), ReportError> {
     let stills = folder.join("figures");
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |source| ReportError::Os { path, doing: "write", source }
     };
     std::fs::create_dir_all(&stills).map_err(failed(&stills))?;
-    for figure in figures {
-        let path = stills.join(format!("{}.svg", figure.id));
-        std::fs::write(&path, figure.file()).map_err(failed(&path))?;
+    let charts = figures.iter().map(|figure| (&figure.id, figure.file()));
+    for (id, text) in charts.chain(bars.iter().map(|bars| (&bars.id, bars.file()))) {
+        let path = stills.join(format!("{id}.svg"));
+        std::fs::write(&path, text).map_err(failed(&path))?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The sections of the page.
 
 use super::atoms::{self, Scene};
+use super::bars;
 use super::cautions;
 use super::chart::Figure;
 use super::figures;
@@ -50,7 +51,7 @@ pub(super) fn body(results: &Results) -> Body {
     let contents = [
         verdict_section(results),
         results_section(results),
-        structure_section(&scenes, structure.split_at(radial)),
+        structure_section(&scenes, structure.split_at(radial), &bars::of_runs(results)),
         transport_section(msd.as_ref(), arrhenius.as_ref(), &correlations),
         thermo_section(&thermo),
         potential_section(results),
@@ -272,7 +273,11 @@ fn scenes(results: &Results) -> Vec<Scene> {
         .collect()
 }
 
-fn structure_section(scenes: &[Scene], charts: (&[Figure], &[Figure])) -> String {
+fn structure_section(
+    scenes: &[Scene],
+    charts: (&[Figure], &[Figure]),
+    bars: &[bars::Bars],
+) -> String {
     let mut out = String::from("<div class=\"scenes\">");
     for scene in scenes {
         let _ = write!(
@@ -296,6 +301,9 @@ fn structure_section(scenes: &[Scene], charts: (&[Figure], &[Figure])) -> String
     out.push_str(&selector(radial.first(), "Pair"));
     out.push_str(&grid(radial));
     out.push_str("<div class=\"grid-2\">");
+    for chart in bars {
+        out.push_str(&chart.html());
+    }
     for figure in others {
         let _ = write!(out, "<div>{}{}</div>", selector(Some(figure), "Show"), chart(figure));
     }

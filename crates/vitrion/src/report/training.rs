@@ -30,7 +30,7 @@ pub fn write_training_report(folder: &Path) -> Result<PathBuf, ReportError> {
     let learning = figures.len();
     figures.extend(parity(&evaluation));
     let html = body(&summary, &evaluation, checks.as_ref(), &figures, learning);
-    write_figures(folder, &figures)?;
+    write_figures(folder, &figures, &[])?;
     write_page(folder, &document(&summary.name, &html, &figures, &[])?)
 }
 

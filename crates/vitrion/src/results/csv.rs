@@ -1,12 +1,13 @@
 //! Observables as comma-separated values, for spreadsheets and scripts.
 //!
 //! The numbers of an analysis are one table, `NAME.estimates.csv`. Its curves are one table for
-//! each set of abscissae they share: `NAME.r.csv`, `NAME.q.csv`. Lines that begin with `#` say
+//! each set of abscissae they share: `NAME.r.csv`, `NAME.q.csv`. What is sorted by names is a table of its
+//! own, `NAME.unit_fraction.csv`. Lines that begin with `#` say
 //! what a column is and in which unit; a column `…_error` holds standard errors.
 
 use std::fmt::Write as _;
 use vitrion_core::Uncertainty;
-use vitrion_core::observables::{Axis, Curve, Estimate, Observables};
+use vitrion_core::observables::{Axis, Categories, Curve, Estimate, Observables};
 
 /// Tables of an analysis as (ending of the file name, text).
 pub fn tables(observables: &Observables) -> Vec<(String, String)> {
@@ -35,7 +36,34 @@ pub fn tables(observables: &Observables) -> Vec<(String, String)> {
         }
         out.push((ending, curves(&group)));
     }
+    for categories in &observables.categories {
+        out.push((format!("{}.csv", word(&categories.name)), categories_table(categories)));
+    }
     out
+}
+
+fn categories_table(categories: &Categories) -> String {
+    let mut text = format!(
+        "# {}: {}\nname,{},{}_error\n",
+        categories.label,
+        described(&categories.axis),
+        quoted(&categories.name),
+        quoted(&categories.name)
+    );
+    for (row, (name, value)) in categories.names.iter().zip(&categories.values).enumerate() {
+        let error = categories.errors.get(row).map_or(String::new(), f64::to_string);
+        writeln!(text, "{},{value},{error}", quoted(name))
+            .expect("writing to a string cannot fail");
+    }
+    text
+}
+
+fn described(axis: &Axis) -> String {
+    if axis.unit.is_empty() {
+        axis.label.clone()
+    } else {
+        format!("{} [{}]", axis.label, axis.unit)
+    }
 }
 
 fn estimates(estimates: &[Estimate]) -> String {
@@ -76,13 +104,6 @@ fn estimates(estimates: &[Estimate]) -> String {
 }
 
 fn curves(group: &[&Curve]) -> String {
-    let described = |axis: &Axis| {
-        if axis.unit.is_empty() {
-            axis.label.clone()
-        } else {
-            format!("{} [{}]", axis.label, axis.unit)
-        }
-    };
     let x_axis = &group[0].x_axis;
     let x_name = word(&x_axis.label);
     let mut text = format!("# {x_name}: {}\n", described(x_axis));
