@@ -7,7 +7,7 @@
 
 use crate::error::{AnalysisError, check_finite};
 use crate::pairs::{Columns, NeighborTable, Neighbors};
-use crate::samples::{BlockSums, Samples};
+use crate::samples::Samples;
 use crate::tessellation::Tessellation;
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -26,8 +26,11 @@ pub trait StructuralAnalysis: Send + Sync {
     /// A frame that cannot be analysed.
     fn measure(&self, scene: &Scene<'_>) -> Result<Measured, AnalysisError>;
 
-    /// Sees what was measured in the order of the frames, for what relates one frame to the next.
-    fn follow(&mut self, _frame: &Frame, _measured: &Measured) {}
+    /// Sees what was measured in the order of the frames, and adds what relates one frame to the next.
+    fn follow(&mut self, _frame: &Frame, _measured: &mut Measured) {}
+
+    /// The next frame has nothing to do with the ones before.
+    fn next_trajectory(&mut self) {}
 
     /// The results.
     fn report(&self, samples: &Samples) -> Observables;
@@ -59,6 +62,8 @@ impl Needs {
 pub struct Measured {
     /// Averaged over frames.
     pub means: Vec<f64>,
+    /// Averaged too, under a name; zero in frames that do not have it.
+    pub named: Vec<(String, f64)>,
     /// One value per atom, for files and for later analyses.
     pub columns: Vec<AtomColumn>,
 }
@@ -66,7 +71,7 @@ pub struct Measured {
 impl Measured {
     /// Means without columns.
     pub fn means(means: Vec<f64>) -> Self {
-        Measured { means, columns: Vec::new() }
+        Measured { means, ..Measured::default() }
     }
 }
 
@@ -243,6 +248,9 @@ impl Pass {
         for samples in &mut self.samples {
             samples.next_trajectory();
         }
+        for analysis in &mut self.analyses {
+            analysis.next_trajectory();
+        }
     }
 
     /// Measures some consecutive frames at the same time, and returns what every analysis found in
@@ -269,12 +277,12 @@ impl Pass {
             .collect();
         let mut found = Vec::with_capacity(frames.len());
         for ((frame, measured), workspace) in frames.iter().zip(measured).zip(&self.workspaces) {
-            let measured = measured?;
+            let mut measured = measured?;
             self.atoms.check(self.frames, workspace)?;
             let with = self.analyses.iter_mut().zip(&mut self.samples);
-            for ((analysis, samples), measured) in with.zip(&measured) {
-                samples.add(&measured.means);
+            for ((analysis, samples), measured) in with.zip(&mut measured) {
                 analysis.follow(frame, measured);
+                samples.add(measured);
             }
             self.frames += 1;
             found.push(measured);
@@ -296,7 +304,7 @@ impl Pass {
 pub struct Accumulator<A> {
     table: Arc<SpeciesTable>,
     analysis: A,
-    sums: BlockSums,
+    samples: Samples,
     atoms: Atoms,
     workspace: Workspace,
 }
@@ -307,7 +315,7 @@ impl<A: StructuralAnalysis> Accumulator<A> {
         Accumulator {
             table,
             analysis,
-            sums: BlockSums::default(),
+            samples: Samples::default(),
             atoms: Atoms::default(),
             workspace: Workspace::default(),
         }
@@ -318,23 +326,23 @@ impl<A: StructuralAnalysis> Accumulator<A> {
     /// # Errors
     /// As [`Pass::add`].
     pub fn add(&mut self, frame: &Frame) -> Result<(), AnalysisError> {
-        let number = self.sums.frames();
+        let number = self.samples.frames();
         let scene = self.workspace.load(number, frame, &self.table, self.analysis.needs(), None)?;
-        let measured = self.analysis.measure(&scene)?;
+        let mut measured = self.analysis.measure(&scene)?;
         self.atoms.check(number, &self.workspace)?;
-        self.sums.add(&measured.means);
-        self.analysis.follow(frame, &measured);
+        self.analysis.follow(frame, &mut measured);
+        self.samples.add(&measured);
         Ok(())
     }
 
     /// Means so far, for checkpoints.
-    pub fn sums(&self) -> &BlockSums {
-        &self.sums
+    pub fn samples(&self) -> &Samples {
+        &self.samples
     }
 
     /// Goes on from means of before.
-    pub fn restore(&mut self, sums: BlockSums) {
-        self.sums = sums;
+    pub fn restore(&mut self, samples: Samples) {
+        self.samples = samples;
     }
 
     /// The results.
@@ -342,7 +350,7 @@ impl<A: StructuralAnalysis> Accumulator<A> {
     /// # Errors
     /// No frame was added.
     pub fn finish(&self) -> Result<Observables, AnalysisError> {
-        report(&self.analysis, &Samples::of(self.sums.clone()))
+        report(&self.analysis, &self.samples)
     }
 }
 

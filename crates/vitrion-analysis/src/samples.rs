@@ -12,6 +12,7 @@
 //! is not (ratios, positions of peaks). With three or more trajectories, which are taken as
 //! independent, one trajectory at a time is left out as well, and the larger error counts.
 
+use crate::pass::Measured;
 use serde::{Deserialize, Serialize};
 use vitrion_core::observables::{Axis, Categories, Curve, Estimate, Uncertainty};
 
@@ -24,7 +25,7 @@ pub const FEW_TRAJECTORIES: usize = 3;
 
 /// Means over blocks of consecutive frames of one trajectory; plain data for checkpoints.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct BlockSums {
+struct BlockSums {
     frames: usize,
     /// Means over `per_block` frames each.
     blocks: Vec<Vec<f64>>,
@@ -34,19 +35,12 @@ pub struct BlockSums {
 }
 
 impl BlockSums {
-    /// Adds what one frame contributes.
-    ///
-    /// # Panics
-    /// If the frame contributes more or fewer numbers than the ones before.
-    pub fn add(&mut self, contribution: &[f64]) {
+    /// Adds what one frame contributes. Numbers that frames before did not have were zero there.
+    fn add(&mut self, contribution: &[f64]) {
         if self.frames == 0 {
             self.per_block = 1;
-            self.open = vec![0.0; contribution.len()];
         }
-        assert_eq!(self.open.len(), contribution.len(), "every frame contributes as many numbers");
-        for (sum, x) in self.open.iter_mut().zip(contribution) {
-            *sum += x;
-        }
+        add_scaled(&mut self.open, 1.0, contribution);
         self.frames += 1;
         self.in_open += 1;
         if self.in_open == self.per_block {
@@ -61,30 +55,21 @@ impl BlockSums {
         self.in_open = 0;
         if self.blocks.len() == BLOCKS {
             let merged = |pair: &[Vec<f64>]| {
-                pair[0].iter().zip(&pair[1]).map(|(a, b)| 0.5 * (a + b)).collect()
+                let mut mean = Vec::new();
+                add_scaled(&mut mean, 0.5, &pair[0]);
+                add_scaled(&mut mean, 0.5, &pair[1]);
+                mean
             };
             self.blocks = self.blocks.chunks_exact(2).map(merged).collect();
             self.per_block *= 2;
         }
     }
 
-    /// Frames added.
-    pub fn frames(&self) -> usize {
-        self.frames
-    }
-
-    /// How many numbers a frame contributes; 0 before the first.
-    pub fn width(&self) -> usize {
-        self.open.len()
-    }
-
     /// Sum over all frames, those of the open block too.
     fn sum(&self) -> Vec<f64> {
         let mut sum = self.open.clone();
         for block in &self.blocks {
-            for (sum, mean) in sum.iter_mut().zip(block) {
-                *sum += mean * self.per_block as f64;
-            }
+            add_scaled(&mut sum, self.per_block as f64, block);
         }
         sum
     }
@@ -99,18 +84,16 @@ pub struct Known {
     pub error: Option<f64>,
 }
 
-/// Contributions of the frames of one or more trajectories.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// Contributions of the frames of one or more trajectories; plain data for checkpoints.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Samples {
     trajectories: Vec<BlockSums>,
+    /// How many numbers every frame contributes; those with names follow them.
+    fixed: usize,
+    names: Vec<String>,
 }
 
 impl Samples {
-    /// Of one trajectory.
-    pub fn of(sums: BlockSums) -> Self {
-        Samples { trajectories: vec![sums] }
-    }
-
     /// The next frame begins another trajectory, independent of those before.
     pub fn next_trajectory(&mut self) {
         if self.trajectories.last().is_none_or(|last| last.frames > 0) {
@@ -121,12 +104,34 @@ impl Samples {
     /// Adds what one frame contributes.
     ///
     /// # Panics
-    /// As [`BlockSums::add`].
-    pub fn add(&mut self, contribution: &[f64]) {
+    /// If the frame contributes more or fewer numbers without a name than the ones before.
+    pub fn add(&mut self, measured: &Measured) {
+        if self.frames() == 0 {
+            self.fixed = measured.means.len();
+        }
+        assert_eq!(self.fixed, measured.means.len(), "every frame contributes as many numbers");
         if self.trajectories.is_empty() {
             self.next_trajectory();
         }
-        self.trajectories.last_mut().expect("there is one").add(contribution);
+        let mut contribution = measured.means.clone();
+        for (name, value) in &measured.named {
+            let known = self.names.iter().position(|known| known == name);
+            let at = self.fixed + known.unwrap_or(self.names.len());
+            if known.is_none() {
+                self.names.push(name.clone());
+            }
+            if contribution.len() <= at {
+                contribution.resize(at + 1, 0.0);
+            }
+            contribution[at] += value;
+        }
+        self.trajectories.last_mut().expect("there is one").add(&contribution);
+    }
+
+    /// Names that frames used, in order of first appearance, and the place of their numbers in the means
+    /// (which may end before it: zero).
+    pub fn names(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.names.iter().enumerate().map(|(k, name)| (name.as_str(), self.fixed + k))
     }
 
     /// Frames of all trajectories.
@@ -151,13 +156,9 @@ impl Samples {
     }
 
     fn total(&self) -> Vec<f64> {
-        let mut total = Vec::new();
-        for sum in self.trajectories.iter().map(BlockSums::sum).filter(|sum| !sum.is_empty()) {
-            if total.is_empty() {
-                total = sum;
-            } else {
-                add_scaled(&mut total, 1.0, &sum);
-            }
+        let mut total = vec![0.0; self.fixed + self.names.len()];
+        for trajectory in &self.trajectories {
+            add_scaled(&mut total, 1.0, &trajectory.sum());
         }
         total
     }
@@ -285,7 +286,11 @@ impl Samples {
     }
 }
 
-fn add_scaled(sum: &mut [f64], factor: f64, terms: &[f64]) {
+/// Adds to numbers that are zero where they end.
+fn add_scaled(sum: &mut Vec<f64>, factor: f64, terms: &[f64]) {
+    if sum.len() < terms.len() {
+        sum.resize(terms.len(), 0.0);
+    }
     for (sum, x) in sum.iter_mut().zip(terms) {
         *sum += factor * x;
     }
@@ -316,7 +321,7 @@ mod tests {
             samples.next_trajectory();
             for _ in 0..frames {
                 let x = 2.0 + random.normal();
-                samples.add(&[x, x * x]);
+                samples.add(&Measured::means(vec![x, x * x]));
                 all.push(x);
             }
         }
@@ -359,11 +364,33 @@ mod tests {
         for offset in [0.0, 1.0, 2.0] {
             samples.next_trajectory();
             for frame in 0..100 {
-                samples.add(&[offset + 1e-3 * f64::from(frame % 7)]);
+                samples.add(&Measured::means(vec![offset + 1e-3 * f64::from(frame % 7)]));
             }
         }
         let known = samples.evaluate(<[f64]>::to_vec)[0];
         assert!((known.error.expect("three trajectories") - (1.0_f64 / 3.0).sqrt()).abs() < 1e-3);
+    }
+
+    #[test]
+    fn what_a_frame_does_not_name_is_zero_in_it() {
+        let mut samples = Samples::default();
+        for frame in 0..100 {
+            let mut measured = Measured::means(vec![1.0]);
+            if frame >= 60 {
+                measured.named.push(("late".into(), 2.0));
+            }
+            if frame % 2 == 0 {
+                measured.named.push(("even".into(), 1.0));
+            }
+            samples.add(&measured);
+        }
+        let names: Vec<(&str, usize)> = samples.names().collect();
+        assert_eq!(names, [("even", 1), ("late", 2)]);
+        let mean = samples.mean();
+        for (found, expected) in mean.iter().zip([1.0, 0.5, 0.8]) {
+            assert!((found - expected).abs() < 1e-12, "{mean:?}");
+        }
+        assert!(samples.evaluate(|mean| vec![mean[2]])[0].error.is_some());
     }
 
     #[test]

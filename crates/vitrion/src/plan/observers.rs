@@ -1,7 +1,7 @@
 //! Accumulators that look at a stage while it runs.
 
 use super::{CorrelationsPlan, RadialPlan, StagePlan};
-use vitrion_analysis::samples::BlockSums;
+use vitrion_analysis::samples::Samples;
 use vitrion_analysis::structure::{RadialDistribution, RadialDistributionSettings};
 use vitrion_analysis::{Accumulator, AnalysisError, Correlator, CorrelatorSettings};
 use vitrion_core::observables::Observables;
@@ -130,12 +130,12 @@ impl Observer for Radial {
     }
 
     fn save(&self) -> Vec<u8> {
-        postcard::to_stdvec(self.accumulator.sums()).expect("plain data can be serialised")
+        postcard::to_stdvec(self.accumulator.samples()).expect("plain data can be serialised")
     }
 
     fn restore(&mut self, bytes: &[u8]) -> Result<(), String> {
-        let sums: BlockSums = postcard::from_bytes(bytes).map_err(|error| error.to_string())?;
-        self.accumulator.restore(sums);
+        let samples: Samples = postcard::from_bytes(bytes).map_err(|error| error.to_string())?;
+        self.accumulator.restore(samples);
         Ok(())
     }
 
