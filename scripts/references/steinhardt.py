@@ -98,6 +98,9 @@ for name, cell, positions, cutoff in (
         tessellation = freud.locality.Voronoi()
         tessellation.compute((box, query.points))
         faces = tessellation.nlist
+        # freud wraps vectors between points again, to a shorter one for a few faces of small cells: left out
+        wrapped = box.wrap(query.points[faces.point_indices] - query.points[faces.query_point_indices])
+        faces.filter(np.abs(wrapped - faces.vectors).max(axis=1) < 1e-3)
         # rounded first, so that the JSON holds the very same faces
         vectors, areas = np.round(faces.vectors, 4), np.round(faces.weights, 4)
         rounded_faces = freud.locality.NeighborList.from_arrays(

