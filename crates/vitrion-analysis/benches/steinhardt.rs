@@ -34,7 +34,7 @@ fn benchmarks(criterion: &mut Criterion) {
     let table = frame.structure.table.clone();
     let mut group = criterion.benchmark_group("10,000 atoms");
     group.sample_size(20);
-    for cutoff in [3.6, 4.1] {
+    for cutoff in [3.6, 4.1, 6.0] {
         group.bench_function(format!("neighbours within {cutoff} Å"), |bencher| {
             let mut neighbors = Neighbors::default();
             let structure = &frame.structure;

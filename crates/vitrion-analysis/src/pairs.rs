@@ -22,7 +22,10 @@ use vitrion_core::math::{self, Vector3};
 
 /// Numbers that the vectorised loops read at a time; arrays are padded so that they may.
 pub(crate) const LANES: usize = 8;
-/// Width of a column as a fraction of the reach, and bounds on it [Å].
+/// Up to this reach [Å], columns are as wide as the reach: narrower ones leave runs too short to be
+/// worth their start.
+const SHORT: f64 = 7.0;
+/// Width of a column as a fraction of a longer reach, and bounds on it [Å].
 const WIDTH: f64 = 0.3;
 const NARROWEST: f64 = 1.5;
 const WIDEST: f64 = 6.0;
@@ -89,7 +92,7 @@ impl Columns {
         self.reach = reach;
         let (origin, extent) = self.bring_inside(cell, positions);
         let widths = cell.perpendicular_widths();
-        let width = (WIDTH * reach).clamp(NARROWEST, WIDEST);
+        let width = if reach <= SHORT { reach } else { (WIDTH * reach).clamp(NARROWEST, WIDEST) };
         self.grid = [0, 1].map(|k| ((widths[k] * extent[k] / width) as usize).max(1));
         self.margin = [0, 1].map(|k| {
             let column = widths[k] * extent[k] / self.grid[k] as f64;
