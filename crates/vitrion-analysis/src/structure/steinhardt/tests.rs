@@ -114,7 +114,7 @@ fn rotating_and_moving_the_system_changes_nothing() {
 
 #[test]
 fn averages_run_over_the_atom_and_its_neighbours_that_are_centres() {
-    // a row of Li S Li with S far from other Li: only Li are centres, S are neighbours as well
+    // a chain Li–Li–S–Li; first all are centres, then only Li, then only S are neighbours as well
     let cell = Cell::new(math::IDENTITY, [false; 3]).expect("open space");
     let positions = vec![[0.0; 3], [1.0, 0.0, 0.0], [1.0, 1.0, 0.0], [2.0, 1.0, 0.3]];
     let symbols = ["Li", "Li", "S", "Li"];
