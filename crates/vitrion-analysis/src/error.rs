@@ -50,6 +50,18 @@ pub enum AnalysisError {
          enough in time that no atom really moves half a cell"
     )]
     Wrapped { frame: usize, atom: usize, distance: f64, nearer: f64 },
+    /// A vector of length zero points nowhere.
+    #[error("frame {frame}: an atom lies at the very place of atom {atom}; no bond joins them")]
+    NoDirection { frame: usize, atom: usize },
+    /// A fixed number of neighbours where there are not as many atoms.
+    #[error("frame {frame}: atom {atom} has only {found} atoms around it; {needed} were asked for")]
+    TooFewNeighbors { frame: usize, atom: usize, needed: usize, found: usize },
+    /// A phase that no atom is labelled with.
+    #[error(
+        "frame {frame}: no atom of phase {phase}; {}",
+        if present.is_empty() { "atoms are not labelled".into() } else { format!("there are {}", present.join(", ")) }
+    )]
+    NoSuchPhase { frame: usize, phase: String, present: Vec<String> },
     /// A parameter that makes no sense.
     #[error("{name} is {found}; expected {expected}")]
     Parameter { name: &'static str, found: String, expected: String },

@@ -14,7 +14,7 @@ pub mod transport;
 
 pub use error::AnalysisError;
 pub use pass::{Accumulator, Pass, StructuralAnalysis};
-pub use structure::RadialDistribution;
+pub use structure::{Neighborhood, RadialDistribution, Steinhardt, SteinhardtSettings};
 pub use transport::{
     ArrheniusPoint, ArrheniusSettings, Correlator, CorrelatorSettings, Diffusion,
     DiffusionSettings, DisplacementSettings, Displacements, arrhenius, diffusion,

@@ -123,6 +123,16 @@ impl NeighborTable {
         [self.x[entry], self.y[entry], self.z[entry]]
     }
 
+    /// Neighbours of consecutive entries.
+    pub(crate) fn indices(&self, entries: std::ops::Range<usize>) -> &[u32] {
+        &self.index[entries]
+    }
+
+    /// Components x, y, z of the vectors of consecutive entries [Å].
+    pub(crate) fn components(&self, entries: std::ops::Range<usize>) -> [&[f64]; 3] {
+        [&self.x[entries.clone()], &self.y[entries.clone()], &self.z[entries]]
+    }
+
     /// Neighbours of an atom with the vectors to them [Å].
     pub fn of(&self, atom: usize) -> impl Iterator<Item = (usize, Vector3)> + '_ {
         self.row(atom).map(|entry| (self.neighbor(entry), self.vector(entry)))
