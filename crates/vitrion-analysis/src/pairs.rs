@@ -26,7 +26,7 @@ pub(crate) const LANES: usize = 8;
 /// `FAR` [Å]. Wide columns give long runs, narrow ones fewer atoms that are too far; both were
 /// timed (book, performance). A whole number wastes least.
 const ACROSS: [f64; 2] = [1.0, 2.0];
-const FAR: f64 = 6.0;
+const FAR: f64 = 7.0;
 /// No column is narrower [Å].
 const NARROWEST: f64 = 1.5;
 /// Added to windows [fraction of a lattice vector], far above rounding.

@@ -161,15 +161,6 @@ impl Speciation {
                 });
             }
         }
-        let bonds = Bonds::new(&settings.cutoffs, &table)?;
-        let least = -SHIFTS[0] + 0.1;
-        if let Some(short) = settings.cutoffs.iter().find(|bond| bond.cutoff <= least) {
-            return Err(AnalysisError::Parameter {
-                name: "cutoffs",
-                found: format!("{} Å for {}-{}", short.cutoff, short.pair[0], short.pair[1]),
-                expected: format!("more than {least:.1} Å"),
-            });
-        }
         let mut roles = vec![Role::Outside; table.len()];
         for symbol in &settings.ligands {
             roles[bonds::species(symbol, &table)?] = Role::Ligand;
@@ -184,6 +175,15 @@ impl Speciation {
                 });
             }
             roles[at] = Role::Former;
+        }
+        let bonds = Bonds::new(&settings.cutoffs, &table)?;
+        let least = -SHIFTS[0] + 0.1;
+        if let Some(short) = settings.cutoffs.iter().find(|bond| bond.cutoff <= least) {
+            return Err(AnalysisError::Parameter {
+                name: "cutoffs",
+                found: format!("{} Å for {}-{}", short.cutoff, short.pair[0], short.pair[1]),
+                expected: format!("more than {least:.1} Å"),
+            });
         }
         let charges = table.symbols().iter().map(|symbol| {
             let lists = [&bonds::FORMERS[..], &bonds::LIGANDS, &bonds::CATIONS];

@@ -30,15 +30,18 @@ use harmonics::{L_MAX, Layout};
 use invariants::Invariants;
 use nearest::Nearest;
 use report::Atoms;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use third_order::ThirdOrder;
 use vitrion_core::SpeciesTable;
 use vitrion_core::observables::Observables;
 
 /// Which atoms are neighbours.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Neighborhood {
     /// All closer than this distance [Å], with equal weights; also several images of one atom.
+    #[serde(rename = "cutoff_a")]
     Cutoff(f64),
     /// Exactly so many, however far, with equal weights. Of those at the same distance the first in
     /// the order of the atoms are taken; results then depend on that order, and say so.
@@ -48,7 +51,7 @@ pub enum Neighborhood {
 }
 
 /// What [`Steinhardt`] computes.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SteinhardtSettings {
     /// Degrees of the spherical harmonics, from 2 to 12.
     pub l: Vec<u32>,
@@ -265,7 +268,7 @@ impl StructuralAnalysis for Steinhardt {
                 columns.push(column(format!("w{l}_averaged"), &averaged.w[which]));
             }
         }
-        Ok(Measured { means, columns })
+        Ok(Measured { means, columns, ..Measured::default() })
     }
 
     fn report(&self, samples: &Samples) -> Observables {
