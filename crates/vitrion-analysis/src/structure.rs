@@ -1,12 +1,16 @@
 //! Static structure.
 
+pub mod bond_angles;
 pub mod bonds;
+pub mod coordination;
 pub mod radial_distribution;
 pub mod settings;
 pub mod speciation;
 pub mod steinhardt;
 
+pub use bond_angles::{BondAngles, BondAnglesSettings};
 pub use bonds::BondCutoff;
+pub use coordination::{Coordination, CoordinationSettings};
 pub use radial_distribution::{RadialDistribution, RadialDistributionSettings};
 pub use settings::StructureSettings;
 pub use speciation::{Speciation, SpeciationSettings, UnitDefinition};
