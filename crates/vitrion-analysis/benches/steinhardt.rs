@@ -51,7 +51,7 @@ fn benchmarks(criterion: &mut Criterion) {
     ] {
         group.bench_function(name, |bencher| {
             let settings = SteinhardtSettings { l: l.clone(), neighborhood, ..Default::default() };
-            let analysis = Steinhardt::new(table.clone(), settings).expect("good settings");
+            let analysis = Steinhardt::new(&table, settings).expect("good settings");
             let mut analysis = Accumulator::new(table.clone(), analysis);
             bencher.iter(|| analysis.add(black_box(&frame)).expect("a good frame"));
         });

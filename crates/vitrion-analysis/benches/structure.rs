@@ -38,7 +38,7 @@ fn benchmarks(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("10,000 atoms");
     group.sample_size(20);
     group.bench_function("partial g(r) to 10 Å", |bencher| {
-        let g = RadialDistribution::new(table.clone(), RadialDistributionSettings::default())
+        let g = RadialDistribution::new(&table, RadialDistributionSettings::default())
             .expect("good parameters");
         let mut g = Accumulator::new(table.clone(), g);
         bencher.iter(|| g.add(black_box(&frame)).expect("a good frame"));

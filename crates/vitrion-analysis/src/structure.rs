@@ -1,5 +1,6 @@
 //! Static structure.
 
+pub mod amorphization;
 pub mod bond_angles;
 pub mod bonds;
 pub mod coordination;
@@ -8,6 +9,7 @@ pub mod settings;
 pub mod speciation;
 pub mod steinhardt;
 
+pub use amorphization::{Amorphization, AmorphizationSettings};
 pub use bond_angles::{BondAngles, BondAnglesSettings};
 pub use bonds::BondCutoff;
 pub use coordination::{Coordination, CoordinationSettings};

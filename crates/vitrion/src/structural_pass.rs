@@ -98,6 +98,6 @@ impl StructuralPass {
 fn pass(settings: &[StructureSettings], frame: &Frame) -> Result<Pass, AnalysisError> {
     let table = &frame.structure.table;
     let analyses: Result<Vec<_>, _> =
-        settings.iter().map(|settings| settings.analysis(table.clone())).collect();
+        settings.iter().map(|settings| settings.analysis(&frame.structure)).collect();
     Ok(Pass::new(table.clone(), analyses?))
 }

@@ -128,10 +128,10 @@ impl BondAngles {
     /// # Errors
     /// No triplet, an element that is not there, a triplet without a cut-off, a bin width out of range.
     pub fn new(
-        table: Arc<SpeciesTable>,
+        table: &Arc<SpeciesTable>,
         settings: BondAnglesSettings,
     ) -> Result<Self, AnalysisError> {
-        let settings = settings.resolved(&table);
+        let settings = settings.resolved(table);
         if settings.triplets.is_empty() {
             return Err(AnalysisError::Parameter {
                 name: "triplets",
@@ -146,7 +146,7 @@ impl BondAngles {
                 expected: "a width above 0° and up to 90°".into(),
             });
         }
-        let bonds = Bonds::new(&settings.cutoffs, &table)?;
+        let bonds = Bonds::new(&settings.cutoffs, table)?;
         let has = |a: usize, b: usize, name: &'static str, what: String| {
             if bonds.cutoff(a, b) > 0.0 {
                 return Ok(());
@@ -159,14 +159,14 @@ impl BondAngles {
         };
         let mut triplets = Vec::new();
         for [a, b, c] in &settings.triplets {
-            let found = [species(a, &table)?, species(b, &table)?, species(c, &table)?];
+            let found = [species(a, table)?, species(b, table)?, species(c, table)?];
             has(found[0], found[1], "triplets", format!("{a}-{b}-{c}"))?;
             has(found[1], found[2], "triplets", format!("{a}-{b}-{c}"))?;
             triplets.push(found);
         }
         let mut tetrahedra = Vec::new();
         for [a, b] in &settings.tetrahedra {
-            let found = [species(a, &table)?, species(b, &table)?];
+            let found = [species(a, table)?, species(b, table)?];
             has(found[0], found[1], "tetrahedra", format!("{a}-{b}"))?;
             tetrahedra.push(found);
         }

@@ -89,11 +89,11 @@ impl Coordination {
     /// # Errors
     /// No centre or no ligand, an element that is not there, a centre without a cut-off.
     pub fn new(
-        table: Arc<SpeciesTable>,
+        table: &Arc<SpeciesTable>,
         settings: CoordinationSettings,
     ) -> Result<Self, AnalysisError> {
         let given = settings.cutoffs.clone();
-        let settings = settings.resolved(&table);
+        let settings = settings.resolved(table);
         for (name, list) in [("centers", &settings.centers), ("ligands", &settings.ligands)] {
             if list.is_empty() {
                 return Err(AnalysisError::Parameter {
@@ -110,9 +110,9 @@ impl Coordination {
                 expected: "pairs of a centre and a ligand".into(),
             });
         }
-        let bonds = Bonds::new(&settings.cutoffs, &table)?;
+        let bonds = Bonds::new(&settings.cutoffs, table)?;
         let find = |list: &[String]| -> Result<Vec<usize>, AnalysisError> {
-            list.iter().map(|symbol| species(symbol, &table)).collect()
+            list.iter().map(|symbol| species(symbol, table)).collect()
         };
         let (centers, ligands) = (find(&settings.centers)?, find(&settings.ligands)?);
         for (center, symbol) in centers.iter().zip(&settings.centers) {

@@ -52,7 +52,7 @@ impl RadialDistribution {
     /// # Errors
     /// `r_max` or `dr` not positive, or `dr` above `r_max`.
     pub fn new(
-        table: Arc<SpeciesTable>,
+        table: &Arc<SpeciesTable>,
         settings: RadialDistributionSettings,
     ) -> Result<Self, AnalysisError> {
         let RadialDistributionSettings { r_max, dr } = settings;
@@ -71,7 +71,7 @@ impl RadialDistribution {
             });
         }
         let bins = (r_max / dr).round() as usize;
-        Ok(RadialDistribution { table, r_max, dr: r_max / bins as f64, bins })
+        Ok(RadialDistribution { table: table.clone(), r_max, dr: r_max / bins as f64, bins })
     }
 
     /// Where the numbers of a pair begin, in the first or the second half of the means.

@@ -1,44 +1,94 @@
 //! Which structural analyses there are, as data.
 
-use super::{RadialDistribution, RadialDistributionSettings};
+use super::bonds::{CATIONS, FORMERS, LIGANDS, present};
+use super::{
+    Amorphization, AmorphizationSettings, BondAngles, BondAnglesSettings, Coordination,
+    CoordinationSettings, RadialDistribution, RadialDistributionSettings, Speciation,
+    SpeciationSettings, Steinhardt, SteinhardtSettings,
+};
 use crate::error::AnalysisError;
 use crate::pass::StructuralAnalysis;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
-use vitrion_core::SpeciesTable;
+use vitrion_core::Structure;
 
 /// One structural analysis with everything it needs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum StructureSettings {
     RadialDistribution(RadialDistributionSettings),
+    BondAngles(BondAnglesSettings),
+    Coordination(CoordinationSettings),
+    Speciation(SpeciationSettings),
+    Steinhardt(SteinhardtSettings),
+    Amorphization(AmorphizationSettings),
 }
 
 impl StructureSettings {
-    /// All analyses that suit these species, with their defaults.
-    pub fn suiting(_table: &SpeciesTable) -> Vec<Self> {
-        vec![StructureSettings::RadialDistribution(RadialDistributionSettings::default())]
+    /// All analyses that suit a structure, with their defaults.
+    pub fn suiting(first: &Structure) -> Vec<Self> {
+        let table = &first.table;
+        let ligands = !present(&LIGANDS, table).is_empty();
+        let formers = !present(&FORMERS, table).is_empty();
+        let cations = !present(&CATIONS, table).is_empty();
+        let mut all =
+            vec![StructureSettings::RadialDistribution(RadialDistributionSettings::default())];
+        if ligands && formers {
+            all.push(StructureSettings::BondAngles(BondAnglesSettings::default()));
+        }
+        if ligands && (formers || cations) {
+            all.push(StructureSettings::Coordination(CoordinationSettings::default()));
+        }
+        if ligands && formers {
+            all.push(StructureSettings::Speciation(SpeciationSettings::default()));
+        }
+        all.push(StructureSettings::Steinhardt(SteinhardtSettings::default()));
+        // slabs along the longest axis, if the cell is long enough to have regions
+        let widths = first.cell.perpendicular_widths();
+        let axis = (0..3).max_by(|a, b| widths[*a].total_cmp(&widths[*b])).expect("three axes");
+        if first.cell.periodicity() == [true; 3] && widths[axis] >= LONG {
+            let settings = AmorphizationSettings { axis, ..Default::default() };
+            all.push(StructureSettings::Amorphization(settings));
+        }
+        all
     }
 
     /// The word in run files and the name of the result file.
     pub fn kind(&self) -> &'static str {
         match self {
             StructureSettings::RadialDistribution(_) => "radial_distribution",
+            StructureSettings::BondAngles(_) => "bond_angles",
+            StructureSettings::Coordination(_) => "coordination",
+            StructureSettings::Speciation(_) => "speciation",
+            StructureSettings::Steinhardt(_) => "steinhardt",
+            StructureSettings::Amorphization(_) => "amorphization",
         }
     }
 
-    /// The analysis for frames of these species.
+    /// The analysis of trajectories that begin with this structure.
     ///
     /// # Errors
-    /// Settings that make no sense, alone or for these species.
+    /// Settings that make no sense, alone or for this structure.
     pub fn analysis(
         &self,
-        table: Arc<SpeciesTable>,
+        first: &Structure,
     ) -> Result<Box<dyn StructuralAnalysis>, AnalysisError> {
+        let table = &first.table;
         Ok(match self.clone() {
             StructureSettings::RadialDistribution(settings) => {
                 Box::new(RadialDistribution::new(table, settings)?)
             }
+            StructureSettings::BondAngles(settings) => Box::new(BondAngles::new(table, settings)?),
+            StructureSettings::Coordination(settings) => {
+                Box::new(Coordination::new(table, settings)?)
+            }
+            StructureSettings::Speciation(settings) => Box::new(Speciation::new(table, settings)?),
+            StructureSettings::Steinhardt(settings) => Box::new(Steinhardt::new(table, settings)?),
+            StructureSettings::Amorphization(settings) => {
+                Box::new(Amorphization::new(settings, first)?)
+            }
         })
     }
 }
+
+/// Cells at least so long have slabs worth telling apart [Å].
+const LONG: f64 = 40.0;

@@ -148,10 +148,10 @@ impl Speciation {
     /// No former or no ligand, an element that is not there, a bond that is not positive or too short for
     /// the sensitivity scan.
     pub fn new(
-        table: Arc<SpeciesTable>,
+        table: &Arc<SpeciesTable>,
         settings: SpeciationSettings,
     ) -> Result<Self, AnalysisError> {
-        let settings = settings.resolved(&table);
+        let settings = settings.resolved(table);
         for (name, list) in [("formers", &settings.formers), ("ligands", &settings.ligands)] {
             if list.is_empty() {
                 return Err(AnalysisError::Parameter {
@@ -163,10 +163,10 @@ impl Speciation {
         }
         let mut roles = vec![Role::Outside; table.len()];
         for symbol in &settings.ligands {
-            roles[bonds::species(symbol, &table)?] = Role::Ligand;
+            roles[bonds::species(symbol, table)?] = Role::Ligand;
         }
         for symbol in &settings.formers {
-            let at = bonds::species(symbol, &table)?;
+            let at = bonds::species(symbol, table)?;
             if roles[at] == Role::Ligand {
                 return Err(AnalysisError::Parameter {
                     name: "formers",
@@ -176,7 +176,7 @@ impl Speciation {
             }
             roles[at] = Role::Former;
         }
-        let bonds = Bonds::new(&settings.cutoffs, &table)?;
+        let bonds = Bonds::new(&settings.cutoffs, table)?;
         let least = -SHIFTS[0] + 0.1;
         if let Some(short) = settings.cutoffs.iter().find(|bond| bond.cutoff <= least) {
             return Err(AnalysisError::Parameter {
@@ -191,7 +191,7 @@ impl Speciation {
         });
         Ok(Speciation {
             charges: charges.collect(),
-            table,
+            table: table.clone(),
             settings,
             bonds,
             roles,

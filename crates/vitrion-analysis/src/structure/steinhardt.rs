@@ -103,7 +103,7 @@ impl Steinhardt {
     /// An `l` outside 2 to 12 or none, one twice, a cut-off or bin width that is not positive, no
     /// neighbours, an element that the table lacks.
     pub fn new(
-        table: Arc<SpeciesTable>,
+        table: &Arc<SpeciesTable>,
         settings: SteinhardtSettings,
     ) -> Result<Self, AnalysisError> {
         let refuse = |name, found: String, expected: &str| {
@@ -146,7 +146,7 @@ impl Steinhardt {
             layout: Layout::new(l),
             third: l.iter().map(third).collect(),
             settings,
-            table,
+            table: table.clone(),
         })
     }
 

@@ -127,11 +127,11 @@ fn measure(path: &Path, settings: &Settings, tell: &dyn Fn(&str)) -> Result<Resu
         let message = format!("{}: no frame in it", path.display());
         return Err(InputError::Usage(message).into());
     };
-    let mut analyses = StructureSettings::suiting(&first.structure.table);
+    let mut analyses = StructureSettings::suiting(&first.structure);
     if !settings.only.is_empty() {
         analyses.retain(|one| settings.only.iter().any(|kind| kind == one.kind()));
         if analyses.len() < settings.only.len() {
-            let suiting = StructureSettings::suiting(&first.structure.table);
+            let suiting = StructureSettings::suiting(&first.structure);
             let known: Vec<&str> = suiting.iter().map(StructureSettings::kind).collect();
             let message = format!("--only: known for these elements: {}", known.join(", "));
             return Err(InputError::Usage(message).into());
@@ -173,7 +173,7 @@ fn timed(
     for analysis in analyses {
         let table = &frames[0].structure.table;
         let seconds = median(|| {
-            let one = analysis.analysis(table.clone()).map_err(refused)?;
+            let one = analysis.analysis(&frames[0].structure).map_err(refused)?;
             let mut pass = Pass::new(table.clone(), vec![one]);
             for batch in frames.chunks(2 * count) {
                 pass.add(batch).map_err(refused)?;

@@ -208,7 +208,7 @@ fn chosen(
         config.check(structure)?;
         return Ok(config.analyses.iter().map(|table| table.value.settings.clone()).collect());
     }
-    let all = StructureSettings::suiting(&structure.table);
+    let all = StructureSettings::suiting(structure);
     if arguments.only.is_empty() {
         return Ok(all);
     }

@@ -68,7 +68,7 @@ impl RadialPlan {
     ) -> Result<Accumulator<RadialDistribution>, AnalysisError> {
         let table = &structure.table;
         let settings = RadialDistributionSettings { r_max: self.r_max_a, dr: self.dr_a };
-        let analysis = RadialDistribution::new(table.clone(), settings)?;
+        let analysis = RadialDistribution::new(table, settings)?;
         Ok(Accumulator::new(table.clone(), analysis))
     }
 }

@@ -91,7 +91,7 @@ impl StructureTable {
 
     /// Refuses settings that do not suit the atoms of a structure: the key, its line and why.
     pub(crate) fn check(&self, structure: &Structure) -> Result<(), (KeyLine, String)> {
-        self.settings.analysis(structure.table.clone()).map(|_| ()).map_err(|error| {
+        self.settings.analysis(structure).map(|_| ()).map_err(|error| {
             let (key, message) = match error {
                 AnalysisError::Parameter { name, found, expected } => {
                     (name.to_owned(), format!("found {found}, expected {expected}"))

@@ -5,7 +5,7 @@ use vitrion_core::{Cell, Frame, Structure};
 
 fn analyse(frames: &[Frame], settings: BondAnglesSettings) -> Observables {
     let table = frames[0].structure.table.clone();
-    let analysis = BondAngles::new(table.clone(), settings).expect("good settings");
+    let analysis = BondAngles::new(&table, settings).expect("good settings");
     let mut all = Accumulator::new(table, analysis);
     for frame in frames {
         all.add(frame).expect("the same atoms");
@@ -114,13 +114,13 @@ fn triplets_without_bonds_are_refused() {
     let table = Arc::new(SpeciesTable::new(&["Li", "P", "S"]).expect("elements"));
     let triplet = ["Li", "P", "Li"].map(str::to_owned);
     let settings = BondAnglesSettings { triplets: vec![triplet], ..BondAnglesSettings::default() };
-    let text = BondAngles::new(table.clone(), settings).expect_err("no Li–P bond").to_string();
+    let text = BondAngles::new(&table, settings).expect_err("no Li–P bond").to_string();
     assert!(text.contains("Li-P-Li without a cut-off"), "{text}");
     let settings = BondAnglesSettings { bin: 0.0, ..BondAnglesSettings::default() };
-    let text = BondAngles::new(table, settings).expect_err("no width").to_string();
+    let text = BondAngles::new(&table, settings).expect_err("no width").to_string();
     assert!(text.contains("bin is 0°"), "{text}");
     let argon = Arc::new(SpeciesTable::new(&["Ar"]).expect("an element"));
     let text =
-        BondAngles::new(argon, BondAnglesSettings::default()).expect_err("nothing").to_string();
+        BondAngles::new(&argon, BondAnglesSettings::default()).expect_err("nothing").to_string();
     assert!(text.contains("none are usual for Ar"), "{text}");
 }

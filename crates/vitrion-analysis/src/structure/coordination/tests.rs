@@ -5,7 +5,7 @@ use vitrion_core::{Cell, Frame, Structure};
 
 fn analyse(frame: &Frame, settings: CoordinationSettings) -> Observables {
     let table = frame.structure.table.clone();
-    let analysis = Coordination::new(table.clone(), settings).expect("good settings");
+    let analysis = Coordination::new(&table, settings).expect("good settings");
     let mut all = Accumulator::new(table, analysis);
     all.add(frame).expect("a good frame");
     all.finish().expect("a frame was added")
@@ -57,7 +57,7 @@ fn phases_have_environments_of_their_own() {
 fn settings_that_make_no_sense_are_refused() {
     let table = Arc::new(SpeciesTable::new(&["Li", "S", "Xe"]).expect("elements"));
     let refused = |settings: CoordinationSettings| {
-        Coordination::new(table.clone(), settings).expect_err("bad").to_string()
+        Coordination::new(&table, settings).expect_err("bad").to_string()
     };
     let text = refused(CoordinationSettings {
         centers: vec!["Xe".into()],

@@ -6,7 +6,7 @@ use vitrion_core::testing::systems;
 use vitrion_core::{Cell, Frame, Structure};
 
 fn accumulator(table: &Arc<SpeciesTable>, r_max: f64, dr: f64) -> Accumulator<RadialDistribution> {
-    let g = RadialDistribution::new(table.clone(), RadialDistributionSettings { r_max, dr })
+    let g = RadialDistribution::new(table, RadialDistributionSettings { r_max, dr })
         .expect("good parameters");
     Accumulator::new(table.clone(), g)
 }
@@ -90,7 +90,7 @@ fn bad_parameters_and_changing_atoms_are_refused() {
     let structure = structure.expect("elements");
     let table = structure.table.clone();
     let error =
-        RadialDistribution::new(table.clone(), RadialDistributionSettings { r_max: -1.0, dr: 0.1 })
+        RadialDistribution::new(&table, RadialDistributionSettings { r_max: -1.0, dr: 0.1 })
             .expect_err("negative");
     assert_eq!(error.to_string(), "r_max is -1 Å; expected a positive distance");
     let mut g = accumulator(&table, 5.0, 0.1);

@@ -121,14 +121,11 @@ impl<'a> Graph<'a> {
             for (neighbor, vector) in self.of(atom) {
                 let there = math::add(here, *vector);
                 let neighbor = *neighbor as usize;
-                match place[neighbor] {
-                    Some(known) => {
-                        endless |= math::norm(math::sub(known, there)) > CLOSED;
-                    }
-                    None => {
-                        place[neighbor] = Some(there);
-                        members.push(neighbor);
-                    }
+                if let Some(known) = place[neighbor] {
+                    endless |= math::norm(math::sub(known, there)) > CLOSED;
+                } else {
+                    place[neighbor] = Some(there);
+                    members.push(neighbor);
                 }
             }
         }

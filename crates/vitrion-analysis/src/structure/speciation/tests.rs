@@ -23,7 +23,7 @@ fn frame(edge: f64, atoms: &[(&str, Vector3)]) -> Frame {
 
 fn analyse(frames: &[Frame], settings: SpeciationSettings) -> Observables {
     let table = frames[0].structure.table.clone();
-    let analysis = Speciation::new(table.clone(), settings).expect("good settings");
+    let analysis = Speciation::new(&table, settings).expect("good settings");
     let mut all = Accumulator::new(table, analysis);
     for frame in frames {
         all.add(frame).expect("the same atoms");
@@ -192,7 +192,7 @@ fn a_unit_that_breaks_and_heals_has_a_residence_time() {
     assert!((value(&found, "settled_fraction") - 8.0 / 12.0).abs() < 1e-12);
     // two trajectories have nothing to do with each other
     let table = frames[0].structure.table.clone();
-    let analysis = Speciation::new(table.clone(), settings).expect("good settings");
+    let analysis = Speciation::new(&table, settings).expect("good settings");
     let mut pass = Pass::new(table, vec![Box::new(analysis)]);
     pass.add(&frames[..10]).expect("frames");
     pass.next_trajectory();
@@ -216,7 +216,7 @@ fn the_sensitivity_to_cutoffs_is_seen() {
 #[test]
 fn settings_that_make_no_sense_are_refused() {
     let table = Arc::new(SpeciesTable::new(&["Li", "P", "S"]).expect("elements"));
-    let refused = |settings| Speciation::new(table.clone(), settings).expect_err("bad").to_string();
+    let refused = |settings| Speciation::new(&table, settings).expect_err("bad").to_string();
     let cutoff = |a: &str, b: &str, cutoff| BondCutoff { pair: [a.into(), b.into()], cutoff };
     let text = refused(SpeciationSettings {
         cutoffs: vec![cutoff("P", "S", 0.2)],
@@ -235,6 +235,6 @@ fn settings_that_make_no_sense_are_refused() {
     });
     assert!(text.contains("S, which is a ligand too"), "{text}");
     let metal = Arc::new(SpeciesTable::new(&["Cu"]).expect("an element"));
-    let text = Speciation::new(metal, SpeciationSettings::default()).expect_err("bad").to_string();
+    let text = Speciation::new(&metal, SpeciationSettings::default()).expect_err("bad").to_string();
     assert!(text.contains("formers is none among Cu"), "{text}");
 }

@@ -29,7 +29,7 @@ fn try_measure(
     structure: &Structure,
     settings: &SteinhardtSettings,
 ) -> Result<Measured, AnalysisError> {
-    let analysis = Steinhardt::new(structure.table.clone(), settings.clone())?;
+    let analysis = Steinhardt::new(&structure.table, settings.clone())?;
     let mut neighbors = Neighbors::default();
     // a table that reaches farther than asked for, as if another analysis needed it
     if let reach @ 0.1.. = analysis.needs().neighbors {
@@ -62,7 +62,7 @@ fn column(measured: &Measured, name: &str) -> Vec<f64> {
 
 fn accumulate(frames: &[Frame], settings: SteinhardtSettings) -> Observables {
     let table = frames[0].structure.table.clone();
-    let analysis = Steinhardt::new(table.clone(), settings).expect("good settings");
+    let analysis = Steinhardt::new(&table, settings).expect("good settings");
     let mut accumulator = Accumulator::new(table, analysis);
     for frame in frames {
         accumulator.add(frame).expect("same atoms");
@@ -215,7 +215,7 @@ fn bad_settings_and_frames_are_refused() {
     let structure = lattices::fcc();
     let refused = |settings: SteinhardtSettings| {
         let table = structure.table.clone();
-        Steinhardt::new(table, settings).expect_err("refused").to_string()
+        Steinhardt::new(&table, settings).expect_err("refused").to_string()
     };
     for l in [vec![], vec![1], vec![13], vec![6, 6]] {
         let message = refused(with(&l, Neighborhood::Voronoi));
