@@ -15,6 +15,8 @@ use vitrion_core::observables::Observables;
 use vitrion_core::phases::Phases;
 use vitrion_core::{Frame, SpeciesTable, Structure};
 
+pub use vitrion_core::columns::{AtomColumn, AtomValues};
+
 /// An analysis of single frames whose results are functions of means over frames.
 pub trait StructuralAnalysis: Send + Sync {
     /// What it asks of every frame.
@@ -73,24 +75,6 @@ impl Measured {
     pub fn means(means: Vec<f64>) -> Self {
         Measured { means, ..Measured::default() }
     }
-}
-
-/// A property of every atom.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AtomColumn {
-    /// For example "voronoi_volume".
-    pub name: String,
-    /// By atom.
-    pub values: AtomValues,
-}
-
-/// Values of an [`AtomColumn`].
-#[derive(Debug, Clone, PartialEq)]
-pub enum AtomValues {
-    /// Numbers; NaN for atoms without one.
-    Real(Vec<f64>),
-    /// Words, by their place in a list.
-    Words { list: Vec<String>, of: Vec<u32> },
 }
 
 /// One frame with what analyses need of it.

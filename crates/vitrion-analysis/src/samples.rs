@@ -18,6 +18,8 @@ use vitrion_core::observables::{Axis, Categories, Curve, Estimate, Uncertainty};
 
 /// Blocks are merged in pairs when there are as many as this.
 const BLOCKS: usize = 32;
+/// Relative errors below this are rounding.
+const ROUNDING: f64 = 1e-13;
 /// Fewer blocks than this give no error.
 pub const FEW_BLOCKS: usize = 4;
 /// Fewer trajectories than this say nothing about the spread between them.
@@ -203,7 +205,13 @@ impl Samples {
                 };
             }
         }
-        values.into_iter().zip(errors).map(|(value, error)| Known { value, error }).collect()
+        // sums in another order differ by rounding, which is no spread
+        let rounded =
+            |value: f64, error: f64| if error < ROUNDING * value.abs() { 0.0 } else { error };
+        let known = values.into_iter().zip(errors);
+        known
+            .map(|(value, error)| Known { value, error: error.map(|error| rounded(value, error)) })
+            .collect()
     }
 
     /// A curve of the results: `f` makes its ordinates of means. Errors are given if all are known.

@@ -21,6 +21,7 @@
 
 pub mod build;
 pub mod cell;
+pub mod columns;
 pub mod elements;
 pub mod frame;
 pub mod interactions;

@@ -36,6 +36,23 @@ impl Phases {
         Ok(phases)
     }
 
+    /// From a list of names and, for every atom, the place of its phase in it; a phase may have no atom.
+    ///
+    /// # Errors
+    /// As [`Phases::new`].
+    ///
+    /// # Panics
+    /// Never, unless a place lies outside of the list.
+    pub fn with_names(names: &[&str], of: impl Iterator<Item = usize>) -> Result<Self, PhaseError> {
+        let mut phases = Phases::new(names)?;
+        phases.of.clear();
+        for place in of {
+            assert!(place < names.len(), "there is no phase {place}");
+            phases.of.push(u8::try_from(place).map_err(|_| PhaseError::TooMany)?);
+        }
+        Ok(phases)
+    }
+
     /// Labels one more atom.
     ///
     /// # Errors

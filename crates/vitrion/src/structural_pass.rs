@@ -4,7 +4,7 @@
 //! is the piece between it and a reader that hands over one frame after the other.
 
 use vitrion_analysis::pass::Measured;
-use vitrion_analysis::structure::StructureSettings;
+use vitrion_analysis::structure::{Amorphization, StructureSettings, amorphization};
 use vitrion_analysis::{AnalysisError, Observables, Pass};
 use vitrion_core::Frame;
 
@@ -94,10 +94,28 @@ impl StructuralPass {
     }
 }
 
-/// The analyses for the species of a frame.
+/// The analyses of trajectories that begin with a frame. Phases are those that an amorphisation
+/// profile finds in every frame, or else those that the frame brings along; analyses that do not
+/// name phases tell all of them apart.
 fn pass(settings: &[StructureSettings], frame: &Frame) -> Result<Pass, AnalysisError> {
-    let table = &frame.structure.table;
-    let analyses: Result<Vec<_>, _> =
-        settings.iter().map(|settings| settings.analysis(&frame.structure)).collect();
-    Ok(Pass::new(table.clone(), analyses?))
+    let first = &frame.structure;
+    let labelling = settings.iter().find_map(|settings| match settings {
+        StructureSettings::Amorphization(settings) if settings.label => Some(settings.clone()),
+        _ => None,
+    });
+    let names: Vec<String> = match (&labelling, &first.phases) {
+        (Some(_), _) => amorphization::PHASES.iter().map(|name| (*name).to_owned()).collect(),
+        (None, Some(phases)) => phases.names().to_vec(),
+        (None, None) => Vec::new(),
+    };
+    let analyses: Result<Vec<_>, _> = settings
+        .iter()
+        .map(|settings| settings.clone().with_phases(&names).analysis(first))
+        .collect();
+    let mut pass = Pass::new(first.table.clone(), analyses?);
+    if let Some(settings) = labelling {
+        let rule = Amorphization::new(settings, first)?;
+        pass.label_phases(Box::new(move |structure| rule.phases_of(structure)));
+    }
+    Ok(pass)
 }

@@ -82,6 +82,13 @@ pub struct Amorphization {
     table: Arc<SpeciesTable>,
 }
 
+/// Phases that an [`Amorphization`] tells apart.
+pub const PHASES: [&str; 3] = [GLASS, INTERFACE, CRYSTAL];
+
+fn place(phase: &str) -> usize {
+    PHASES.iter().position(|name| *name == phase).expect("one of the three")
+}
+
 /// One frame.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Profile {
@@ -170,8 +177,9 @@ impl Amorphization {
     pub fn phases_of(&self, structure: &Structure) -> Result<Phases, AnalysisError> {
         let profile = self.profile(0, structure)?;
         let regions = Regions::find(self, &profile.f, &profile.random, profile.length);
-        let words: Vec<&str> = self.words(structure, &regions);
-        Ok(Phases::new(&words).expect("plain words"))
+        let words = self.words(structure, &regions);
+        let of = words.iter().map(|word| place(word));
+        Ok(Phases::with_names(&PHASES, of).expect("three plain words"))
     }
 
     fn words(&self, structure: &Structure, regions: &Regions) -> Vec<&'static str> {
@@ -199,18 +207,15 @@ impl StructuralAnalysis for Amorphization {
         let profile = self.profile(scene.number, scene.structure)?;
         let regions = Regions::find(self, &profile.f, &profile.random, profile.length);
         let words = self.words(scene.structure, &regions);
-        let names = [GLASS, INTERFACE, CRYSTAL];
         let atoms = words.len() as f64;
         let fraction =
             |name: &&str| words.iter().filter(|word| *word == name).count() as f64 / atoms;
-        let fractions: Vec<f64> = names.iter().map(fraction).collect();
-        let of = words.iter().map(|word| {
-            names.iter().position(|name| name == word).expect("one of the three") as u32
-        });
+        let fractions: Vec<f64> = PHASES.iter().map(fraction).collect();
+        let of = words.iter().map(|word| place(word) as u32);
         let columns = vec![AtomColumn {
             name: "phase".into(),
             values: AtomValues::Words {
-                list: names.iter().map(|name| (*name).to_owned()).collect(),
+                list: PHASES.iter().map(|name| (*name).to_owned()).collect(),
                 of: of.collect(),
             },
         }];

@@ -64,6 +64,20 @@ impl StructureSettings {
         }
     }
 
+    /// Tells phases apart, if the analysis can and does not say which itself.
+    #[must_use]
+    pub fn with_phases(mut self, names: &[String]) -> Self {
+        let phases = match &mut self {
+            StructureSettings::Coordination(settings) => &mut settings.phases,
+            StructureSettings::Steinhardt(settings) => &mut settings.phases,
+            _ => return self,
+        };
+        if phases.is_empty() {
+            phases.extend_from_slice(names);
+        }
+        self
+    }
+
     /// The analysis of trajectories that begin with this structure.
     ///
     /// # Errors

@@ -20,6 +20,7 @@ mod header;
 use super::IoError;
 use super::lines::Lines;
 use crate::cell::Cell;
+use crate::columns::{AtomColumn, AtomValues};
 use crate::elements;
 use crate::frame::{Frame, Labels};
 use crate::math::{self, Matrix3, Vector3};
@@ -36,6 +37,19 @@ use std::path::Path;
 /// # Errors
 /// What the writer reports.
 pub fn write_frame<W: Write + ?Sized>(out: &mut W, frame: &Frame) -> std::io::Result<()> {
+    write_frame_with(out, frame, &[])
+}
+
+/// Writes one frame with further properties of its atoms. Spaces in words become `_`; atoms without
+/// a number have `nan`.
+///
+/// # Errors
+/// What the writer reports.
+pub fn write_frame_with<W: Write + ?Sized>(
+    out: &mut W,
+    frame: &Frame,
+    columns: &[AtomColumn],
+) -> std::io::Result<()> {
     let structure = &frame.structure;
     writeln!(out, "{}", structure.len())?;
     let m = structure.cell.matrix().as_flattened();
@@ -52,6 +66,10 @@ pub fn write_frame<W: Write + ?Sized>(out: &mut W, frame: &Frame) -> std::io::Re
     }
     if frame.labels.atom_energies.is_some() {
         write!(out, ":energies:R:1")?;
+    }
+    for column in columns {
+        let kind = if matches!(column.values, AtomValues::Real(_)) { 'R' } else { 'S' };
+        write!(out, ":{}:{kind}:1", column.name)?;
     }
     if let Some(step) = frame.step {
         write!(out, " step={step}")?;
@@ -85,6 +103,15 @@ pub fn write_frame<W: Write + ?Sized>(out: &mut W, frame: &Frame) -> std::io::Re
         }
         if let Some(energies) = &frame.labels.atom_energies {
             write!(out, " {}", energies[i])?;
+        }
+        for column in columns {
+            match &column.values {
+                AtomValues::Real(values) if values[i].is_nan() => write!(out, " nan")?,
+                AtomValues::Real(values) => write!(out, " {}", values[i])?,
+                AtomValues::Words { list, of } => {
+                    write!(out, " {}", list[of[i] as usize].replace(char::is_whitespace, "_"))?;
+                }
+            }
         }
         writeln!(out)?;
     }

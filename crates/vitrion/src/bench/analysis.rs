@@ -75,13 +75,12 @@ pub struct Part {
 /// A trajectory that cannot be read, or a kind of analysis that does not suit it.
 pub fn run(settings: &Settings, tell: &dyn Fn(&str)) -> Result<Results, Error> {
     let folder = std::env::temp_dir().join(format!("vitrion-bench-{}", std::process::id()));
-    let made = match &settings.trajectory {
-        Some(path) => path.clone(),
-        None => {
-            tell("writing a trajectory to read");
-            std::fs::create_dir_all(&folder).map_err(InputError::os(&folder, "create"))?;
-            write_trajectory(&folder, settings)?
-        }
+    let made = if let Some(path) = &settings.trajectory {
+        path.clone()
+    } else {
+        tell("writing a trajectory to read");
+        std::fs::create_dir_all(&folder).map_err(InputError::os(&folder, "create"))?;
+        write_trajectory(&folder, settings)?
     };
     let measured = measure(&made, settings, tell);
     if settings.trajectory.is_none() {

@@ -1,7 +1,10 @@
 //! `vitrion analyze`: structure and transport of any readable trajectory.
 
+mod atoms;
+
 use super::output::{complain, print, print_json, table};
 use super::{Common, ReadArguments, refuse_existing};
+use atoms::{AtomsFile, Failure};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
@@ -21,6 +24,7 @@ use vitrion_core::units::{self, Kind};
 use vitrion_core::{Frame, SpeciesTable, Structure, Uncertainty, io};
 
 /// Structure, displacement, diffusion and conductivity of trajectories
+#[allow(clippy::struct_excessive_bools)] // flags of the command line
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     /// The trajectory; further files follow it in time, unless --independent
@@ -141,6 +145,7 @@ fn observables(arguments: &Arguments, common: &Common) -> Result<Found, Error> {
     });
     let config = arguments.config.as_deref().map(AnalysisFile::read).transpose()?;
     let mut structural: Option<StructuralPass> = None;
+    let mut atoms = AtomsFile::create(arguments.atoms.as_deref(), arguments.overwrite)?;
     let mut counter = Counter::new(common.quiet);
     let mut last = None;
     let (mut seen, mut first_time) = (0, None);
@@ -151,7 +156,8 @@ fn observables(arguments: &Arguments, common: &Common) -> Result<Found, Error> {
         if arguments.independent {
             (seen, first_time) = (0, None);
             if let Some(pass) = &mut structural {
-                pass.next_trajectory::<AnalysisError>(&mut |_, _| Ok(())).map_err(refused)?;
+                pass.next_trajectory::<Failure>(&mut |frame, found| atoms.write(frame, found))
+                    .map_err(|failure| failure.of(Some(path)))?;
             }
         }
         for frame in io::open(path, &arguments.read.options()).map_err(InputError::Io)? {
@@ -178,7 +184,8 @@ fn observables(arguments: &Arguments, common: &Common) -> Result<Found, Error> {
                 )?)),
             };
             last = Some(frame.structure.clone());
-            pass.add::<AnalysisError>(frame, &mut |_, _| Ok(())).map_err(refused)?;
+            pass.add::<Failure>(frame, &mut |frame, found| atoms.write(frame, found))
+                .map_err(|failure| failure.of(Some(path)))?;
         }
     }
     let refused = |error: AnalysisError| InputError::Usage(error.to_string());
@@ -186,7 +193,10 @@ fn observables(arguments: &Arguments, common: &Common) -> Result<Found, Error> {
         let message = format!("{} frames were read and all of them skipped", counter.frames);
         return Err(InputError::Usage(message).into());
     };
-    let mut results = structural.finish::<AnalysisError>(&mut |_, _| Ok(())).map_err(refused)?;
+    let mut results = structural
+        .finish::<Failure>(&mut |frame, found| atoms.write(frame, found))
+        .map_err(|failure| failure.of(None))?;
+    atoms.finish()?;
     counter.finish();
     if let Some(motion) = motion {
         results.push(mean_squared_displacement(&motion).map_err(refused)?);

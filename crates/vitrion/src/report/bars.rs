@@ -16,6 +16,9 @@ const BAR: f64 = 15.0;
 const GAP: f64 = 9.0;
 const TOP: f64 = 8.0;
 
+/// Label, and value and error of every name that has one.
+type Run = (String, Vec<Option<(f64, f64)>>);
+
 /// One chart.
 pub(super) struct Bars {
     /// File name of exports.
@@ -23,8 +26,7 @@ pub(super) struct Bars {
     title: String,
     axis: Axis,
     names: Vec<String>,
-    /// Label, and value and error of every name.
-    runs: Vec<(String, Vec<Option<(f64, f64)>>)>,
+    runs: Vec<Run>,
 }
 
 /// Charts of all runs of a results folder.

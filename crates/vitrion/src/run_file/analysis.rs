@@ -30,6 +30,11 @@ pub struct AnalysisTable {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AnalysisKind {
     RadialDistribution,
+    BondAngles,
+    Coordination,
+    Speciation,
+    Steinhardt,
+    Amorphization,
     MeanSquaredDisplacement,
     Diffusion,
     Arrhenius,
@@ -40,6 +45,11 @@ impl AnalysisKind {
     pub fn name(self) -> &'static str {
         match self {
             AnalysisKind::RadialDistribution => "radial_distribution",
+            AnalysisKind::BondAngles => "bond_angles",
+            AnalysisKind::Coordination => "coordination",
+            AnalysisKind::Speciation => "speciation",
+            AnalysisKind::Steinhardt => "steinhardt",
+            AnalysisKind::Amorphization => "amorphization",
             AnalysisKind::MeanSquaredDisplacement => "mean_squared_displacement",
             AnalysisKind::Diffusion => "diffusion",
             AnalysisKind::Arrhenius => "arrhenius",
@@ -47,8 +57,13 @@ impl AnalysisKind {
     }
 
     /// Every kind.
-    const ALL: [AnalysisKind; 4] = [
+    const ALL: [AnalysisKind; 9] = [
         AnalysisKind::RadialDistribution,
+        AnalysisKind::BondAngles,
+        AnalysisKind::Coordination,
+        AnalysisKind::Speciation,
+        AnalysisKind::Steinhardt,
+        AnalysisKind::Amorphization,
         AnalysisKind::MeanSquaredDisplacement,
         AnalysisKind::Diffusion,
         AnalysisKind::Arrhenius,

@@ -1,13 +1,14 @@
-//! The keys of structural analyses, the same in run files and in files for `vitrion analyze`.
+//! Structural analyses, the same in run files and in files for `vitrion analyze`.
 
+mod keys;
+
+use super::AnalysisKind;
 use super::reader::{Document, Located, Table};
-use super::{AnalysisKind, positive_quantity};
 use crate::error::{InputError, Place};
 use std::path::{Path, PathBuf};
 use vitrion_analysis::AnalysisError;
-use vitrion_analysis::structure::{RadialDistributionSettings, StructureSettings};
+use vitrion_analysis::structure::StructureSettings;
 use vitrion_core::Structure;
-use vitrion_core::units::Kind;
 
 /// A structural analysis as written: settings, and where the keys are for complaints.
 #[derive(Debug, Clone, PartialEq)]
@@ -86,7 +87,7 @@ impl StructureTable {
             let line = table.line_of(&key);
             (key, line)
         });
-        Ok(StructureTable { keys: keys.collect(), settings: settings(table, kind)? })
+        Ok(StructureTable { keys: keys.collect(), settings: keys::settings(table, kind)? })
     }
 
     /// Refuses settings that do not suit the atoms of a structure: the key, its line and why.
@@ -102,34 +103,4 @@ impl StructureTable {
             ((key, line), message)
         })
     }
-}
-
-impl AnalysisKind {
-    /// Keys of its own if it is an analysis of single frames.
-    pub(super) fn structure_keys(self) -> Option<&'static [&'static str]> {
-        match self {
-            AnalysisKind::RadialDistribution => Some(&["r_max", "dr"]),
-            AnalysisKind::MeanSquaredDisplacement
-            | AnalysisKind::Diffusion
-            | AnalysisKind::Arrhenius => None,
-        }
-    }
-}
-
-fn settings(table: &Table<'_>, kind: AnalysisKind) -> Result<StructureSettings, InputError> {
-    let length = |key: &str, default: f64| -> Result<f64, InputError> {
-        Ok(positive_quantity(table, key, Kind::Length)?.map_or(default, |found| found.value))
-    };
-    Ok(match kind {
-        AnalysisKind::RadialDistribution => {
-            let default = RadialDistributionSettings::default();
-            StructureSettings::RadialDistribution(RadialDistributionSettings {
-                r_max: length("r_max", default.r_max)?,
-                dr: length("dr", default.dr)?,
-            })
-        }
-        AnalysisKind::MeanSquaredDisplacement
-        | AnalysisKind::Diffusion
-        | AnalysisKind::Arrhenius => unreachable!("no analysis of single frames"),
-    })
 }

@@ -112,7 +112,9 @@ fn analyze_finds_in_a_trajectory_what_the_run_found() {
     let folder = workplace("good/argon.toml");
     json(folder.path(), &["run", "run.toml", "--json", "--quiet"]);
     let trajectory = "argon/runs/argon-100K/stages/01-production/trajectory.extxyz.zst";
-    let arguments = ["analyze", trajectory, "--species", "Ar", "--temperature", "100 K", "--json"];
+    let only = ["--only", "radial_distribution"];
+    let motion = ["--species", "Ar", "--temperature", "100 K"];
+    let arguments = [&["analyze", trajectory, "--json"][..], &only, &motion].concat();
     let found = json(folder.path(), &arguments);
     let text =
         fs::read_to_string(folder.path().join("argon/runs/argon-100K/analysis/diffusion-Ar.json"))

@@ -4,6 +4,7 @@ mod bad_input;
 mod commands;
 mod reliability;
 mod resume;
+mod structure;
 mod training;
 
 use std::path::{Path, PathBuf};

@@ -81,7 +81,7 @@ fn atoms_at_random_have_the_f_of_random_positions() {
         assert!((f / random - 1.0).abs() < 0.05, "{f} against {random}");
     }
     let phases = analysis.phases_of(&structure).expect("periodic");
-    assert_eq!(phases.names(), [GLASS]);
+    assert!((0..4000).all(|atom| phases.name(atom) == GLASS));
 }
 
 #[test]
@@ -186,7 +186,8 @@ fn one_phase_is_not_cut_in_two() {
         let settings = AmorphizationSettings { thickness: 2.5, ..Default::default() };
         let analysis = Amorphization::new(settings, &structure).expect("good settings");
         let phases = analysis.phases_of(&structure).expect("periodic");
-        assert_eq!(phases.names(), [expected], "crystal up to {to} Å");
+        let all = (0..structure.len()).all(|atom| phases.name(atom) == expected);
+        assert!(all, "crystal up to {to} Å");
     }
 }
 

@@ -70,8 +70,8 @@ pub(super) fn report(this: &Speciation, samples: &Samples) -> Observables {
         units.into_iter().partition(|(name, _)| formers.iter().any(|(known, _)| known == name));
     let estimate = |name: &str, label: String, unit: &'static str| [(name.to_owned(), label, unit)];
     for (list, what, label, title) in [
-        (&with, "unit_fraction", "of units are", "Fraction of units"),
-        (&formers, "former_fraction", "of formers are in", "Fraction of formers"),
+        (&with, "unit_fraction", "of units that are", "Fraction of units"),
+        (&formers, "former_fraction", "of formers in", "Fraction of formers"),
     ] {
         let names: Vec<String> = list.iter().map(|(name, _)| name.clone()).collect();
         let all = samples

@@ -38,6 +38,9 @@ pub(super) struct Atoms<'a> {
     pub(super) invariants: [&'a Invariants; 2],
 }
 
+/// Fraction of centres whose choice of neighbours is arbitrary that a reader should know of.
+const TIES_THAT_MATTER: f64 = 1e-3;
+
 impl Steinhardt {
     fn groups(&self) -> usize {
         self.table.len() * (1 + self.settings.phases.len())
@@ -236,7 +239,7 @@ impl Steinhardt {
                 "a larger cut-off, or a fixed number of nearest neighbours",
             );
         }
-        if total(TIED) > 0.0 {
+        if total(TIED) > TIES_THAT_MATTER * with {
             result.caution(
                 "equal_distances",
                 format!(
