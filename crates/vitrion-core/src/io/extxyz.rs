@@ -188,22 +188,20 @@ fn read_frame(lines: &mut Lines) -> Result<Option<Frame>, IoError> {
     let mut species = Vec::with_capacity(atoms);
     let mut columns = Columns::default();
     for atom in 0..atoms {
-        let what = format!("a frame of {atoms} atoms: {atom} were read");
-        let line = lines.required(&what)?.to_owned();
-        read_atom(&line, &header, lines, &mut table, &mut species, &mut columns)?;
+        lines.advance_within(|| format!("a frame of {atoms} atoms: {atom} were read"))?;
+        read_atom(&header, lines, &mut table, &mut species, &mut columns)?;
     }
     finish(&header, &table, species, columns, lines).map(Some)
 }
 
 fn read_atom(
-    line: &str,
     header: &Header,
     lines: &Lines,
     table: &mut Vec<String>,
     species: &mut Vec<u8>,
     columns: &mut Columns,
 ) -> Result<(), IoError> {
-    let mut words = line.split_ascii_whitespace();
+    let mut words = lines.line().split_ascii_whitespace();
     for (column, width) in &header.columns {
         let mut vector = || -> Result<Vector3, IoError> {
             let mut v = [0.0; 3];
@@ -215,12 +213,10 @@ fn read_atom(
         match column {
             Column::Symbol | Column::Number => {
                 let word = words.next().unwrap_or("");
-                let symbol = element(word, *column, lines)?;
-                let position =
-                    table.iter().position(|known| known == symbol).unwrap_or_else(|| {
-                        table.push(symbol.to_owned());
-                        table.len() - 1
-                    });
+                let position = match table.iter().position(|known| known == word) {
+                    Some(position) => position,
+                    None => place(element(word, *column, lines)?, table),
+                };
                 species.push(u8::try_from(position).expect("fewer than 256 elements exist"));
             }
             Column::Position => columns.positions.push(vector()?),
@@ -248,7 +244,7 @@ fn read_atom(
         }
     }
     if words.next().is_some() {
-        let found = format!("{} columns", line.split_ascii_whitespace().count());
+        let found = format!("{} columns", lines.line().split_ascii_whitespace().count());
         return Err(lines.error_with_hint(
             format!("{} columns as named by Properties", header.width()),
             &found,
@@ -256,6 +252,14 @@ fn read_atom(
         ));
     }
     Ok(())
+}
+
+/// Place of a symbol in a table that it is added to if need be.
+fn place(symbol: &str, table: &mut Vec<String>) -> usize {
+    table.iter().position(|known| known == symbol).unwrap_or_else(|| {
+        table.push(symbol.to_owned());
+        table.len() - 1
+    })
 }
 
 fn element<'a>(word: &'a str, column: Column, lines: &Lines) -> Result<&'a str, IoError> {

@@ -236,12 +236,113 @@ impl Columns {
     }
 }
 
-struct Atom {
-    id: u64,
-    symbol: String,
-    position: Vector3,
-    velocity: Vector3,
-    force: Vector3,
+/// What the lines of atoms say, in the order of the file.
+struct Atoms {
+    ids: Vec<u64>,
+    /// Symbols that occur, and the place of every atom's in them.
+    symbols: Vec<String>,
+    of: Vec<u8>,
+    positions: Vec<Vector3>,
+    velocities: Vec<Vector3>,
+    forces: Vec<Vector3>,
+    /// The type of the first atom, and whether others differ.
+    first_type: String,
+    several_types: bool,
+    /// Words that named an element (or a type of the map) before, and the place of its symbol.
+    known: Vec<(String, u8)>,
+}
+
+impl Atoms {
+    fn with_capacity(count: usize, columns: &Columns) -> Self {
+        let vectors = |there: bool| Vec::with_capacity(if there { count } else { 0 });
+        Atoms {
+            ids: Vec::with_capacity(count),
+            symbols: Vec::new(),
+            of: Vec::with_capacity(count),
+            positions: vectors(true),
+            velocities: vectors(columns.velocity.is_some()),
+            forces: vectors(columns.force.is_some()),
+            first_type: String::new(),
+            several_types: false,
+            known: Vec::new(),
+        }
+    }
+
+    /// Place of the symbol that a line names; words that came before are not looked up again.
+    fn species(
+        &mut self,
+        columns: &Columns,
+        words: &Words<'_>,
+        map: Option<&[String]>,
+        lines: &Lines,
+    ) -> Result<u8, IoError> {
+        let column = match (map, columns.number) {
+            (Some(_), Some(number)) => number,
+            _ => columns.element.expect("checked before"),
+        };
+        let word = words.at(column);
+        if let Some((_, place)) = self.known.iter().find(|(known, _)| known == word) {
+            return Ok(*place);
+        }
+        let symbol = symbol_of(columns, words, map, lines)?;
+        let place = self.symbols.iter().position(|known| *known == symbol).unwrap_or_else(|| {
+            self.symbols.push(symbol);
+            self.symbols.len() - 1
+        });
+        let place = u8::try_from(place).expect("fewer than 256 elements exist");
+        self.known.push((word.to_owned(), place));
+        Ok(place)
+    }
+
+    /// Places of the atoms in the order of their numbers.
+    fn order(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.ids.len()).collect();
+        if !self.ids.is_sorted() {
+            order.sort_unstable_by_key(|place| (self.ids[*place], *place));
+        }
+        order
+    }
+}
+
+/// Words of a line; places are kept from line to line.
+struct Words<'a> {
+    line: &'a str,
+    ends: &'a [[usize; 2]],
+}
+
+impl<'a> Words<'a> {
+    fn split(line: &'a str, ends: &'a mut Vec<[usize; 2]>) -> Self {
+        ends.clear();
+        let bytes = line.as_bytes();
+        let mut at = 0;
+        loop {
+            while bytes.get(at).is_some_and(u8::is_ascii_whitespace) {
+                at += 1;
+            }
+            let from = at;
+            while bytes.get(at).is_some_and(|byte| !byte.is_ascii_whitespace()) {
+                at += 1;
+            }
+            if from == at {
+                break;
+            }
+            ends.push([from, at]);
+        }
+        Words { line, ends }
+    }
+
+    fn at(&self, column: usize) -> &'a str {
+        let [from, to] = self.ends[column];
+        &self.line[from..to]
+    }
+
+    fn vector(&self, columns: [usize; 3], lines: &Lines) -> Result<Vector3, IoError> {
+        let mut v = [0.0; 3];
+        for (x, column) in v.iter_mut().zip(columns) {
+            *x = lines.finite(Some(self.at(column)), "a finite number")?;
+        }
+        Ok(v)
+    }
 }
 
 fn read_atoms(
@@ -265,48 +366,38 @@ fn read_atoms(
     };
     let matrix =
         Cell::new(cell.matrix, cell.periodic).map_err(|e| trouble(lines, e.to_string()))?;
-    let mut atoms = Vec::with_capacity(count);
-    let (mut only_carbon, mut several_types, mut first_type) = (true, false, String::new());
+    let mut atoms = Atoms::with_capacity(count, &columns);
+    let mut ends = Vec::with_capacity(columns.count);
     for index in 0..count {
-        let line = lines.required(&format!("a frame of {count} atoms: {index} were read"))?;
-        let line = line.to_owned();
-        let words: Vec<&str> = line.split_ascii_whitespace().collect();
-        if words.len() != columns.count {
-            return Err(lines.error(format!("{} columns", columns.count), &line));
+        lines.advance_within(|| format!("a frame of {count} atoms: {index} were read"))?;
+        let words = Words::split(lines.line(), &mut ends);
+        if words.ends.len() != columns.count {
+            return Err(lines.error(format!("{} columns", columns.count), lines.line()));
         }
-        let vector = |at: [usize; 3]| -> Result<Vector3, IoError> {
-            let mut v = [0.0; 3];
-            for (x, k) in v.iter_mut().zip(at) {
-                *x = lines.finite(Some(words[k]), "a finite number")?;
-            }
-            Ok(v)
-        };
-        let symbol = symbol_of(&columns, &words, map, lines)?;
-        only_carbon &= map.is_none() && symbol == "C";
+        let species = atoms.species(&columns, &words, map, lines)?;
         if let Some(k) = columns.number {
-            several_types |= index > 0 && words[k] != first_type;
-            words[k].clone_into(&mut first_type);
+            if index == 0 {
+                words.at(k).clone_into(&mut atoms.first_type);
+            }
+            atoms.several_types |= words.at(k) != atoms.first_type;
         }
-        let mut r = vector(columns.position)?;
+        let mut r = words.vector(columns.position, lines)?;
         r = if columns.scaled { matrix.to_cartesian(r) } else { math::sub(r, cell.origin) };
         if let (Some(at), false) = (columns.image, columns.unwrapped) {
-            r = math::add(r, matrix.to_cartesian(vector(at)?));
+            r = math::add(r, matrix.to_cartesian(words.vector(at, lines)?));
         }
-        let word = words[columns.id];
-        let id = word.parse().map_err(|_| lines.error("an atom id", word))?;
-        let optional = |at: Option<[usize; 3]>, factor: f64| match at {
-            None => Ok([0.0; 3]),
-            Some(at) => vector(at).map(|v| math::scale(v, factor)),
-        };
-        atoms.push(Atom {
-            id,
-            symbol,
-            position: r,
-            velocity: optional(columns.velocity, factors.velocity)?,
-            force: optional(columns.force, factors.force)?,
-        });
+        let word = words.at(columns.id);
+        atoms.ids.push(word.parse().map_err(|_| lines.error("an atom id", word))?);
+        atoms.of.push(species);
+        atoms.positions.push(r);
+        if let Some(at) = columns.velocity {
+            atoms.velocities.push(math::scale(words.vector(at, lines)?, factors.velocity));
+        }
+        if let Some(at) = columns.force {
+            atoms.forces.push(math::scale(words.vector(at, lines)?, factors.force));
+        }
     }
-    if only_carbon && several_types {
+    if map.is_none() && atoms.symbols == ["C"] && atoms.several_types {
         // what LAMMPS writes where the input script has no "dump_modify ID element ..."
         return Err(lines.error_with_hint(
             "the element of each type",
@@ -314,17 +405,20 @@ fn read_atoms(
             Some(MAP_HINT),
         ));
     }
-    atoms.sort_by_key(|atom| atom.id);
-    if let Some(pair) = atoms.windows(2).find(|pair| pair[0].id == pair[1].id) {
-        return Err(trouble(lines, format!("two atoms have the id {}", pair[0].id)));
+    let order = atoms.order();
+    if let Some(pair) = order.windows(2).find(|pair| atoms.ids[pair[0]] == atoms.ids[pair[1]]) {
+        return Err(trouble(lines, format!("two atoms have the id {}", atoms.ids[pair[0]])));
     }
-    let symbols: Vec<&str> = atoms.iter().map(|a| a.symbol.as_str()).collect();
-    let structure = Structure::new(matrix, &symbols, atoms.iter().map(|a| a.position).collect())
+    let sorted =
+        |of: &[Vector3]| -> Vec<Vector3> { order.iter().map(|place| of[*place]).collect() };
+    let symbols: Vec<&str> =
+        order.iter().map(|place| atoms.symbols[usize::from(atoms.of[*place])].as_str()).collect();
+    let structure = Structure::new(matrix, &symbols, sorted(&atoms.positions))
         .map_err(|e| trouble(lines, e.to_string()))?;
     Ok(Frame {
-        velocities: columns.velocity.map(|_| atoms.iter().map(|a| a.velocity).collect()),
+        velocities: columns.velocity.map(|_| sorted(&atoms.velocities)),
         labels: Labels {
-            forces: columns.force.map(|_| atoms.iter().map(|a| a.force).collect()),
+            forces: columns.force.map(|_| sorted(&atoms.forces)),
             ..Labels::default()
         },
         ..structure.into()
@@ -333,18 +427,19 @@ fn read_atoms(
 
 fn symbol_of(
     columns: &Columns,
-    words: &[&str],
+    words: &Words<'_>,
     map: Option<&[String]>,
     lines: &Lines,
 ) -> Result<String, IoError> {
     if let (Some(map), Some(k)) = (map, columns.number) {
-        let number = words[k].parse().map_err(|_| lines.error("an atom type", words[k]))?;
+        let word = words.at(k);
+        let number = word.parse().map_err(|_| lines.error("an atom type", word))?;
         return match mapped(Some(map), number) {
             Ok(symbol) => Ok(symbol.expect("a map was given").to_owned()),
-            Err(expected) => Err(lines.error(expected, words[k])),
+            Err(expected) => Err(lines.error(expected, word)),
         };
     }
-    let word = words[columns.element.expect("checked before")];
+    let word = words.at(columns.element.expect("checked before"));
     if elements::by_symbol(word).is_some() {
         return Ok(word.to_owned());
     }
