@@ -197,7 +197,9 @@ impl Profiles {
             let points = chosen.iter().map(|atom| (places[*atom], structure.mass(*atom)));
             let (center, found) = axis::circular_mean(points);
             concentration = found;
-            places.iter_mut().for_each(|u| *u = axis::wrapped(*u - center + 0.5));
+            for u in &mut places {
+                *u = axis::wrapped(*u - center + 0.5);
+            }
         }
         let bins = places.iter().map(|u| axis::bin(*u, self.bins)).collect();
         Ok((bins, concentration, chosen.len()))

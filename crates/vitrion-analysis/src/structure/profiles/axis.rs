@@ -105,7 +105,9 @@ pub(super) fn kernel(sigma: f64, bins: usize) -> Vec<f64> {
         weights[offset.rem_euclid(bins as i64) as usize] += (-0.5 * x * x).exp();
     }
     let total: f64 = weights.iter().sum();
-    weights.iter_mut().for_each(|w| *w /= total);
+    for weight in &mut weights {
+        *weight /= total;
+    }
     weights
 }
 

@@ -288,7 +288,7 @@ fn smoothing_makes_a_gaussian_of_a_plane_and_keeps_the_integral() {
         let density = curve(&found, "number_density_S");
         let integral: f64 = density.y.iter().map(|y| y * 0.1 * 25.0).sum();
         assert!((integral - 10.0).abs() < 1e-9, "{smoothing} Å: {integral} atoms");
-        if smoothing == sigma {
+        if (smoothing - sigma).abs() < 1e-12 {
             for (x, y) in density.x.iter().zip(&density.y) {
                 let d = (x - 0.05) - 20.0 * ((x - 0.05) / 20.0).round();
                 let gauss = (-0.5 * (d / sigma).powi(2)).exp() / (sigma * (2.0 * PI).sqrt());
