@@ -69,19 +69,31 @@ impl Drawing<'_> {
     ) {
         let divisor = below(&self.samples.mean());
         let least = OCCUPIED * divisor.iter().sum::<f64>() / divisor.len() as f64;
-        let bins: Vec<usize> = (0..divisor.len()).filter(|bin| divisor[*bin] > least).collect();
+        let mut bins: Vec<usize> = (0..divisor.len()).filter(|bin| divisor[*bin] > least).collect();
+        let ratios = |bins: &[usize], means: &[f64]| -> Vec<f64> {
+            let (above, below) = (above(means), below(means));
+            bins.iter().map(|bin| above[*bin] / below[*bin]).collect()
+        };
+        // bins that atoms visited in one block only have no error, and would take it from all others
+        let known = self.samples.evaluate(|means| ratios(&bins, means));
+        if known.iter().any(|known| known.error.is_some()) {
+            let mut known = known.iter();
+            bins.retain(|_| known.next().is_some_and(|known| known.error.is_some()));
+        }
+        if bins.len() < divisor.len() {
+            let text = format!(
+                "{} of {}: no atom there, or in one block of frames only",
+                divisor.len() - bins.len(),
+                divisor.len()
+            );
+            result.parameter(&format!("bins left out of {name}"), text);
+        }
         if bins.is_empty() {
             return;
         }
-        if bins.len() < divisor.len() {
-            let text = format!("{} of {}", divisor.len() - bins.len(), divisor.len());
-            result.parameter(&format!("bins without {label}"), text);
-        }
-        let axis = ((self.label.as_str(), "Å"), bins.iter().map(|bin| self.x(*bin)).collect());
-        let curve = self.samples.curve((name, label), axis, y_axis, |means| {
-            let (above, below) = (above(means), below(means));
-            bins.iter().map(|bin| above[*bin] / below[*bin]).collect()
-        });
+        let x = bins.iter().map(|bin| self.x(*bin)).collect();
+        let axis = ((self.label.as_str(), "Å"), x);
+        let curve = self.samples.curve((name, label), axis, y_axis, |means| ratios(&bins, means));
         result.curves.push(curve);
     }
 }
