@@ -50,7 +50,9 @@ pub struct Needs {
 }
 
 impl Needs {
-    fn and(self, other: Needs) -> Needs {
+    /// What two analyses ask for together.
+    #[must_use]
+    pub fn and(self, other: Needs) -> Needs {
         Needs {
             neighbors: self.neighbors.max(other.neighbors),
             pairs: self.pairs.max(other.pairs),

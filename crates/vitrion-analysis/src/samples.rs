@@ -116,12 +116,18 @@ impl Samples {
             self.next_trajectory();
         }
         let mut contribution = measured.means.clone();
+        // frames mostly use the same names in the same order: the next is near the one before
+        let mut near = 0;
         for (name, value) in &measured.named {
-            let known = self.names.iter().position(|known| known == name);
-            let at = self.fixed + known.unwrap_or(self.names.len());
+            let count = self.names.len();
+            let mut places = (near..count).chain(0..near);
+            let known = places.find(|place| self.names[*place] == *name);
+            let place = known.unwrap_or(count);
             if known.is_none() {
                 self.names.push(name.clone());
             }
+            near = place + 1;
+            let at = self.fixed + place;
             if contribution.len() <= at {
                 contribution.resize(at + 1, 0.0);
             }
@@ -399,6 +405,21 @@ mod tests {
             assert!((found - expected).abs() < 1e-12, "{mean:?}");
         }
         assert!(samples.evaluate(|mean| vec![mean[2]])[0].error.is_some());
+    }
+
+    #[test]
+    fn names_in_another_order_mean_the_same() {
+        let mut samples = Samples::default();
+        for order in [["a", "b", "c"], ["c", "a", "b"], ["b", "b", "a"], ["d", "c", "a"]] {
+            let named = order.iter().map(|name| ((*name).to_owned(), 1.0)).collect();
+            samples.add(&Measured { named, ..Measured::default() });
+        }
+        let names: Vec<&str> = samples.names().map(|(name, _)| name).collect();
+        assert_eq!(names, ["a", "b", "c", "d"]);
+        let sums: Vec<f64> = samples.mean().iter().map(|mean| 4.0 * mean).collect();
+        for (sum, expected) in sums.iter().zip([4.0, 4.0, 3.0, 1.0]) {
+            assert!((sum - expected).abs() < 1e-12, "{sums:?}");
+        }
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::error::AnalysisError;
 use crate::pass::{AtomColumn, AtomValues, Measured, Needs, Scene, StructuralAnalysis};
 use crate::samples::Samples;
 use graph::Graph;
+pub(super) use report::machine;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use vitrion_core::observables::Observables;

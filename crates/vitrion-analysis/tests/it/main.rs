@@ -1,4 +1,6 @@
-//! Transport analyses against theory.
+//! Structure and transport against theory, other programs and DFT.
 
 mod arrhenius;
+mod bonds;
+mod structure;
 mod transport;

@@ -1,5 +1,6 @@
 use super::*;
 use crate::pass::Pass;
+use serde_json::Value;
 use std::f64::consts::PI;
 use vitrion_core::build::supercell;
 use vitrion_core::math;
@@ -68,6 +69,41 @@ fn amplitudes_equal_direct_sums_in_skewed_cells() {
             assert!(error < 2e-5, "axis {axis}: {found} is not {expected}");
         }
     }
+}
+
+/// Values of numpy, made by `scripts/references/amorphization.py` (version in the file).
+#[test]
+fn sums_of_numpy_are_reproduced() {
+    let data: Value =
+        serde_json::from_str(include_str!("../../../tests/data/amorphization.json")).expect("JSON");
+    for system in data["systems"].as_array().expect("systems") {
+        let positions: Vec<[f64; 3]> = read(&system["positions"]);
+        let cell = Cell::periodic(read(&system["cell"])).expect("a cell");
+        let symbols = vec!["S"; positions.len()];
+        let structure = Structure::new(cell, &symbols, positions).expect("an element");
+        let settings = AmorphizationSettings {
+            axis: read(&system["axis"]),
+            thickness: read(&system["thickness"]),
+            sigma: read(&system["sigma"]),
+            spacing: read(&system["spacing"]),
+            ..Default::default()
+        };
+        let analysis = Amorphization::new(settings, &structure).expect("good settings");
+        let profile = analysis.profile(0, &structure).expect("periodic");
+        // spreading and transforming costs up to 1e-5 of an amplitude
+        for (name, found, tolerance) in [("f", profile.f, 2e-5), ("random", profile.random, 1e-9)] {
+            let expected: Vec<f64> = read(&system[name]);
+            assert_eq!(found.len(), expected.len());
+            for (found, expected) in found.iter().zip(expected) {
+                let error = (found - expected).abs() / expected;
+                assert!(error < tolerance, "{}, {name}: {found}, {expected}", system["name"]);
+            }
+        }
+    }
+}
+
+fn read<T: serde::de::DeserializeOwned>(value: &Value) -> T {
+    serde_json::from_value(value.clone()).expect("numbers")
 }
 
 #[test]

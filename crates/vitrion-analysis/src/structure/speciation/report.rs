@@ -37,7 +37,7 @@ fn fractions(means: &[f64], places: &[Place]) -> Vec<f64> {
 }
 
 /// A name as part of a machine name.
-fn machine(name: &str) -> String {
+pub(in crate::structure) fn machine(name: &str) -> String {
     let plain = name.replace("P–P bond", "direct").replace('–', "_");
     let mut out: String =
         plain.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
