@@ -28,8 +28,8 @@ pub enum AnalysisError {
     NotFinite { frame: usize, atom: usize, position: vitrion_core::Vector3 },
     /// No volume, no density.
     #[error(
-        "frame {frame} is not periodic in all three directions: g(r) needs a density, and a \
-         density needs a cell that repeats"
+        "frame {frame} is not periodic in all three directions; this analysis needs a cell that \
+         repeats"
     )]
     NotPeriodic { frame: usize },
     /// No time in the frames.

@@ -47,16 +47,19 @@ pub struct Needs {
     pub pairs: f64,
     /// The Voronoi tessellation.
     pub voronoi: bool,
+    /// What analyses that do not ask for this found for the atoms of the same frame.
+    pub others: bool,
 }
 
 impl Needs {
     /// What two analyses ask for together.
     #[must_use]
-    pub fn and(self, other: Needs) -> Needs {
+    fn and(self, other: Needs) -> Needs {
         Needs {
             neighbors: self.neighbors.max(other.neighbors),
             pairs: self.pairs.max(other.pairs),
             voronoi: self.voronoi || other.voronoi,
+            others: self.others || other.others,
         }
     }
 }
@@ -80,7 +83,7 @@ impl Measured {
 }
 
 /// One frame with what analyses need of it.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Scene<'a> {
     /// Number of the frame in its trajectory, from 0.
     pub number: usize,
@@ -96,6 +99,8 @@ pub struct Scene<'a> {
     pub columns: &'a Columns,
     /// The Voronoi tessellation, if it was asked for.
     pub voronoi: &'a Tessellation,
+    /// What other analyses of the pass found in this frame, if that was asked for.
+    pub others: &'a [&'a Measured],
 }
 
 /// Names the phase of every atom of a frame, from its structure alone.
@@ -161,6 +166,7 @@ impl Workspace {
             neighbors: self.neighbors.table(),
             columns: &self.columns,
             voronoi: &self.voronoi,
+            others: &[],
         })
     }
 }
@@ -252,7 +258,7 @@ impl Pass {
         let rule = self.phases.as_deref();
         let measure = |(at, (frame, workspace)): (usize, (&Frame, &mut Workspace))| {
             let scene = workspace.load(first + at, frame, table, needs, rule)?;
-            analyses.iter().map(|analysis| analysis.measure(&scene)).collect::<Result<Vec<_>, _>>()
+            measure_all(analyses, &scene)
         };
         let measured: Vec<Result<Vec<Measured>, AnalysisError>> = frames
             .par_iter()
@@ -338,6 +344,28 @@ impl<A: StructuralAnalysis> Accumulator<A> {
     pub fn finish(&self) -> Result<Observables, AnalysisError> {
         report(&self.analysis, &self.samples)
     }
+}
+
+/// Measures a frame with all analyses: first those that do not build on others.
+fn measure_all(
+    analyses: &[Box<dyn StructuralAnalysis>],
+    scene: &Scene<'_>,
+) -> Result<Vec<Measured>, AnalysisError> {
+    let mut found = vec![Measured::default(); analyses.len()];
+    for (analysis, found) in analyses.iter().zip(&mut found) {
+        if !analysis.needs().others {
+            *found = analysis.measure(scene)?;
+        }
+    }
+    for at in 0..analyses.len() {
+        if analyses[at].needs().others {
+            let with = analyses.iter().zip(&found);
+            let others: Vec<&Measured> =
+                with.filter(|(other, _)| !other.needs().others).map(|(_, found)| found).collect();
+            found[at] = analyses[at].measure(&Scene { others: &others, ..*scene })?;
+        }
+    }
+    Ok(found)
 }
 
 /// Results with what every analysis says of its frames.

@@ -87,7 +87,6 @@ pub struct Profiles {
     /// Without a common divisor.
     plane: [i64; 3],
     bins: usize,
-    inner: Vec<Box<dyn StructuralAnalysis>>,
 }
 
 impl Profiles {
@@ -97,18 +96,6 @@ impl Profiles {
     /// Settings out of range, fewer than two bins, an element that is not there, columns that no analysis
     /// gives.
     pub fn new(settings: ProfilesSettings, first: &Structure) -> Result<Self, AnalysisError> {
-        Self::with_columns(settings, first, Vec::new())
-    }
-
-    /// Of densities and of properties of atoms that these analyses find in each frame by itself.
-    ///
-    /// # Errors
-    /// As [`Profiles::new`]. That no analysis gives one of the columns is seen with the first frame.
-    pub fn with_columns(
-        settings: ProfilesSettings,
-        first: &Structure,
-        inner: Vec<Box<dyn StructuralAnalysis>>,
-    ) -> Result<Self, AnalysisError> {
         let plane = axis::primitive(settings.plane)?;
         let length = Axis::new(&first.cell, plane).length;
         if !(settings.bin >= NARROWEST && settings.bin <= 0.5 * length) {
@@ -141,16 +128,8 @@ impl Profiles {
                 bonds::species(symbol, &first.table)?;
             }
         }
-        if settings.columns.is_empty() != inner.is_empty() {
-            let found = match settings.columns.first() {
-                Some(column) => format!("\"{column}\", but no analysis of single atoms"),
-                None => "none, but analyses of single atoms are there".to_owned(),
-            };
-            let expected = "names of columns and the analyses that give them".to_owned();
-            return Err(AnalysisError::Parameter { name: "columns", found, expected });
-        }
         let bins = (length / settings.bin).round() as usize;
-        Ok(Profiles { settings, table: first.table.clone(), plane, bins, inner })
+        Ok(Profiles { settings, table: first.table.clone(), plane, bins })
     }
 
     /// Where the densities of a species begin among the means.
@@ -205,24 +184,26 @@ impl Profiles {
         Ok((bins, concentration, chosen.len()))
     }
 
-    /// Adds the properties of atoms that the inner analyses find.
+    /// Adds the properties of atoms that other analyses found.
     fn add_columns(
         &self,
         scene: &Scene<'_>,
         bins: &[usize],
         measured: &mut Measured,
     ) -> Result<(), AnalysisError> {
-        let mut all = Vec::new();
-        for analysis in &self.inner {
-            all.extend(analysis.measure(scene)?.columns);
-        }
+        let all: Vec<_> = scene.others.iter().flat_map(|found| &found.columns).collect();
         for (number, name) in self.settings.columns.iter().enumerate() {
             let Some(column) = all.iter().find(|column| column.name == *name) else {
                 let known: Vec<&str> = all.iter().map(|column| column.name.as_str()).collect();
+                let expected = if known.is_empty() {
+                    "a property that another analysis of the same pass finds for every atom".into()
+                } else {
+                    format!("one of {}", known.join(", "))
+                };
                 return Err(AnalysisError::Parameter {
                     name: "columns",
                     found: format!("\"{name}\""),
-                    expected: format!("one of {}", known.join(", ")),
+                    expected,
                 });
             };
             let place = self.column_at(number);
@@ -274,7 +255,7 @@ fn no_such_phase(scene: &Scene<'_>, phase: &str) -> AnalysisError {
 
 impl StructuralAnalysis for Profiles {
     fn needs(&self) -> Needs {
-        self.inner.iter().fold(Needs::default(), |all, one| all.and(one.needs()))
+        Needs { others: !self.settings.columns.is_empty(), ..Needs::default() }
     }
 
     /// Means: number densities by species and bin, by phase and bin, sums and counts of columns by bin, then period,

@@ -3,8 +3,8 @@
 use super::bonds::{CATIONS, FORMERS, LIGANDS, present};
 use super::{
     Amorphization, AmorphizationSettings, BondAngles, BondAnglesSettings, Coordination,
-    CoordinationSettings, RadialDistribution, RadialDistributionSettings, Speciation,
-    SpeciationSettings, Steinhardt, SteinhardtSettings,
+    CoordinationSettings, Profiles, ProfilesSettings, RadialDistribution,
+    RadialDistributionSettings, Speciation, SpeciationSettings, Steinhardt, SteinhardtSettings,
 };
 use crate::error::AnalysisError;
 use crate::pass::StructuralAnalysis;
@@ -21,6 +21,7 @@ pub enum StructureSettings {
     Speciation(SpeciationSettings),
     Steinhardt(SteinhardtSettings),
     Amorphization(AmorphizationSettings),
+    Profiles(ProfilesSettings),
 }
 
 impl StructureSettings {
@@ -48,6 +49,11 @@ impl StructureSettings {
         if first.cell.periodicity() == [true; 3] && widths[axis] >= LONG {
             let settings = AmorphizationSettings { axis, ..Default::default() };
             all.push(StructureSettings::Amorphization(settings));
+            let mut plane = [0; 3];
+            plane[axis] = 1;
+            let columns = vec!["q6_averaged".to_owned()];
+            let settings = ProfilesSettings { plane, columns, ..Default::default() };
+            all.push(StructureSettings::Profiles(settings));
         }
         all
     }
@@ -61,7 +67,17 @@ impl StructureSettings {
             StructureSettings::Speciation(_) => "speciation",
             StructureSettings::Steinhardt(_) => "steinhardt",
             StructureSettings::Amorphization(_) => "amorphization",
+            StructureSettings::Profiles(_) => "profiles",
         }
+    }
+
+    /// The same without what it takes from other analyses of the pass.
+    #[must_use]
+    pub fn alone(mut self) -> Self {
+        if let StructureSettings::Profiles(settings) = &mut self {
+            settings.columns.clear();
+        }
+        self
     }
 
     /// Tells phases apart, if the analysis can and does not say which itself.
@@ -70,6 +86,7 @@ impl StructureSettings {
         let phases = match &mut self {
             StructureSettings::Coordination(settings) => &mut settings.phases,
             StructureSettings::Steinhardt(settings) => &mut settings.phases,
+            StructureSettings::Profiles(settings) => &mut settings.phases,
             _ => return self,
         };
         if phases.is_empty() {
@@ -100,6 +117,7 @@ impl StructureSettings {
             StructureSettings::Amorphization(settings) => {
                 Box::new(Amorphization::new(settings, first)?)
             }
+            StructureSettings::Profiles(settings) => Box::new(Profiles::new(settings, first)?),
         })
     }
 }

@@ -172,7 +172,7 @@ fn timed(
     for analysis in analyses {
         let table = &frames[0].structure.table;
         let seconds = median(|| {
-            let one = analysis.analysis(&frames[0].structure).map_err(refused)?;
+            let one = analysis.clone().alone().analysis(&frames[0].structure).map_err(refused)?;
             let mut pass = Pass::new(table.clone(), vec![one]);
             for batch in frames.chunks(2 * count) {
                 pass.add(batch).map_err(refused)?;

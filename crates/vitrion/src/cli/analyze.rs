@@ -222,7 +222,9 @@ fn chosen(
     if arguments.only.is_empty() {
         return Ok(all);
     }
-    arguments.only.iter().map(|name| named(name, &all, &structure.table)).collect()
+    // by name they are done without each other
+    let one = |name: &String| Ok(named(name, &all, &structure.table)?.alone());
+    arguments.only.iter().map(one).collect()
 }
 
 fn named(

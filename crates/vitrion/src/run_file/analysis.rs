@@ -35,6 +35,7 @@ pub enum AnalysisKind {
     Speciation,
     Steinhardt,
     Amorphization,
+    Profiles,
     MeanSquaredDisplacement,
     Diffusion,
     Arrhenius,
@@ -50,6 +51,7 @@ impl AnalysisKind {
             AnalysisKind::Speciation => "speciation",
             AnalysisKind::Steinhardt => "steinhardt",
             AnalysisKind::Amorphization => "amorphization",
+            AnalysisKind::Profiles => "profiles",
             AnalysisKind::MeanSquaredDisplacement => "mean_squared_displacement",
             AnalysisKind::Diffusion => "diffusion",
             AnalysisKind::Arrhenius => "arrhenius",
@@ -57,13 +59,14 @@ impl AnalysisKind {
     }
 
     /// Every kind.
-    const ALL: [AnalysisKind; 9] = [
+    const ALL: [AnalysisKind; 10] = [
         AnalysisKind::RadialDistribution,
         AnalysisKind::BondAngles,
         AnalysisKind::Coordination,
         AnalysisKind::Speciation,
         AnalysisKind::Steinhardt,
         AnalysisKind::Amorphization,
+        AnalysisKind::Profiles,
         AnalysisKind::MeanSquaredDisplacement,
         AnalysisKind::Diffusion,
         AnalysisKind::Arrhenius,

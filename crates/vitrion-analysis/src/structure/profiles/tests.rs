@@ -351,11 +351,9 @@ fn properties_of_atoms_are_averaged_over_the_atoms_that_have_one() {
     let first = &frames[0].structure;
     let settings =
         ProfilesSettings { columns: vec!["height".into(), "word".into()], ..along([0, 0, 1], 2.0) };
-    let profiles = Profiles::with_columns(settings, first, vec![Box::new(Heights)]);
-    let profiles = profiles.unwrap_or_else(|error| panic!("{error}"));
-    assert!((profiles.needs().neighbors - 1.5).abs() < 1e-12);
+    let profiles = Profiles::new(settings, first).unwrap_or_else(|error| panic!("{error}"));
     let bins = profiles.bins;
-    let mut pass = Pass::new(first.table.clone(), vec![Box::new(profiles)]);
+    let mut pass = Pass::new(first.table.clone(), vec![Box::new(profiles), Box::new(Heights)]);
     pass.add(&frames).expect("good frames");
     let found = pass.finish().expect("frames").remove(0);
     let heights = curve(&found, "height");
@@ -424,11 +422,10 @@ fn order_parameters_and_units_of_real_analyses_are_profiled() {
     let order = Steinhardt::new(&table, order).expect("good settings");
     let settings =
         ProfilesSettings { columns: vec!["q6_averaged".into()], ..along([0, 0, 1], 5.0) };
-    let profiles = Profiles::with_columns(settings, &structure, vec![Box::new(order)]);
-    let profiles = profiles.unwrap_or_else(|error| panic!("{error}"));
-    let mut all = Accumulator::new(table, profiles);
-    all.add(&frame).expect("a good frame");
-    let found = all.finish().expect("a frame");
+    let profiles = Profiles::new(settings, &structure).unwrap_or_else(|error| panic!("{error}"));
+    let mut pass = Pass::new(table, vec![Box::new(profiles), Box::new(order)]);
+    pass.add(&[frame]).expect("a good frame");
+    let found = pass.finish().expect("a frame").remove(0);
     let q = curve(&found, "q6_averaged");
     assert_eq!(q.y.len(), 8);
     let perfect = (169.0_f64 / 512.0).sqrt();
@@ -450,7 +447,7 @@ fn units_of_a_layer_are_counted_by_their_atoms() {
     let symbols = ["P", "S", "S", "S", "S", "S", "Li"];
     let structure = Structure::new(cell, &symbols, positions).expect("elements");
     let table = structure.table.clone();
-    let inner: Vec<Box<dyn StructuralAnalysis>> = vec![
+    let mut analyses: Vec<Box<dyn StructuralAnalysis>> = vec![
         Box::new(Speciation::new(&table, SpeciationSettings::default()).expect("Li-P-S")),
         Box::new(Coordination::new(&table, CoordinationSettings::default()).expect("Li-P-S")),
     ];
@@ -458,11 +455,11 @@ fn units_of_a_layer_are_counted_by_their_atoms() {
         columns: vec!["unit".into(), "coordination".into()],
         ..along([0, 0, 1], 12.0)
     };
-    let profiles = Profiles::with_columns(settings, &structure, inner);
-    let profiles = profiles.unwrap_or_else(|error| panic!("{error}"));
-    let mut all = Accumulator::new(table, profiles);
-    all.add(&structure.into()).expect("a good frame");
-    let found = all.finish().expect("a frame");
+    let profiles = Profiles::new(settings, &structure).unwrap_or_else(|error| panic!("{error}"));
+    analyses.push(Box::new(profiles));
+    let mut pass = Pass::new(table, analyses);
+    pass.add(&[structure.into()]).expect("a good frame");
+    let found = pass.finish().expect("a frame").remove(2);
     assert_eq!(curve(&found, "unit_PS4").y, [1.0, 0.0]);
     assert_eq!(curve(&found, "unit_S_free").y, [0.0, 1.0]);
     // P with four S, Li with none
@@ -556,16 +553,17 @@ fn settings_that_make_no_sense_are_refused() {
     let text = refused(center(&[]));
     assert!(text.contains("center is no element; expected elements among Li, P, S"), "{text}");
     let columns = ProfilesSettings { columns: vec!["q7".into()], ..Default::default() };
-    let text = refused(columns.clone());
-    assert!(text.contains("columns is \"q7\", but no analysis of single atoms"), "{text}");
-
+    let profiles = Profiles::new(columns.clone(), first).expect("good so far");
+    let mut pass = Pass::new(first.table.clone(), vec![Box::new(Heights), Box::new(profiles)]);
+    let text = pass.add(std::slice::from_ref(&frame)).expect_err("no such column").to_string();
+    assert_eq!(text, "columns is \"q7\"; expected one of height, word");
     let measured = |profiles: Result<Profiles, AnalysisError>, frame: &Frame| {
         let profiles = profiles.unwrap_or_else(|error| panic!("{error}"));
         let mut all = Accumulator::new(frame.structure.table.clone(), profiles);
         all.add(frame).expect_err("bad frame").to_string()
     };
-    let text = measured(Profiles::with_columns(columns, first, vec![Box::new(Heights)]), &frame);
-    assert_eq!(text, "columns is \"q7\"; expected one of height, word");
+    let text = measured(Profiles::new(columns, first), &frame);
+    assert!(text.contains("another analysis of the same pass"), "{text}");
     let center = Some(Center::Phase("glass".into()));
     let settings = ProfilesSettings { center, ..Default::default() };
     let text = measured(Profiles::new(settings, first), &frame);

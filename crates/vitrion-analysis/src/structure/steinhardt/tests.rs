@@ -44,6 +44,7 @@ fn try_measure(
         neighbors: neighbors.table(),
         columns: &Columns::default(),
         voronoi: &Tessellation::default(),
+        others: &[],
     })
 }
 

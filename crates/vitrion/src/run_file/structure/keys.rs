@@ -4,11 +4,14 @@ use super::super::reader::{Located, Table};
 use super::super::{AnalysisKind, positive_quantity};
 use crate::error::InputError;
 use vitrion_analysis::structure::{
-    AmorphizationSettings, BondAnglesSettings, BondCutoff, CoordinationSettings, Neighborhood,
-    RadialDistributionSettings, SpeciationSettings, SteinhardtSettings, StructureSettings,
-    UnitDefinition,
+    AmorphizationSettings, BondAnglesSettings, BondCutoff, Center, CoordinationSettings,
+    Neighborhood, ProfilesSettings, RadialDistributionSettings, SpeciationSettings,
+    SteinhardtSettings, StructureSettings, UnitDefinition,
 };
 use vitrion_core::units::{self, Kind};
+
+/// Lattice vectors by name.
+const AXES: [(&str, usize); 3] = [("a", 0), ("b", 1), ("c", 2)];
 
 impl AnalysisKind {
     /// Keys of its own if it is an analysis of single frames.
@@ -41,6 +44,16 @@ impl AnalysisKind {
                 "glass",
                 "label",
             ]),
+            AnalysisKind::Profiles => Some(&[
+                "axis",
+                "plane",
+                "bin",
+                "smoothing",
+                "center",
+                "center_phase",
+                "columns",
+                "phases",
+            ]),
             AnalysisKind::MeanSquaredDisplacement
             | AnalysisKind::Diffusion
             | AnalysisKind::Arrhenius => None,
@@ -72,6 +85,7 @@ pub(super) fn settings(
         }),
         AnalysisKind::Steinhardt => StructureSettings::Steinhardt(steinhardt(table)?),
         AnalysisKind::Amorphization => StructureSettings::Amorphization(amorphization(table)?),
+        AnalysisKind::Profiles => StructureSettings::Profiles(profiles(table)?),
         AnalysisKind::MeanSquaredDisplacement
         | AnalysisKind::Diffusion
         | AnalysisKind::Arrhenius => unreachable!("no analysis of single frames"),
@@ -141,7 +155,6 @@ fn steinhardt(table: &Table<'_>) -> Result<SteinhardtSettings, InputError> {
 
 fn amorphization(table: &Table<'_>) -> Result<AmorphizationSettings, InputError> {
     let default = AmorphizationSettings::default();
-    let axes = [("a", 0), ("b", 1), ("c", 2)];
     let glass = table.quantities("glass", Kind::Length)?.map(|found| {
         let ends: Vec<f64> = found.iter().map(|end| end.value).collect();
         <[f64; 2]>::try_from(ends).map_err(|ends| {
@@ -153,7 +166,7 @@ fn amorphization(table: &Table<'_>) -> Result<AmorphizationSettings, InputError>
         })
     });
     Ok(AmorphizationSettings {
-        axis: table.word("axis", &axes)?.map_or(default.axis, |found| found.value),
+        axis: table.word("axis", &AXES)?.map_or(default.axis, |found| found.value),
         thickness: length(table, "thickness", default.thickness)?,
         overlap: whole(table, "overlap")?.unwrap_or(default.overlap),
         sigma: length(table, "sigma", default.sigma)?,
@@ -161,6 +174,40 @@ fn amorphization(table: &Table<'_>) -> Result<AmorphizationSettings, InputError>
         elements: words(table, "elements")?,
         glass: glass.transpose()?,
         label: table.boolean("label")?.map_or(default.label, |found| found.value),
+    })
+}
+
+fn profiles(table: &Table<'_>) -> Result<ProfilesSettings, InputError> {
+    let default = ProfilesSettings::default();
+    for [one, other] in [["axis", "plane"], ["center", "center_phase"]] {
+        if table.has(one) && table.has(other) {
+            return Err(table.refuse(other, format!("\"{one}\" is there already: give one")));
+        }
+    }
+    let mut plane = default.plane;
+    if let Some(axis) = table.word("axis", &AXES)? {
+        plane = [0; 3];
+        plane[axis.value] = 1;
+    }
+    if let Some(found) = table.integers("plane")? {
+        let indices: Vec<i64> = found.iter().map(|index| index.value).collect();
+        plane = <[i64; 3]>::try_from(indices).map_err(|indices| {
+            let found = indices.len();
+            table.refuse("plane", format!("expected three Miller indices, found {found}"))
+        })?;
+    }
+    let center = match (table.strings("center")?, table.string("center_phase")?) {
+        (Some(_), _) => Some(Center::Elements(words(table, "center")?)),
+        (None, Some(phase)) => Some(Center::Phase(phase.value)),
+        (None, None) => None,
+    };
+    Ok(ProfilesSettings {
+        plane,
+        bin: length(table, "bin", default.bin)?,
+        smoothing: length(table, "smoothing", default.smoothing)?,
+        center,
+        columns: words(table, "columns")?,
+        phases: words(table, "phases")?,
     })
 }
 
