@@ -1,8 +1,9 @@
 //! From a profile to glass, interface and crystal.
 //!
 //! Windows fall into two groups by F relative to random positions (the threshold that separates
-//! them best, Otsu 1979). If the groups differ by less than a quarter there is one phase: glass
-//! above 0.7 of random, crystal below. Otherwise the inner windows of the longest stretch of each group are
+//! them best, Otsu 1979). There is one phase, glass above 0.7 of random and crystal below, if the
+//! groups differ by less than 15 % or by less than four times the scatter within them (noise of one
+//! phase, cut in two, differs by 2.6 times). Otherwise the inner windows of the longest stretch of each group are
 //! its plateau. A window within three standard deviations of the glass plateau (or above it) is glass,
 //! one within three of the crystal plateau (or below it) is crystal, what lies between is
 //! interface. Boundaries are where F crosses the middle between the plateaus.
@@ -17,7 +18,9 @@ pub const INTERFACE: &str = "interface";
 pub const CRYSTAL: &str = "crystal";
 
 /// Groups must differ by so much of the higher to be two phases.
-const CONTRAST: f64 = 0.25;
+const CONTRAST: f64 = 0.15;
+/// And by so many times the standard deviation within them.
+const SEPARATION: f64 = 4.0;
 /// A single phase is glass above so much of the F of random positions.
 const DISORDERED: f64 = 0.7;
 /// Standard deviations around a plateau that still belong to it.
@@ -52,7 +55,13 @@ impl Regions {
             sum / count
         };
         let (low_mean, high_mean) = (mean(false), mean(true));
-        let two = low_mean < (1.0 - CONTRAST) * high_mean;
+        let within = relative.iter().zip(&high).map(|(x, high)| {
+            let mean = if *high { high_mean } else { low_mean };
+            (x - mean).powi(2)
+        });
+        let scatter = (within.sum::<f64>() / n as f64).sqrt();
+        let two =
+            low_mean < (1.0 - CONTRAST) * high_mean && high_mean - low_mean > SEPARATION * scatter;
         if !two {
             let all = moments(&relative);
             let glassy = all[0] > DISORDERED;
