@@ -9,6 +9,7 @@ pub mod radial_distribution;
 pub mod settings;
 pub mod speciation;
 pub mod steinhardt;
+pub mod structure_factor;
 
 pub use amorphization::{Amorphization, AmorphizationSettings};
 pub use bond_angles::{BondAngles, BondAnglesSettings};
@@ -19,3 +20,4 @@ pub use radial_distribution::{RadialDistribution, RadialDistributionSettings};
 pub use settings::StructureSettings;
 pub use speciation::{Speciation, SpeciationSettings, UnitDefinition};
 pub use steinhardt::{Neighborhood, Steinhardt, SteinhardtSettings};
+pub use structure_factor::{Experiment, Scattering, StructureFactor, StructureFactorSettings};

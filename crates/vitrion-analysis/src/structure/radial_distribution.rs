@@ -6,7 +6,7 @@
 //! `i`, from cumulative counts (paper, eqs. 1 and 2). Images are explicit: `r_max` may exceed half
 //! the cell.
 
-mod count;
+pub(super) mod count;
 pub mod peak;
 #[cfg(test)]
 mod tests;

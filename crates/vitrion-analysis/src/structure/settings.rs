@@ -5,6 +5,7 @@ use super::{
     Amorphization, AmorphizationSettings, BondAngles, BondAnglesSettings, Coordination,
     CoordinationSettings, Profiles, ProfilesSettings, RadialDistribution,
     RadialDistributionSettings, Speciation, SpeciationSettings, Steinhardt, SteinhardtSettings,
+    StructureFactor, StructureFactorSettings,
 };
 use crate::error::AnalysisError;
 use crate::pass::StructuralAnalysis;
@@ -22,6 +23,7 @@ pub enum StructureSettings {
     Steinhardt(SteinhardtSettings),
     Amorphization(AmorphizationSettings),
     Profiles(ProfilesSettings),
+    StructureFactor(StructureFactorSettings),
 }
 
 impl StructureSettings {
@@ -33,6 +35,10 @@ impl StructureSettings {
         let cations = !present(&CATIONS, table).is_empty();
         let mut all =
             vec![StructureSettings::RadialDistribution(RadialDistributionSettings::default())];
+        if first.cell.periodicity() == [true; 3] {
+            let settings = StructureFactorSettings::default();
+            all.push(StructureSettings::StructureFactor(settings));
+        }
         if ligands && formers {
             all.push(StructureSettings::BondAngles(BondAnglesSettings::default()));
         }
@@ -68,6 +74,7 @@ impl StructureSettings {
             StructureSettings::Steinhardt(_) => "steinhardt",
             StructureSettings::Amorphization(_) => "amorphization",
             StructureSettings::Profiles(_) => "profiles",
+            StructureSettings::StructureFactor(_) => "structure_factor",
         }
     }
 
@@ -118,6 +125,9 @@ impl StructureSettings {
                 Box::new(Amorphization::new(settings, first)?)
             }
             StructureSettings::Profiles(settings) => Box::new(Profiles::new(settings, first)?),
+            StructureSettings::StructureFactor(settings) => {
+                Box::new(StructureFactor::new(settings, first)?)
+            }
         })
     }
 }

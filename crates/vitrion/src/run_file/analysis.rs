@@ -36,6 +36,7 @@ pub enum AnalysisKind {
     Steinhardt,
     Amorphization,
     Profiles,
+    StructureFactor,
     MeanSquaredDisplacement,
     Diffusion,
     Arrhenius,
@@ -52,6 +53,7 @@ impl AnalysisKind {
             AnalysisKind::Steinhardt => "steinhardt",
             AnalysisKind::Amorphization => "amorphization",
             AnalysisKind::Profiles => "profiles",
+            AnalysisKind::StructureFactor => "structure_factor",
             AnalysisKind::MeanSquaredDisplacement => "mean_squared_displacement",
             AnalysisKind::Diffusion => "diffusion",
             AnalysisKind::Arrhenius => "arrhenius",
@@ -59,7 +61,7 @@ impl AnalysisKind {
     }
 
     /// Every kind.
-    const ALL: [AnalysisKind; 10] = [
+    const ALL: [AnalysisKind; 11] = [
         AnalysisKind::RadialDistribution,
         AnalysisKind::BondAngles,
         AnalysisKind::Coordination,
@@ -67,6 +69,7 @@ impl AnalysisKind {
         AnalysisKind::Steinhardt,
         AnalysisKind::Amorphization,
         AnalysisKind::Profiles,
+        AnalysisKind::StructureFactor,
         AnalysisKind::MeanSquaredDisplacement,
         AnalysisKind::Diffusion,
         AnalysisKind::Arrhenius,

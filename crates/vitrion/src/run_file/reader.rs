@@ -192,6 +192,16 @@ impl<'a> Table<'a> {
         self.get(key, number)
     }
 
+    /// Numbers without units.
+    pub(crate) fn numbers(&self, key: &str) -> Result<Option<Vec<Located<f64>>>, InputError> {
+        self.list(key, number)
+    }
+
+    /// The file that the table is in.
+    pub(crate) fn path(&self) -> &'a Path {
+        self.document.path
+    }
+
     /// A quantity such as "2 fs", in the internal unit.
     pub(crate) fn quantity(
         &self,

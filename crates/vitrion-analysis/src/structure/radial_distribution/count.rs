@@ -20,7 +20,7 @@ const TAIL: [f64; 2 * LANES] = {
 
 /// Pairs `[i][j][bin]` of a frame with species `i` at one end and `j` at the other, each seen from one
 /// end only; the mirrored half is in `[j][i]`.
-pub(super) fn pairs(scene: &Scene<'_>, r_max: f64, dr: f64, bins: usize) -> Vec<u32> {
+pub(in crate::structure) fn pairs(scene: &Scene<'_>, r_max: f64, dr: f64, bins: usize) -> Vec<u32> {
     let columns = scene.columns;
     let kinds = scene.counts.len();
     // first bin of the row of each atom's species, for atoms at the far end

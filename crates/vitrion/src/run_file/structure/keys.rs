@@ -3,10 +3,12 @@
 use super::super::reader::{Located, Table};
 use super::super::{AnalysisKind, positive_quantity};
 use crate::error::InputError;
+use std::path::Path;
 use vitrion_analysis::structure::{
     AmorphizationSettings, BondAnglesSettings, BondCutoff, Center, CoordinationSettings,
-    Neighborhood, ProfilesSettings, RadialDistributionSettings, SpeciationSettings,
-    SteinhardtSettings, StructureSettings, UnitDefinition,
+    Experiment, Neighborhood, ProfilesSettings, RadialDistributionSettings, Scattering,
+    SpeciationSettings, SteinhardtSettings, StructureFactorSettings, StructureSettings,
+    UnitDefinition,
 };
 use vitrion_core::units::{self, Kind};
 
@@ -54,6 +56,21 @@ impl AnalysisKind {
                 "columns",
                 "phases",
             ]),
+            AnalysisKind::StructureFactor => Some(&[
+                "dq",
+                "q_max_direct",
+                "vectors_per_shell",
+                "q_max",
+                "r_max",
+                "dr",
+                "lorch",
+                "sigma_q",
+                "isotopes",
+                "first_peak",
+                "experiment",
+                "experiment_is",
+                "fit",
+            ]),
             AnalysisKind::MeanSquaredDisplacement
             | AnalysisKind::Diffusion
             | AnalysisKind::Arrhenius => None,
@@ -86,6 +103,9 @@ pub(super) fn settings(
         AnalysisKind::Steinhardt => StructureSettings::Steinhardt(steinhardt(table)?),
         AnalysisKind::Amorphization => StructureSettings::Amorphization(amorphization(table)?),
         AnalysisKind::Profiles => StructureSettings::Profiles(profiles(table)?),
+        AnalysisKind::StructureFactor => {
+            StructureSettings::StructureFactor(structure_factor(table)?)
+        }
         AnalysisKind::MeanSquaredDisplacement
         | AnalysisKind::Diffusion
         | AnalysisKind::Arrhenius => unreachable!("no analysis of single frames"),
@@ -209,6 +229,66 @@ fn profiles(table: &Table<'_>) -> Result<ProfilesSettings, InputError> {
         columns: words(table, "columns")?,
         phases: words(table, "phases")?,
     })
+}
+
+fn structure_factor(table: &Table<'_>) -> Result<StructureFactorSettings, InputError> {
+    let default = StructureFactorSettings::default();
+    let number = |key: &str, default: f64| -> Result<f64, InputError> {
+        Ok(table.number(key)?.map_or(default, |found| found.value))
+    };
+    let first_peak = match table.numbers("first_peak")? {
+        None => default.first_peak,
+        Some(found) => {
+            let ends: Vec<f64> = found.iter().map(|end| end.value).collect();
+            <[f64; 2]>::try_from(ends).map_err(|ends| {
+                let found = ends.len();
+                let message = format!("expected two values of Q, as [0.8, 2.0]; found {found}");
+                table.refuse("first_peak", message)
+            })?
+        }
+    };
+    Ok(StructureFactorSettings {
+        dq: number("dq", default.dq)?,
+        q_max_direct: number("q_max_direct", default.q_max_direct)?,
+        vectors_per_shell: whole(table, "vectors_per_shell")?.unwrap_or(default.vectors_per_shell),
+        q_max: number("q_max", default.q_max)?,
+        r_max: length(table, "r_max", default.r_max)?,
+        dr: length(table, "dr", default.dr)?,
+        lorch: table.boolean("lorch")?.map_or(default.lorch, |found| found.value),
+        sigma_q: number("sigma_q", default.sigma_q)?,
+        isotopes: words(table, "isotopes")?,
+        first_peak,
+        experiment: experiment(table)?,
+    })
+}
+
+/// The file of a measurement, relative to the file that names it.
+fn experiment(table: &Table<'_>) -> Result<Option<Experiment>, InputError> {
+    let functions = [
+        ("neutron_s", Scattering::NeutronS),
+        ("neutron_f", Scattering::NeutronF),
+        ("xray_s", Scattering::XrayS),
+    ];
+    let function = table.word("experiment_is", &functions)?;
+    let fit = table.boolean("fit")?;
+    let Some(file) = table.string("experiment")? else {
+        let alone = ["experiment_is", "fit"].into_iter().find(|key| table.has(key));
+        return match alone {
+            Some(key) => Err(table.refuse(key, "there is no \"experiment\" that it is about")),
+            None => Ok(None),
+        };
+    };
+    let example = "experiment_is = \"neutron_s\"";
+    let function = table.require("experiment_is", example, function)?.value;
+    let folder = table.path().parent().unwrap_or_else(|| Path::new(""));
+    let path = folder.join(&file.value);
+    let text = std::fs::read_to_string(&path).map_err(InputError::os(&path, "read"))?;
+    let points = Experiment::parse(&text).map_err(|(line, message)| {
+        let message = format!("{}:{line}: {message}", path.display());
+        table.refuse("experiment", message)
+    })?;
+    let fit = fit.is_some_and(|fit| fit.value);
+    Ok(Some(Experiment { file: file.value, function, fit, points }))
 }
 
 fn length(table: &Table<'_>, key: &str, default: f64) -> Result<f64, InputError> {
