@@ -10,6 +10,7 @@ pub mod settings;
 pub mod speciation;
 pub mod steinhardt;
 pub mod structure_factor;
+pub mod voronoi;
 
 pub use amorphization::{Amorphization, AmorphizationSettings};
 pub use bond_angles::{BondAngles, BondAnglesSettings};
@@ -21,3 +22,4 @@ pub use settings::StructureSettings;
 pub use speciation::{Speciation, SpeciationSettings, UnitDefinition};
 pub use steinhardt::{Neighborhood, Steinhardt, SteinhardtSettings};
 pub use structure_factor::{Experiment, Scattering, StructureFactor, StructureFactorSettings};
+pub use voronoi::{VoronoiSettings, VoronoiVolumes};

@@ -5,7 +5,7 @@ use super::{
     Amorphization, AmorphizationSettings, BondAngles, BondAnglesSettings, Coordination,
     CoordinationSettings, Profiles, ProfilesSettings, RadialDistribution,
     RadialDistributionSettings, Speciation, SpeciationSettings, Steinhardt, SteinhardtSettings,
-    StructureFactor, StructureFactorSettings,
+    StructureFactor, StructureFactorSettings, VoronoiSettings, VoronoiVolumes,
 };
 use crate::error::AnalysisError;
 use crate::pass::StructuralAnalysis;
@@ -24,6 +24,7 @@ pub enum StructureSettings {
     Amorphization(AmorphizationSettings),
     Profiles(ProfilesSettings),
     StructureFactor(StructureFactorSettings),
+    Voronoi(VoronoiSettings),
 }
 
 impl StructureSettings {
@@ -38,6 +39,7 @@ impl StructureSettings {
         if first.cell.periodicity() == [true; 3] {
             let settings = StructureFactorSettings::default();
             all.push(StructureSettings::StructureFactor(settings));
+            all.push(StructureSettings::Voronoi(VoronoiSettings::default()));
         }
         if ligands && formers {
             all.push(StructureSettings::BondAngles(BondAnglesSettings::default()));
@@ -75,6 +77,7 @@ impl StructureSettings {
             StructureSettings::Amorphization(_) => "amorphization",
             StructureSettings::Profiles(_) => "profiles",
             StructureSettings::StructureFactor(_) => "structure_factor",
+            StructureSettings::Voronoi(_) => "voronoi",
         }
     }
 
@@ -94,6 +97,7 @@ impl StructureSettings {
             StructureSettings::Coordination(settings) => &mut settings.phases,
             StructureSettings::Steinhardt(settings) => &mut settings.phases,
             StructureSettings::Profiles(settings) => &mut settings.phases,
+            StructureSettings::Voronoi(settings) => &mut settings.phases,
             _ => return self,
         };
         if phases.is_empty() {
@@ -128,6 +132,7 @@ impl StructureSettings {
             StructureSettings::StructureFactor(settings) => {
                 Box::new(StructureFactor::new(settings, first)?)
             }
+            StructureSettings::Voronoi(settings) => Box::new(VoronoiVolumes::new(settings, first)?),
         })
     }
 }

@@ -37,6 +37,7 @@ pub enum AnalysisKind {
     Amorphization,
     Profiles,
     StructureFactor,
+    Voronoi,
     MeanSquaredDisplacement,
     Diffusion,
     Arrhenius,
@@ -54,6 +55,7 @@ impl AnalysisKind {
             AnalysisKind::Amorphization => "amorphization",
             AnalysisKind::Profiles => "profiles",
             AnalysisKind::StructureFactor => "structure_factor",
+            AnalysisKind::Voronoi => "voronoi",
             AnalysisKind::MeanSquaredDisplacement => "mean_squared_displacement",
             AnalysisKind::Diffusion => "diffusion",
             AnalysisKind::Arrhenius => "arrhenius",
@@ -61,7 +63,7 @@ impl AnalysisKind {
     }
 
     /// Every kind.
-    const ALL: [AnalysisKind; 11] = [
+    const ALL: [AnalysisKind; 12] = [
         AnalysisKind::RadialDistribution,
         AnalysisKind::BondAngles,
         AnalysisKind::Coordination,
@@ -70,6 +72,7 @@ impl AnalysisKind {
         AnalysisKind::Amorphization,
         AnalysisKind::Profiles,
         AnalysisKind::StructureFactor,
+        AnalysisKind::Voronoi,
         AnalysisKind::MeanSquaredDisplacement,
         AnalysisKind::Diffusion,
         AnalysisKind::Arrhenius,

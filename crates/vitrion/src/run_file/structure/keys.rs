@@ -8,7 +8,7 @@ use vitrion_analysis::structure::{
     AmorphizationSettings, BondAnglesSettings, BondCutoff, Center, CoordinationSettings,
     Experiment, Neighborhood, ProfilesSettings, RadialDistributionSettings, Scattering,
     SpeciationSettings, SteinhardtSettings, StructureFactorSettings, StructureSettings,
-    UnitDefinition,
+    UnitDefinition, VoronoiSettings,
 };
 use vitrion_core::units::{self, Kind};
 
@@ -71,6 +71,7 @@ impl AnalysisKind {
                 "experiment_is",
                 "fit",
             ]),
+            AnalysisKind::Voronoi => Some(&["bin", "radii", "phases"]),
             AnalysisKind::MeanSquaredDisplacement
             | AnalysisKind::Diffusion
             | AnalysisKind::Arrhenius => None,
@@ -106,6 +107,11 @@ pub(super) fn settings(
         AnalysisKind::StructureFactor => {
             StructureSettings::StructureFactor(structure_factor(table)?)
         }
+        AnalysisKind::Voronoi => StructureSettings::Voronoi(VoronoiSettings {
+            bin: table.number("bin")?.map_or(VoronoiSettings::default().bin, |found| found.value),
+            radii: radii(table)?,
+            phases: words(table, "phases")?,
+        }),
         AnalysisKind::MeanSquaredDisplacement
         | AnalysisKind::Diffusion
         | AnalysisKind::Arrhenius => unreachable!("no analysis of single frames"),
@@ -289,6 +295,16 @@ fn experiment(table: &Table<'_>) -> Result<Option<Experiment>, InputError> {
     })?;
     let fit = fit.is_some_and(|fit| fit.value);
     Ok(Some(Experiment { file: file.value, function, fit, points }))
+}
+
+/// Radii by element, as `{ Li = "0.9 A", S = "1.7 A" }`.
+fn radii(table: &Table<'_>) -> Result<Vec<(String, f64)>, InputError> {
+    let Some(radii) = table.table("radii", "in radii")? else { return Ok(Vec::new()) };
+    let radius = |symbol: String| {
+        let found = positive_quantity(&radii, &symbol, Kind::Length)?;
+        Ok((symbol, found.expect("it is one of the keys").value))
+    };
+    radii.keys().into_iter().map(radius).collect()
 }
 
 fn length(table: &Table<'_>, key: &str, default: f64) -> Result<f64, InputError> {
