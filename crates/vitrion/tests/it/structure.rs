@@ -61,7 +61,15 @@ fn analyze_measures_all_that_suits_a_thiophosphate() {
     assert!(one.status.success(), "{}", stderr(&one));
     assert!(!stdout(&one).contains("null"), "not every number is finite");
     let found: Value = serde_json::from_str(&stdout(&one)).expect("JSON");
-    for kind in ["radial_distribution", "bond_angles", "coordination", "speciation", "steinhardt"] {
+    for kind in [
+        "radial_distribution",
+        "structure_factor",
+        "voronoi",
+        "bond_angles",
+        "coordination",
+        "speciation",
+        "steinhardt",
+    ] {
         let formula = of_kind(&found, kind)["formula"].as_str().expect("a text");
         assert!(formula.len() > 10, "{kind}: {formula}");
     }
@@ -81,7 +89,15 @@ fn analyze_writes_tables_figures_a_page_and_atoms() {
     let arguments = ["analyze", "t.extxyz", "--out", "found", "--atoms", "atoms.extxyz", "--quiet"];
     let output = vitrion(folder.path(), &arguments);
     assert!(output.status.success(), "{}", stderr(&output));
-    for name in ["radial_distribution", "bond_angles", "coordination", "speciation", "steinhardt"] {
+    for name in [
+        "radial_distribution",
+        "structure_factor",
+        "voronoi",
+        "bond_angles",
+        "coordination",
+        "speciation",
+        "steinhardt",
+    ] {
         for ending in ["json", "estimates.csv"] {
             let path = folder.path().join("found").join(name).with_extension(ending);
             let text = fs::read_to_string(&path).unwrap_or_else(|_| panic!("{}", path.display()));
