@@ -53,6 +53,9 @@ pub enum AnalysisError {
     /// A vector of length zero points nowhere.
     #[error("frame {frame}: an atom lies at the very place of atom {atom}; no bond joins them")]
     NoDirection { frame: usize, atom: usize },
+    /// No plane lies between two atoms at one place.
+    #[error("frame {frame}: atoms {} and {} lie at one place; no Voronoi cell parts them", atoms[0], atoms[1])]
+    SamePlace { frame: usize, atoms: [usize; 2] },
     /// A fixed number of neighbours where there are not as many atoms.
     #[error("frame {frame}: atom {atom} has only {found} atoms around it; {needed} were asked for")]
     TooFewNeighbors { frame: usize, atom: usize, needed: usize, found: usize },

@@ -1,37 +1,54 @@
 //! The Voronoi tessellation of a frame, in any periodic cell.
 //!
-//! The cell of an atom is a cube from which the planes halfway to its neighbours cut pieces off, nearest
-//! neighbours first, until the next is so far that its plane cannot reach the farthest
-//! corner: at twice its distance. With radii `R` (radical or power tessellation) the plane between i and j
-//! is at `(d² + R_i² − R_j²)/2d`, and a cell may vanish.
+//! The cell of atom `i` is what is nearer to it than to every other atom and image `j`,
+//!
+//! ```text
+//! { x : (x − r_i)² − R_i² ≤ (x − r_j)² − R_j² for all j }
+//! ```
+//!
+//! with `R = 0`, or with radii the radical (power, Laguerre) variant. In the frame of the atom this is the
+//! intersection of the half-spaces `r_ij · x ≤ (r_ij² + R_i² − R_j²)/2`. Each cell starts as a box
+//! and is cut by one neighbour after the other, nearest first (Rycroft 2009, Voro++). A corner at distance
+//! `ρ` is out of reach of every atom farther than `ρ + √(ρ² + R_max² − R_i²)`: when that is less
+//! than the distance of the next neighbour for the farthest corner, the cell is complete.
+//!
+//! Neighbours are images as well, of other atoms and of the atom itself. The cost is linear in the
+//! number of atoms if they are spread evenly.
 
+mod grid;
 mod polyhedron;
 #[cfg(test)]
 mod tests;
 
 use crate::error::AnalysisError;
-use crate::pairs::Neighbors;
-use polyhedron::{BOX, Plane, Polyhedron};
+use grid::{Grid, Nearby};
+use polyhedron::{Plane, Polyhedron};
+use pulp::{Arch, Simd, WithSimd};
 use vitrion_core::Cell;
 use vitrion_core::math::{self, Vector3};
 
-/// Neighbours that are looked at first, on average.
-const USUAL: f64 = 55.0;
-/// Faces smaller than this part of the surface come from rounding.
-const SMALLEST: f64 = 1e-10;
+/// Corners that are less than this beyond a plane are on it; in units of the cube root of the
+/// volume per atom, as all below. Far above rounding and far below what matters.
+const ON_PLANE: f64 = 1e-12;
+/// Smaller faces are left out (squared units): slivers between neighbours that touch in a corner or
+/// along an edge only, as in crystals.
+const SLIVER: f64 = 1e-9;
+/// Nearer atoms are at the same place.
+const SAME_PLACE: f64 = 1e-9;
+/// Half edge of the first box; larger ones are tried if the cell does not fit.
+const BOX: f64 = 3.0;
+const LARGER_BOX: f64 = 4.0;
+/// Squared distances are rounded to single precision when they are sorted.
+const ROUNDED: f64 = 1e-6;
 
 /// Voronoi cells of all atoms of a frame.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Tessellation {
     volumes: Vec<f64>,
-    offsets: Vec<usize>,
+    /// First face of every atom and the one after its last.
+    ranges: Vec<[usize; 2]>,
     faces: Vec<Face>,
-    neighbors: Neighbors,
-    candidates: Vec<Candidate>,
-    polyhedron: Polyhedron,
-    /// The candidate that made each plane beyond those of the box.
-    makers: Vec<Candidate>,
-    areas: Vec<(usize, f64)>,
+    memory: Memory,
 }
 
 /// A face between two cells.
@@ -45,19 +62,26 @@ pub struct Face {
     pub area: f64,
 }
 
-/// An atom that may have a face.
-#[derive(Debug, Clone, Copy)]
-struct Candidate {
-    squared: f64,
-    neighbor: usize,
-    vector: Vector3,
+/// What is used again in the next frame.
+#[derive(Debug, Clone, Default)]
+struct Memory {
+    grid: Grid,
+    /// Of the first shell, and of the last one that was needed beyond it.
+    near: Nearby,
+    far: Nearby,
+    sorted: Vec<u64>,
+    polyhedron: Polyhedron,
 }
 
 impl Tessellation {
-    /// Makes the cells of the atoms; with radii [Å], one per atom, the radical (power) variant.
+    /// Makes the cells of the atoms; with radii [Å], one per atom, the radical (power) variant. In this
+    /// an atom may have an empty cell: volume 0, no faces.
     ///
     /// # Errors
     /// A cell that is not periodic in all directions; two atoms at one place.
+    ///
+    /// # Panics
+    /// If positions are not finite, or there are not as many radii as atoms.
     pub fn make(
         &mut self,
         frame: usize,
@@ -65,125 +89,33 @@ impl Tessellation {
         positions: &[Vector3],
         radii: Option<&[f64]>,
     ) -> Result<(), AnalysisError> {
+        self.volumes.clear();
+        self.volumes.resize(positions.len(), 0.0);
+        self.ranges.clear();
+        self.ranges.resize(positions.len(), [0, 0]);
+        self.faces.clear();
         if cell.periodicity() != [true; 3] {
             return Err(AnalysisError::NotPeriodic { frame });
         }
-        self.volumes.clear();
-        self.faces.clear();
-        self.offsets.clear();
-        self.offsets.push(0);
-        let density = positions.len() as f64 / cell.volume();
-        let reach = (0.75 * USUAL / (std::f64::consts::PI * density)).cbrt();
-        self.neighbors.find(cell, positions, reach);
-        // no cell reaches beyond that of the lattice of its own images
-        let half: f64 = cell.matrix().iter().map(|row| math::norm(*row)).sum();
-        let largest = radii.map_or(0.0, |radii| radii.iter().copied().fold(0.0, f64::max));
-        for atom in 0..positions.len() {
-            self.candidates.clear();
-            let near = self.neighbors.table().of(atom);
-            self.candidates.extend(near.map(|(neighbor, vector)| Candidate {
-                squared: math::norm2(vector),
-                neighbor,
-                vector,
-            }));
-            let mut reach = reach;
-            while !self.carve(frame, atom, half, reach, radii, largest)? {
-                reach *= 1.6;
-                self.search(cell, positions, atom, reach);
-            }
-            self.finish();
+        assert!(radii.is_none_or(|radii| radii.len() == positions.len()), "one radius per atom");
+        assert!(positions.as_flattened().iter().all(|x| x.is_finite()), "positions are finite");
+        if positions.is_empty() {
+            return Ok(());
         }
-        Ok(())
-    }
-
-    /// Cuts the cell of an atom; false if atoms beyond `reach` might still cut it.
-    fn carve(
-        &mut self,
-        frame: usize,
-        atom: usize,
-        half: f64,
-        reach: f64,
-        radii: Option<&[f64]>,
-        largest: f64,
-    ) -> Result<bool, AnalysisError> {
-        self.candidates.sort_unstable_by(|a, b| {
-            a.squared.total_cmp(&b.squared).then(a.neighbor.cmp(&b.neighbor))
-        });
-        if self.candidates.first().is_some_and(|nearest| nearest.squared < 1e-12) {
-            return Err(AnalysisError::NoDirection { frame, atom });
-        }
-        let own = radii.map_or(0.0, |radii| radii[atom] * radii[atom]);
-        // a plane at (d² + own − other)/2d cuts nothing beyond this distance
-        let bound = |radius_squared: f64| {
-            (radius_squared.sqrt() + (radius_squared + largest * largest - own).max(0.0).sqrt())
-                .powi(2)
+        let spacing = (cell.volume() / positions.len() as f64).cbrt();
+        self.memory.grid.sort(cell, positions, spacing);
+        let squares = |radii: &[f64]| radii.iter().fold(0.0, |most: f64, r| most.max(r * r));
+        let cells = Cells {
+            frame,
+            spacing,
+            // no point of a cell is farther from its atom in the plain variant; in the radical one
+            // no farther than the own images allow, which is the same
+            largest: 0.501 * cell.lengths().iter().sum::<f64>(),
+            radii,
+            largest_radius2: radii.map_or(0.0, squares),
+            tessellation: self,
         };
-        self.polyhedron.start(half);
-        self.makers.clear();
-        let mut farthest = bound(self.polyhedron.radius_squared());
-        for candidate in &self.candidates {
-            if candidate.squared > farthest {
-                return Ok(true);
-            }
-            let other = radii.map_or(0.0, |radii| radii[candidate.neighbor].powi(2));
-            let height = 0.5 * (candidate.squared + own - other);
-            if self.polyhedron.cut(Plane { normal: candidate.vector, height }) {
-                self.makers.push(*candidate);
-                if self.polyhedron.is_empty() {
-                    return Ok(true);
-                }
-                farthest = bound(self.polyhedron.radius_squared());
-            }
-        }
-        Ok(reach * reach > farthest)
-    }
-
-    /// All images of all atoms within a distance, for the few cells that reach unusually far.
-    fn search(&mut self, cell: &Cell, positions: &[Vector3], atom: usize, reach: f64) {
-        self.candidates.clear();
-        let widths = cell.perpendicular_widths();
-        let here = cell.to_fractional(positions[atom]);
-        for (neighbor, r) in positions.iter().enumerate() {
-            let there = cell.to_fractional(*r);
-            // the image in the cell around this atom, then those around it
-            let s: Vector3 = std::array::from_fn(|k| {
-                let s = there[k] - here[k];
-                s - s.round()
-            });
-            let most = widths.map(|width| (reach / width + 0.5).ceil() as i32);
-            for i in -most[0]..=most[0] {
-                for j in -most[1]..=most[1] {
-                    for k in -most[2]..=most[2] {
-                        if neighbor == atom && [i, j, k] == [0; 3] {
-                            continue;
-                        }
-                        let shifted =
-                            [s[0] + f64::from(i), s[1] + f64::from(j), s[2] + f64::from(k)];
-                        let vector = cell.to_cartesian(shifted);
-                        let squared = math::norm2(vector);
-                        if squared <= reach * reach {
-                            self.candidates.push(Candidate { squared, neighbor, vector });
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    /// Volume and faces of the cell that was cut.
-    fn finish(&mut self) {
-        self.areas.clear();
-        let areas = &mut self.areas;
-        self.volumes.push(self.polyhedron.measure(|plane, area| areas.push((plane, area))));
-        let surface: f64 = areas.iter().map(|(_, area)| area).sum();
-        for (plane, area) in areas.iter().filter(|(_, area)| *area > SMALLEST * surface) {
-            // planes of the box are cut off by images of the atom itself
-            if let Some(maker) = plane.checked_sub(BOX).map(|maker| self.makers[maker]) {
-                let Candidate { neighbor, vector, .. } = maker;
-                self.faces.push(Face { neighbor, vector, area: *area });
-            }
-        }
-        self.offsets.push(self.faces.len());
+        Arch::new().dispatch(cells)
     }
 
     /// Volume of every cell [Å³].
@@ -191,8 +123,133 @@ impl Tessellation {
         &self.volumes
     }
 
-    /// Faces of the cell of an atom.
+    /// Faces of the cell of an atom, in order of distance to the neighbour.
     pub fn faces(&self, atom: usize) -> &[Face] {
-        &self.faces[self.offsets[atom]..self.offsets[atom + 1]]
+        let [first, end] = self.ranges[atom];
+        &self.faces[first..end]
+    }
+}
+
+/// Makes all cells of a frame.
+struct Cells<'a> {
+    frame: usize,
+    spacing: f64,
+    /// Half edge of a box that holds every cell.
+    largest: f64,
+    radii: Option<&'a [f64]>,
+    largest_radius2: f64,
+    tessellation: &'a mut Tessellation,
+}
+
+impl WithSimd for Cells<'_> {
+    type Output = Result<(), AnalysisError>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, _: S) -> Self::Output {
+        for bin in 0..self.tessellation.memory.grid.len() {
+            let atoms = self.tessellation.memory.grid.bin(bin);
+            if atoms.is_empty() {
+                continue;
+            }
+            let Memory { grid, near, .. } = &mut self.tessellation.memory;
+            grid.gather(bin, 0, near);
+            for at in atoms {
+                self.make_cell(bin, at)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Cells<'_> {
+    /// The cell of one atom, in boxes of growing size until it fits.
+    #[inline(always)]
+    fn make_cell(&mut self, bin: usize, at: usize) -> Result<(), AnalysisError> {
+        let mut half = self.largest.min(BOX * self.spacing);
+        loop {
+            self.cut_out(bin, at, half)?;
+            let polyhedron = &self.tessellation.memory.polyhedron;
+            let fits = !polyhedron.is_empty() && !polyhedron.touches_box();
+            if fits || half >= self.largest {
+                break;
+            }
+            half = self.largest.min(LARGER_BOX * half);
+        }
+        let Tessellation { volumes, ranges, faces, memory } = &mut *self.tessellation;
+        let atom = memory.grid.atoms[at] as usize;
+        let first = faces.len();
+        let smallest = SLIVER * self.spacing * self.spacing;
+        if !memory.polyhedron.is_empty() {
+            volumes[atom] = memory.polyhedron.faces(|plane, area| {
+                if area > smallest {
+                    let neighbor = plane.neighbor as usize;
+                    faces.push(Face { neighbor, vector: plane.normal, area });
+                }
+            });
+        }
+        ranges[atom] = [first, faces.len()];
+        Ok(())
+    }
+
+    /// Cuts a cube by the neighbours of an atom, shell by shell.
+    #[inline(always)]
+    fn cut_out(&mut self, bin: usize, at: usize, half: f64) -> Result<(), AnalysisError> {
+        let Memory { grid, near, far, sorted, polyhedron } = &mut self.tessellation.memory;
+        let center = grid.positions[at];
+        let atom = grid.atoms[at];
+        let radius2 = |atom: u32| self.radii.map_or(0.0, |radii| radii[atom as usize].powi(2));
+        let own = radius2(atom);
+        let more = self.largest_radius2 - own;
+        // squared distance from which on nothing is cut
+        let reach2 = |polyhedron: &Polyhedron| {
+            let farthest2 = polyhedron.radius2();
+            let reach = farthest2.sqrt() + (farthest2 + more).sqrt();
+            reach * reach
+        };
+        let same_place2 = (SAME_PLACE * self.spacing).powi(2);
+        let tolerance = ON_PLANE * self.spacing;
+        polyhedron.cube(half);
+        let mut reach = reach2(polyhedron);
+        let mut seen = 0.0;
+        let mut shell = 0;
+        while seen < reach {
+            let high = grid.radius(shell).powi(2);
+            if shell > 0 {
+                grid.gather(bin, shell, far);
+            }
+            let nearby = if shell == 0 { &*near } else { &*far };
+            nearby.sorted(center, seen, high, sorted);
+            for key in &*sorted {
+                let entry = (*key & u64::from(u32::MAX)) as usize;
+                let normal = nearby.vector(entry, center);
+                let distance2 = math::norm2(normal);
+                if distance2 > reach * (1.0 + ROUNDED) {
+                    break;
+                }
+                let neighbor = nearby.atom(entry);
+                if distance2 <= same_place2 {
+                    if neighbor == atom {
+                        continue;
+                    }
+                    let atoms = [atom.min(neighbor), atom.max(neighbor)].map(|a| a as usize);
+                    return Err(AnalysisError::SamePlace { frame: self.frame, atoms });
+                }
+                let plane = Plane {
+                    normal,
+                    offset: 0.5 * (distance2 + own - radius2(neighbor)),
+                    length: distance2.sqrt(),
+                    neighbor,
+                };
+                if polyhedron.cut(plane, tolerance) {
+                    if polyhedron.is_empty() {
+                        return Ok(());
+                    }
+                    reach = reach2(polyhedron);
+                }
+            }
+            seen = high;
+            shell += 1;
+        }
+        Ok(())
     }
 }

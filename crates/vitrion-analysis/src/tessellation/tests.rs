@@ -1,3 +1,5 @@
+mod lattices;
+
 use super::*;
 use vitrion_core::Structure;
 use vitrion_core::build::supercell;

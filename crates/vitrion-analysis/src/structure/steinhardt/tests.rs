@@ -35,6 +35,10 @@ fn try_measure(
     if let reach @ 0.1.. = analysis.needs().neighbors {
         neighbors.find(&structure.cell, &structure.positions, 1.15 * reach);
     }
+    let mut voronoi = Tessellation::default();
+    if analysis.needs().voronoi {
+        voronoi.make(0, &structure.cell, &structure.positions, None)?;
+    }
     let species: Vec<usize> = structure.species.iter().map(|id| id.index()).collect();
     analysis.measure(&Scene {
         number: 0,
@@ -43,7 +47,7 @@ fn try_measure(
         counts: &structure.counts(),
         neighbors: neighbors.table(),
         columns: &Columns::default(),
-        voronoi: &Tessellation::default(),
+        voronoi: &voronoi,
         others: &[],
     })
 }

@@ -92,6 +92,50 @@ fn crystals_have_the_values_of_their_symmetry_in_any_supercell() {
 }
 
 #[test]
+fn crystals_have_the_values_of_the_areas_of_their_voronoi_faces() {
+    // faces of bcc with edge 1: hexagons towards the 8 nearest, squares towards the 6 next
+    let mut bonds = Vec::new();
+    for k in 0..8 {
+        let corner = [k & 1, k >> 1 & 1, k >> 2 & 1].map(|s| f64::from(s) - 0.5);
+        bonds.push((corner, 3.0 * 3.0_f64.sqrt() / 16.0));
+    }
+    for k in 0..3 {
+        for sign in [1.0, -1.0] {
+            let mut along = [0.0; 3];
+            along[k] = sign;
+            bonds.push((along, 0.125));
+        }
+    }
+    let of_bcc = |l| by_addition_theorem(l, &bonds);
+    // all 12 faces of fcc and hcp have the same area
+    let (fcc4, fcc6) = ((7.0_f64 / 192.0).sqrt(), (169.0_f64 / 512.0).sqrt());
+    let cases = [
+        ("fcc", fcc(), fcc4, fcc6, 12.0, 1e-12),
+        ("primitive fcc", primitive_fcc(), fcc4, fcc6, 12.0, 1e-12),
+        ("bcc", bcc(), of_bcc(4), of_bcc(6), 14.0, 1e-12),
+        ("sc", simple_cubic(), (7.0_f64 / 12.0).sqrt(), 0.125_f64.sqrt(), 6.0, 1e-12),
+        ("hcp", hcp(), 7.0 / 72.0, 0.484_761_68, 12.0, 1e-8),
+    ];
+    for (name, unit, q4, q6, faces, tolerance) in cases {
+        for times in [1, 2, 3] {
+            let structure = repeat(&unit, [times; 3]);
+            let settings = with(&[4, 6], Neighborhood::Voronoi);
+            let measured = measure(&structure, &settings);
+            for (column_name, expected) in
+                [("q4", q4), ("q6", q6), ("q4_averaged", q4), ("q6_averaged", q6)]
+            {
+                let found = column(&measured, column_name);
+                let what = format!("{name}, {times} cells, {column_name}");
+                close(&found, &vec![expected; structure.len()], tolerance, &what);
+            }
+            let result = accumulate(&[structure.into()], settings);
+            let found = result.estimate("neighbors_Ar").expect("kept").value;
+            assert!((found - faces).abs() < 1e-12, "{name}: {found} faces");
+        }
+    }
+}
+
+#[test]
 fn an_icosahedron_has_its_known_q6_and_w6() {
     let golden = 0.5 * (1.0 + 5.0_f64.sqrt());
     let mut positions = vec![[0.0; 3]];
