@@ -15,6 +15,7 @@ pub mod lammps_data;
 pub mod lammps_dump;
 mod lines;
 pub mod poscar;
+mod words;
 pub mod xdatcar;
 
 pub use format::{

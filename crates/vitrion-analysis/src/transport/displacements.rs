@@ -84,7 +84,7 @@ impl Displacements {
         self.mobile_atoms.len()
     }
 
-    /// Mean volume [Å³] of the frames kept.
+    /// Mean volume \[Å³\] of the frames kept.
     pub fn mean_volume(&self) -> f64 {
         self.volumes.iter().sum::<f64>() / self.volumes.len().max(1) as f64
     }

@@ -201,12 +201,12 @@ fn read_atom(
     species: &mut Vec<u8>,
     columns: &mut Columns,
 ) -> Result<(), IoError> {
-    let mut words = lines.line().split_ascii_whitespace();
+    let mut words = lines.words();
     for (column, width) in &header.columns {
         let mut vector = || -> Result<Vector3, IoError> {
             let mut v = [0.0; 3];
             for x in &mut v {
-                *x = lines.finite(words.next(), "a finite number")?;
+                *x = words.finite("a finite number")?;
             }
             Ok(v)
         };
@@ -224,7 +224,7 @@ fn read_atom(
             Column::Momentum => columns.momenta.push(vector()?),
             Column::Force => columns.forces.push(vector()?),
             Column::Energy => {
-                columns.energies.push(lines.finite(words.next(), "a finite number")?);
+                columns.energies.push(words.finite("a finite number")?);
             }
             Column::Phase => {
                 let name = words.next().unwrap_or("");

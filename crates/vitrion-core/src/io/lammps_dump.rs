@@ -8,11 +8,13 @@
 
 use super::lammps::{Factors, MAP_HINT, check_map, mapped, turned};
 use super::lines::Lines;
+use super::words::Words;
 use super::{IoError, LammpsUnits, ReadOptions};
 use crate::cell::Cell;
 use crate::elements;
 use crate::frame::{Frame, Labels};
 use crate::math::{self, Matrix3, Vector3};
+use crate::species::{SpeciesError, SpeciesId, SpeciesTable};
 use crate::structure::Structure;
 use std::fmt::Write as _;
 use std::io::Write;
@@ -184,22 +186,34 @@ fn read_box(header: &str, lines: &mut Lines) -> Result<Box3, IoError> {
     })
 }
 
+/// What a column says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Column {
+    Id,
+    /// The element, or the type where a map names its element.
+    Species,
+    /// The type where nothing maps it.
+    Type,
+    /// A number that goes to this place of [`Numbers`].
+    Number(usize),
+    Other,
+}
+
+/// Position, image flags, velocity and force of an atom as its line says.
+type Numbers = [f64; 12];
+
 /// Where the columns are.
 struct Columns {
-    id: usize,
-    element: Option<usize>,
-    number: Option<usize>,
-    position: [usize; 3],
+    order: Vec<Column>,
+    /// The species column holds types.
+    mapped: bool,
     scaled: bool,
-    unwrapped: bool,
-    image: Option<[usize; 3]>,
-    velocity: Option<[usize; 3]>,
-    force: Option<[usize; 3]>,
-    count: usize,
+    /// Which vectors of [`Numbers`] there are.
+    present: [bool; 4],
 }
 
 impl Columns {
-    fn parse(header: &str, lines: &Lines) -> Result<Columns, IoError> {
+    fn parse(header: &str, mapped: bool, lines: &Lines) -> Result<Columns, IoError> {
         let names: Vec<&str> = header.split_whitespace().collect();
         let at = |name: &str| names.iter().position(|n| *n == name);
         let three = |a: &str, b: &str, c: &str| Some([at(a)?, at(b)?, at(c)?]);
@@ -221,23 +235,32 @@ impl Columns {
                 Some("LAMMPS writes atoms in any order, which may change from frame to frame"),
             ));
         };
-        Ok(Columns {
-            id,
-            element: at("element"),
-            number: at("type"),
-            position,
-            scaled,
-            unwrapped,
-            image: three("ix", "iy", "iz"),
-            velocity: three("vx", "vy", "vz"),
-            force: three("fx", "fy", "fz"),
-            count: names.len(),
-        })
+        let (element, number) = (at("element"), at("type"));
+        let mapped = mapped && number.is_some();
+        let Some(species) = number.filter(|_| mapped).or(element) else {
+            return Err(lines.error_with_hint("an element column", header, Some(MAP_HINT)));
+        };
+        let image = if unwrapped { None } else { three("ix", "iy", "iz") };
+        let (velocity, force) = (three("vx", "vy", "vz"), three("fx", "fy", "fz"));
+        let vectors = [Some(position), image, velocity, force];
+        let mut order = vec![Column::Other; names.len()];
+        if let Some(number) = number {
+            order[number] = Column::Type;
+        }
+        order[id] = Column::Id;
+        order[species] = Column::Species;
+        for (vector, places) in vectors.iter().enumerate() {
+            for (k, place) in places.iter().flatten().enumerate() {
+                order[*place] = Column::Number(3 * vector + k);
+            }
+        }
+        Ok(Columns { order, mapped, scaled, present: vectors.map(|places| places.is_some()) })
     }
 }
 
 /// What the lines of atoms say, in the order of the file.
-struct Atoms {
+struct Atoms<'a> {
+    map: Option<&'a [String]>,
     ids: Vec<u64>,
     /// Symbols that occur, and the place of every atom's in them.
     symbols: Vec<String>,
@@ -246,102 +269,129 @@ struct Atoms {
     velocities: Vec<Vector3>,
     forces: Vec<Vector3>,
     /// The type of the first atom, and whether others differ.
-    first_type: String,
+    first_type: Option<u64>,
     several_types: bool,
     /// Words that named an element (or a type of the map) before, and the place of its symbol.
-    known: Vec<(String, u8)>,
+    known: Vec<(u64, u8)>,
 }
 
-impl Atoms {
-    fn with_capacity(count: usize, columns: &Columns) -> Self {
-        let vectors = |there: bool| Vec::with_capacity(if there { count } else { 0 });
+impl<'a> Atoms<'a> {
+    fn with_capacity(count: usize, columns: &Columns, map: Option<&'a [String]>) -> Self {
+        let vectors =
+            |place: usize| Vec::with_capacity(if columns.present[place] { count } else { 0 });
         Atoms {
+            map: map.filter(|_| columns.mapped),
             ids: Vec::with_capacity(count),
             symbols: Vec::new(),
             of: Vec::with_capacity(count),
-            positions: vectors(true),
-            velocities: vectors(columns.velocity.is_some()),
-            forces: vectors(columns.force.is_some()),
-            first_type: String::new(),
+            positions: vectors(0),
+            velocities: vectors(2),
+            forces: vectors(3),
+            first_type: None,
             several_types: false,
             known: Vec::new(),
         }
     }
 
-    /// Place of the symbol that a line names; words that came before are not looked up again.
-    fn species(
+    /// Reads the present line.
+    fn read(
         &mut self,
         columns: &Columns,
-        words: &Words<'_>,
-        map: Option<&[String]>,
+        numbers: &mut Numbers,
         lines: &Lines,
-    ) -> Result<u8, IoError> {
-        let column = match (map, columns.number) {
-            (Some(_), Some(number)) => number,
-            _ => columns.element.expect("checked before"),
-        };
-        let word = words.at(column);
-        if let Some((_, place)) = self.known.iter().find(|(known, _)| known == word) {
-            return Ok(*place);
+    ) -> Result<(), IoError> {
+        let mut words = lines.words();
+        let result = self.words(columns, numbers, &mut words, lines);
+        if result.is_err() || words.next().is_some() {
+            let expected = columns.order.len();
+            if lines.line().split_ascii_whitespace().count() != expected {
+                return Err(lines.error(format!("{expected} columns"), lines.line()));
+            }
         }
-        let symbol = symbol_of(columns, words, map, lines)?;
+        result
+    }
+
+    fn words(
+        &mut self,
+        columns: &Columns,
+        numbers: &mut Numbers,
+        words: &mut Words<'_>,
+        lines: &Lines,
+    ) -> Result<(), IoError> {
+        for column in &columns.order {
+            match column {
+                Column::Id => self.ids.push(words.whole("an atom id")?),
+                Column::Number(place) => numbers[*place] = words.finite("a finite number")?,
+                Column::Species => {
+                    let (key, word) = words.next_keyed();
+                    let species = match self.known.iter().find(|(known, _)| Some(*known) == key) {
+                        Some((_, species)) => *species,
+                        None => self.learn(key, word, lines)?,
+                    };
+                    self.of.push(species);
+                }
+                Column::Type => {
+                    let (key, _) = words.next_keyed();
+                    self.several_types |= self.first_type.is_some_and(|first| key != Some(first));
+                    self.first_type = self.first_type.or(key);
+                }
+                Column::Other => _ = words.next(),
+            }
+        }
+        if words.ended_early() {
+            return Err(lines.error("more columns", lines.line()));
+        }
+        Ok(())
+    }
+
+    /// Place of the symbol that a new word names, which is kept for the next time.
+    #[cold]
+    fn learn(&mut self, key: Option<u64>, word: &[u8], lines: &Lines) -> Result<u8, IoError> {
+        let word = std::str::from_utf8(word).expect("a line is text");
+        let symbol = symbol_of(word, self.map, lines)?;
         let place = self.symbols.iter().position(|known| *known == symbol).unwrap_or_else(|| {
             self.symbols.push(symbol);
             self.symbols.len() - 1
         });
         let place = u8::try_from(place).expect("fewer than 256 elements exist");
-        self.known.push((word.to_owned(), place));
+        self.known.extend(key.map(|key| (key, place)));
         Ok(place)
     }
 
-    /// Places of the atoms in the order of their numbers.
-    fn order(&self) -> Vec<usize> {
+    /// A table of the symbols in order of first appearance, and the species of each atom.
+    fn species(&self) -> Result<(SpeciesTable, Vec<SpeciesId>), SpeciesError> {
+        let mut ids: Vec<Option<SpeciesId>> = vec![None; self.symbols.len()];
+        let mut symbols = Vec::with_capacity(self.symbols.len());
+        let species = self.of.iter().map(|place| {
+            let place = usize::from(*place);
+            *ids[place].get_or_insert_with(|| {
+                symbols.push(&self.symbols[place]);
+                SpeciesId(symbols.len() as u8 - 1)
+            })
+        });
+        let species = species.collect();
+        Ok((SpeciesTable::new(&symbols)?, species))
+    }
+
+    /// Places of the atoms in the order of their numbers, if that is not the order they have.
+    fn order(&self) -> Option<Vec<usize>> {
+        if self.ids.is_sorted() {
+            return None;
+        }
         let mut order: Vec<usize> = (0..self.ids.len()).collect();
-        if !self.ids.is_sorted() {
-            order.sort_unstable_by_key(|place| (self.ids[*place], *place));
-        }
-        order
-    }
-}
-
-/// Words of a line; places are kept from line to line.
-struct Words<'a> {
-    line: &'a str,
-    ends: &'a [[usize; 2]],
-}
-
-impl<'a> Words<'a> {
-    fn split(line: &'a str, ends: &'a mut Vec<[usize; 2]>) -> Self {
-        ends.clear();
-        let bytes = line.as_bytes();
-        let mut at = 0;
-        loop {
-            while bytes.get(at).is_some_and(u8::is_ascii_whitespace) {
-                at += 1;
-            }
-            let from = at;
-            while bytes.get(at).is_some_and(|byte| !byte.is_ascii_whitespace()) {
-                at += 1;
-            }
-            if from == at {
-                break;
-            }
-            ends.push([from, at]);
-        }
-        Words { line, ends }
+        order.sort_unstable_by_key(|place| (self.ids[*place], *place));
+        Some(order)
     }
 
-    fn at(&self, column: usize) -> &'a str {
-        let [from, to] = self.ends[column];
-        &self.line[from..to]
-    }
-
-    fn vector(&self, columns: [usize; 3], lines: &Lines) -> Result<Vector3, IoError> {
-        let mut v = [0.0; 3];
-        for (x, column) in v.iter_mut().zip(columns) {
-            *x = lines.finite(Some(self.at(column)), "a finite number")?;
+    /// The id that two atoms share, if any do.
+    fn twice(&self, order: Option<&[usize]>) -> Option<u64> {
+        let shared = |pair: (u64, u64)| (pair.0 == pair.1).then_some(pair.0);
+        match order {
+            None => self.ids.windows(2).find_map(|pair| shared((pair[0], pair[1]))),
+            Some(order) => {
+                order.windows(2).find_map(|pair| shared((self.ids[pair[0]], self.ids[pair[1]])))
+            }
         }
-        Ok(v)
     }
 }
 
@@ -353,10 +403,7 @@ fn read_atoms(
     map: Option<&[String]>,
     factors: Factors,
 ) -> Result<Frame, IoError> {
-    let columns = Columns::parse(header, lines)?;
-    if columns.element.is_none() && (columns.number.is_none() || map.is_none()) {
-        return Err(lines.error_with_hint("an element column", header, Some(MAP_HINT)));
-    }
+    let columns = Columns::parse(header, map.is_some(), lines)?;
     let trouble = |lines: &Lines, message: String| {
         IoError::invalid(
             lines.path(),
@@ -366,35 +413,24 @@ fn read_atoms(
     };
     let matrix =
         Cell::new(cell.matrix, cell.periodic).map_err(|e| trouble(lines, e.to_string()))?;
-    let mut atoms = Atoms::with_capacity(count, &columns);
-    let mut ends = Vec::with_capacity(columns.count);
+    let mut atoms = Atoms::with_capacity(count, &columns, map);
+    let mut numbers = Numbers::default();
+    let [_, images, velocities, forces] = columns.present;
     for index in 0..count {
         lines.advance_within(|| format!("a frame of {count} atoms: {index} were read"))?;
-        let words = Words::split(lines.line(), &mut ends);
-        if words.ends.len() != columns.count {
-            return Err(lines.error(format!("{} columns", columns.count), lines.line()));
-        }
-        let species = atoms.species(&columns, &words, map, lines)?;
-        if let Some(k) = columns.number {
-            if index == 0 {
-                words.at(k).clone_into(&mut atoms.first_type);
-            }
-            atoms.several_types |= words.at(k) != atoms.first_type;
-        }
-        let mut r = words.vector(columns.position, lines)?;
+        atoms.read(&columns, &mut numbers, lines)?;
+        let [x, y, z, ix, iy, iz, vx, vy, vz, fx, fy, fz] = numbers;
+        let mut r = [x, y, z];
         r = if columns.scaled { matrix.to_cartesian(r) } else { math::sub(r, cell.origin) };
-        if let (Some(at), false) = (columns.image, columns.unwrapped) {
-            r = math::add(r, matrix.to_cartesian(words.vector(at, lines)?));
+        if images {
+            r = math::add(r, matrix.to_cartesian([ix, iy, iz]));
         }
-        let word = words.at(columns.id);
-        atoms.ids.push(word.parse().map_err(|_| lines.error("an atom id", word))?);
-        atoms.of.push(species);
         atoms.positions.push(r);
-        if let Some(at) = columns.velocity {
-            atoms.velocities.push(math::scale(words.vector(at, lines)?, factors.velocity));
+        if velocities {
+            atoms.velocities.push(math::scale([vx, vy, vz], factors.velocity));
         }
-        if let Some(at) = columns.force {
-            atoms.forces.push(math::scale(words.vector(at, lines)?, factors.force));
+        if forces {
+            atoms.forces.push(math::scale([fx, fy, fz], factors.force));
         }
     }
     if map.is_none() && atoms.symbols == ["C"] && atoms.several_types {
@@ -406,40 +442,36 @@ fn read_atoms(
         ));
     }
     let order = atoms.order();
-    if let Some(pair) = order.windows(2).find(|pair| atoms.ids[pair[0]] == atoms.ids[pair[1]]) {
-        return Err(trouble(lines, format!("two atoms have the id {}", atoms.ids[pair[0]])));
+    if let Some(id) = atoms.twice(order.as_deref()) {
+        return Err(trouble(lines, format!("two atoms have the id {id}")));
     }
-    let sorted =
-        |of: &[Vector3]| -> Vec<Vector3> { order.iter().map(|place| of[*place]).collect() };
-    let symbols: Vec<&str> =
-        order.iter().map(|place| atoms.symbols[usize::from(atoms.of[*place])].as_str()).collect();
-    let structure = Structure::new(matrix, &symbols, sorted(&atoms.positions))
-        .map_err(|e| trouble(lines, e.to_string()))?;
+    if let Some(order) = order {
+        for vectors in [&mut atoms.positions, &mut atoms.velocities, &mut atoms.forces] {
+            if !vectors.is_empty() {
+                *vectors = order.iter().map(|place| vectors[*place]).collect();
+            }
+        }
+        atoms.of = order.iter().map(|place| atoms.of[*place]).collect();
+    }
+    let (table, species) = atoms.species().map_err(|e| trouble(lines, e.to_string()))?;
+    let positions = atoms.positions;
+    let structure =
+        Structure { cell: matrix, species, positions, table: table.into(), phases: None };
     Ok(Frame {
-        velocities: columns.velocity.map(|_| sorted(&atoms.velocities)),
-        labels: Labels {
-            forces: columns.force.map(|_| sorted(&atoms.forces)),
-            ..Labels::default()
-        },
+        velocities: velocities.then_some(atoms.velocities),
+        labels: Labels { forces: forces.then_some(atoms.forces), ..Labels::default() },
         ..structure.into()
     })
 }
 
-fn symbol_of(
-    columns: &Columns,
-    words: &Words<'_>,
-    map: Option<&[String]>,
-    lines: &Lines,
-) -> Result<String, IoError> {
-    if let (Some(map), Some(k)) = (map, columns.number) {
-        let word = words.at(k);
+fn symbol_of(word: &str, map: Option<&[String]>, lines: &Lines) -> Result<String, IoError> {
+    if let Some(map) = map {
         let number = word.parse().map_err(|_| lines.error("an atom type", word))?;
         return match mapped(Some(map), number) {
             Ok(symbol) => Ok(symbol.expect("a map was given").to_owned()),
             Err(expected) => Err(lines.error(expected, word)),
         };
     }
-    let word = words.at(columns.element.expect("checked before"));
     if elements::by_symbol(word).is_some() {
         return Ok(word.to_owned());
     }
