@@ -19,6 +19,7 @@ import warnings
 
 import freud
 import numpy as np
+import pyscal3
 
 warnings.filterwarnings("ignore")
 
@@ -99,14 +100,11 @@ def freud_q6(box, kinds, points):
 
 
 def pyscal_q6(box, kinds, points):
-    import pyscal3
+    import ase
 
-    edge = box.Lx
-    system = pyscal3.System()
-    system.box = [[edge, 0, 0], [0, edge, 0], [0, 0, edge]]
-    system.atoms = pyscal3.core.Atoms({"positions": (points + edge / 2).tolist()})
-    system.find.neighbors(method="cutoff", cutoff=Q6_CUTOFF)
-    system.calculate.steinhardt_parameter(6, averaged=True)
+    atoms = ase.Atoms("Ar" * len(points), positions=points + box.Lx / 2, cell=[box.Lx] * 3, pbc=True)
+    pyscal3.find_neighbors(atoms, method="cutoff", cutoff=Q6_CUTOFF, store_rows=False)
+    pyscal3.steinhardt_parameter(atoms, 6, averaged=True)
 
 
 def freud_voronoi(box, kinds, points):
@@ -141,15 +139,17 @@ def mdanalysis_reading(path):
         pass
 
 
-def vitrion(binary, path, kinds, threads):
-    command = [binary, "bench", "analysis", str(path), "--only", kinds, "--on-threads", str(threads), "--json", "-q"]
+def vitrion(binary, path, settings, threads):
+    config = path.with_suffix(".toml")
+    config.write_text(f"[[analysis]]\n{settings}\n")
+    command = [binary, "bench", "analysis", str(path), "--config", str(config), "--on-threads", str(threads), "--json", "-q"]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)["runs"][0]
 
 
 PEERS = {
-    "rdf": ("radial_distribution", [freud_rdf_by_pair, freud_rdf_by_tree, freud_rdf_of_list]),
-    "q6": ("steinhardt", [freud_q6, pyscal_q6]),
-    "voronoi": ("voronoi", [freud_voronoi, pyvoro_voronoi]),
+    "rdf": (f'kind = "radial_distribution"\nr_max = "{R_MAX} A"\ndr = "{R_MAX / BINS} A"', [freud_rdf_by_pair, freud_rdf_by_tree, freud_rdf_of_list]),
+    "q6": (f'kind = "steinhardt"\nl = [6]\ncutoff = "{Q6_CUTOFF} A"', [freud_q6, pyscal_q6]),
+    "voronoi": ('kind = "voronoi"', [freud_voronoi, pyvoro_voronoi]),
 }
 
 
@@ -163,6 +163,7 @@ def main():
     parser.add_argument("--only", default="rdf,q6,voronoi,reading")
     arguments = parser.parse_args()
     freud.parallel.set_num_threads(arguments.threads)
+    pyscal3.set_num_threads(arguments.threads)
     wanted = arguments.only.split(",")
     with tempfile.TemporaryDirectory() as folder:
         edge, kinds, positions, xyz, dump = make(10_000, arguments.frames, pathlib.Path(folder))
@@ -172,21 +173,22 @@ def main():
 
         def took(name, seconds):
             times.setdefault(name, []).append(1e3 * seconds)
+            print(f"{name}: {1e3 * seconds:.2f} ms", flush=True)
 
         for _ in range(arguments.rounds):
-            for what, (kind, peers) in PEERS.items():
+            for what, (settings, peers) in PEERS.items():
                 if what not in wanted:
                     continue
-                took(f"{what} vitrion", 1e-3 * vitrion(arguments.binary, xyz, kind, arguments.threads)["analyses"][0]["ms_per_frame"])
+                took(f"{what} vitrion", 1e-3 * vitrion(arguments.binary, xyz, settings, arguments.threads)["analyses"][0]["ms_per_frame"])
                 for peer in peers:
-                    count = 1 if peer in (pyscal_q6, pyvoro_voronoi) else arguments.peer_frames
+                    count = 1 if peer is pyvoro_voronoi else arguments.peer_frames
                     start = time.perf_counter()
                     for frame in points[:count]:
                         peer(box, kinds, frame)
                     took(f"{what} {peer.__name__}", (time.perf_counter() - start) / count)
             if "reading" in wanted:
                 for path in (xyz, dump):
-                    run = vitrion(arguments.binary, path, "radial_distribution", arguments.threads)
+                    run = vitrion(arguments.binary, path, PEERS["q6"][0], arguments.threads)
                     took(f"reading {path.suffix} vitrion", 1e-3 * run["reading_ms_per_frame"])
                     for peer in (ase_reading, mdanalysis_reading):
                         start = time.perf_counter()

@@ -14,6 +14,7 @@
 
 use crate::pass::Measured;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use vitrion_core::observables::{Axis, Categories, Curve, Estimate, Uncertainty};
 
 /// Blocks are merged in pairs when there are as many as this.
@@ -92,7 +93,8 @@ pub struct Samples {
     trajectories: Vec<BlockSums>,
     /// How many numbers every frame contributes; those with names follow them.
     fixed: usize,
-    names: Vec<String>,
+    /// Names that frames used, in order of first appearance.
+    names: BTreeMap<String, usize>,
 }
 
 impl Samples {
@@ -116,17 +118,12 @@ impl Samples {
             self.next_trajectory();
         }
         let mut contribution = measured.means.clone();
-        // frames mostly use the same names in the same order: the next is near the one before
-        let mut near = 0;
         for (name, value) in &measured.named {
-            let count = self.names.len();
-            let mut places = (near..count).chain(0..near);
-            let known = places.find(|place| self.names[*place] == *name);
-            let place = known.unwrap_or(count);
-            if known.is_none() {
-                self.names.push(name.clone());
-            }
-            near = place + 1;
+            let place = self.names.get(name).copied().unwrap_or_else(|| {
+                let place = self.names.len();
+                self.names.insert(name.clone(), place);
+                place
+            });
             let at = self.fixed + place;
             if contribution.len() <= at {
                 contribution.resize(at + 1, 0.0);
@@ -139,7 +136,10 @@ impl Samples {
     /// Names that frames used, in order of first appearance, and the place of their numbers in the means
     /// (which may end before it: zero).
     pub fn names(&self) -> impl Iterator<Item = (&str, usize)> {
-        self.names.iter().enumerate().map(|(k, name)| (name.as_str(), self.fixed + k))
+        let mut names: Vec<(&str, usize)> =
+            self.names.iter().map(|(name, place)| (name.as_str(), self.fixed + place)).collect();
+        names.sort_unstable_by_key(|(_, place)| *place);
+        names.into_iter()
     }
 
     /// Frames of all trajectories.

@@ -23,6 +23,8 @@ use vitrion_core::observables::Observables;
 /// Range and bins of the tetrahedral order parameter.
 const Q_LOW: f64 = -3.0;
 const Q_BINS: usize = 200;
+/// The bin that begins at 0.
+const Q_ZERO: usize = 150;
 /// Numbers of a triplet, or of a tetrahedral pair, beside its histogram.
 const MOMENTS: usize = 4;
 
@@ -308,10 +310,14 @@ impl StructuralAnalysis for BondAngles {
                 self.triplet(samples, place, [a, b, c], &mut result);
             }
         }
+        // all curves begin where the first of them does, at 0 or below
+        let places = (0..self.settings.tetrahedra.len()).map(|k| self.tetrahedron_place(k));
+        let first = |place: usize| (0..Q_ZERO).find(|k| mean[place + k] > 0.0);
+        let from = places.filter_map(first).min().unwrap_or(Q_ZERO);
         for (number, [a, b]) in self.settings.tetrahedra.iter().enumerate() {
             let place = self.tetrahedron_place(number);
             if mean[place + Q_BINS] > 0.0 {
-                tetrahedra(samples, place, [a, b], &mut result);
+                tetrahedra(samples, place, from, [a, b], &mut result);
             }
         }
         result
@@ -368,17 +374,23 @@ impl BondAngles {
     }
 }
 
-fn tetrahedra(samples: &Samples, place: usize, [a, b]: [&str; 2], result: &mut Observables) {
+fn tetrahedra(
+    samples: &Samples,
+    place: usize,
+    from: usize,
+    [a, b]: [&str; 2],
+    result: &mut Observables,
+) {
     let width = (1.0 - Q_LOW) / Q_BINS as f64;
     let (name, label) = (format!("{a}_{b}"), format!("{a} with {b}"));
-    let x = (0..Q_BINS).map(|k| Q_LOW + (k as f64 + 0.5) * width).collect();
+    let x = (from..Q_BINS).map(|k| Q_LOW + (k as f64 + 0.5) * width).collect();
     let curve = samples.curve(
         (&format!("p_q_tet_{name}"), &label),
         (("q", ""), x),
         ("P(q), tetrahedral order", ""),
         |means| {
             let total = means[place + Q_BINS];
-            means[place..place + Q_BINS].iter().map(|n| n / total / width).collect()
+            means[place + from..place + Q_BINS].iter().map(|n| n / total / width).collect()
         },
     );
     result.curves.push(curve);

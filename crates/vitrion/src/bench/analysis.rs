@@ -3,6 +3,7 @@
 use super::{REPEATS, peak};
 use crate::error::{Error, InputError};
 use crate::pipeline::machine_description;
+use crate::run_file::AnalysisFile;
 use crate::structural_pass::StructuralPass;
 use crate::threads;
 use serde::Serialize;
@@ -32,6 +33,8 @@ pub struct Settings {
     pub threads: Vec<usize>,
     /// Kinds of analyses; empty: all that suit the elements.
     pub only: Vec<String>,
+    /// A file of `[[analysis]]` tables in their place.
+    pub config: Option<PathBuf>,
 }
 
 /// Everything that was measured.
@@ -126,16 +129,7 @@ fn measure(path: &Path, settings: &Settings, tell: &dyn Fn(&str)) -> Result<Resu
         let message = format!("{}: no frame in it", path.display());
         return Err(InputError::Usage(message).into());
     };
-    let mut analyses = StructureSettings::suiting(&first.structure);
-    if !settings.only.is_empty() {
-        analyses.retain(|one| settings.only.iter().any(|kind| kind == one.kind()));
-        if analyses.len() < settings.only.len() {
-            let suiting = StructureSettings::suiting(&first.structure);
-            let known: Vec<&str> = suiting.iter().map(StructureSettings::kind).collect();
-            let message = format!("--only: known for these elements: {}", known.join(", "));
-            return Err(InputError::Usage(message).into());
-        }
-    }
+    let analyses = chosen(settings, &first.structure)?;
     let bytes = std::fs::metadata(path).map_or(0, |data| data.len());
     let mut runs = Vec::new();
     for count in &settings.threads {
@@ -149,6 +143,25 @@ fn measure(path: &Path, settings: &Settings, tell: &dyn Fn(&str)) -> Result<Resu
         frames: frames.len(),
         runs,
     })
+}
+
+/// The analyses of the file, those that were named, or all that suit.
+fn chosen(settings: &Settings, first: &Structure) -> Result<Vec<StructureSettings>, Error> {
+    if let Some(path) = &settings.config {
+        let file = AnalysisFile::read(path)?;
+        file.check(first)?;
+        return Ok(file.analyses.into_iter().map(|table| table.value.settings).collect());
+    }
+    let mut analyses = StructureSettings::suiting(first);
+    if !settings.only.is_empty() {
+        let known: Vec<&str> = analyses.iter().map(StructureSettings::kind).collect();
+        let known = format!("--only: known for these elements: {}", known.join(", "));
+        analyses.retain(|one| settings.only.iter().any(|kind| kind == one.kind()));
+        if analyses.len() < settings.only.len() {
+            return Err(InputError::Usage(known).into());
+        }
+    }
+    Ok(analyses)
 }
 
 fn timed(

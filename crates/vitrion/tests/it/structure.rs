@@ -7,7 +7,7 @@ use std::path::Path;
 use vitrion_core::build::supercell;
 use vitrion_core::io::{self, ReadOptions, extxyz};
 use vitrion_core::rng::{self, Stream};
-use vitrion_core::{Frame, phases::Phases};
+use vitrion_core::{Cell, Frame, Structure, phases::Phases};
 
 /// Frames of β-Li3PS4 whose atoms tremble; labelled by halves if asked.
 fn write_beta(folder: &Path, name: &str, seed: u64, labelled: bool) {
@@ -193,4 +193,58 @@ fn a_run_finds_what_analyze_finds() {
     assert!(folder.path().join(run).join("analysis/steinhardt.estimates.csv").exists());
     let page = fs::read_to_string(folder.path().join("argon/report.html")).expect("a page");
     assert!(page.contains("Steinhardt"));
+}
+
+/// β-cristobalite: silicon as in diamond, oxygen halfway between.
+fn write_silica(folder: &Path) {
+    let (mut symbols, mut positions) = (Vec::new(), Vec::new());
+    for corner in [[0.0, 0.0, 0.0], [0.0, 0.5, 0.5], [0.5, 0.0, 0.5], [0.5, 0.5, 0.0]] {
+        let mut add = |symbol, shift: [f64; 3]| {
+            symbols.push(symbol);
+            positions.push(std::array::from_fn(|k| 7.16 * (corner[k] + shift[k])));
+        };
+        add("Si", [0.0; 3]);
+        add("Si", [0.25; 3]);
+        for [x, y] in [[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]] {
+            add("O", [0.125 * x, 0.125 * y, 0.125 * x * y]);
+        }
+    }
+    let cell = Cell::orthorhombic([7.16; 3]).expect("a cube");
+    let silica = Structure::new(cell, &symbols, positions).expect("elements");
+    let frame: Frame = supercell::repeat(&silica, [2, 2, 2]).into();
+    let mut text = Vec::new();
+    extxyz::write_frame(&mut text, &frame).expect("memory");
+    fs::write(folder.join("silica.extxyz"), text).expect("the folder is there");
+}
+
+#[test]
+fn settings_of_the_guide_and_of_the_examples_work_as_printed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write_beta(folder.path(), "beta.extxyz", 5, true);
+    write_silica(folder.path());
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let text = |path: &str| fs::read_to_string(root.join(path)).expect("it is part of the program");
+    let guide = text("docs/book/src/guide/structure.md");
+    let mut settings: Vec<String> = guide
+        .split("```toml\n")
+        .skip(1)
+        .map(|block| block.split("```").next().expect("a part").to_owned())
+        .collect();
+    assert_eq!(settings.len(), 2, "settings in the guide");
+    settings.push(text("examples/analyze-li3ps4/structure.toml"));
+    for one in settings {
+        fs::write(folder.path().join("settings.toml"), &one).expect("the folder is there");
+        let silica = one.contains("Si-O");
+        let file = if silica { "silica.extxyz" } else { "beta.extxyz" };
+        let arguments = ["analyze", file, "--config", "settings.toml", "--json", "--quiet"];
+        let found = json(folder.path(), &arguments);
+        assert_eq!(found.as_array().expect("a list").len(), one.matches("kind =").count());
+        let units = of_kind(&found, "speciation");
+        if silica {
+            // a network: no unit has a name, and every silicon has four oxygens
+            assert!((estimate(units, "unit_fraction_unknown") - 1.0).abs() < 1e-12, "{units}");
+        } else {
+            assert!((estimate(units, "unit_fraction_PS4") - 1.0).abs() < 1e-12);
+        }
+    }
 }

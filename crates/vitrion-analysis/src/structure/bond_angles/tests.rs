@@ -39,6 +39,9 @@ fn a_perfect_tetrahedron_has_the_angle_of_a_tetrahedron() {
     let curve = found.curve("p_S_P_S").expect("there are angles");
     let integral: f64 = curve.y.iter().sum();
     assert!((integral - 1.0).abs() < 1e-12 && (curve.y[109] - 1.0).abs() < 1e-12);
+    let order = found.curve("p_q_tet_P_S").expect("a tetrahedron");
+    assert!((order.x[0] - 0.01).abs() < 1e-12 && order.x.len() == 50, "nothing below 0");
+    assert!((order.y[49] * 0.02 - 1.0).abs() < 1e-12, "all in the last bin");
 }
 
 #[test]
@@ -68,6 +71,9 @@ fn directions_at_random_have_no_preferred_angle_and_no_order() {
     }
     // mean 0, standard deviation of one centre about 0.49
     assert!(value(&found, "q_tet_P_S").abs() < 5.0 * 0.5 / 1000.0_f64.sqrt());
+    let order = found.curve("p_q_tet_P_S").expect("all centres");
+    assert!(order.x[0] < -1.0 && order.y[0] > 0.0, "it begins where the first centre is");
+    assert!((order.y.iter().sum::<f64>() * 0.02 - 1.0).abs() < 1e-12);
 }
 
 #[test]

@@ -25,6 +25,9 @@ pub(super) struct AnalysisArguments {
     /// Kinds of analyses [default: all that suit the elements]
     #[arg(long, value_name = "KINDS", value_delimiter = ',')]
     only: Vec<String>,
+    /// `[[analysis]]` tables with settings, as for `vitrion analyze`
+    #[arg(long, value_name = "FILE", conflicts_with = "only")]
+    config: Option<PathBuf>,
     /// Numbers of threads to try [default: one and all, or --threads]
     #[arg(long, value_name = "N", value_delimiter = ',')]
     on_threads: Option<Vec<usize>>,
@@ -53,6 +56,7 @@ pub(super) fn bench(
             .or(given_threads.map(|n| vec![n]))
             .unwrap_or_else(one_and_all),
         only: arguments.only.clone(),
+        config: arguments.config.clone(),
     };
     let tell = |what: &str| {
         if !common.quiet {
