@@ -13,6 +13,7 @@ use crate::pass::{AtomColumn, AtomValues, Measured, Needs, Scene, StructuralAnal
 use crate::samples::Samples;
 use crate::tessellation::Tessellation;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 use std::sync::Arc;
 use vitrion_core::math;
 use vitrion_core::observables::Observables;
@@ -213,10 +214,11 @@ impl StructuralAnalysis for VoronoiVolumes {
         result.parameter("radii", radii);
         result.parameter("phases", s.phases.join(", "));
         let mean = samples.mean();
+        let occupied = self.occupied(&mean);
         for phase in [None].into_iter().chain((0..s.phases.len()).map(Some)) {
             for species in 0..self.table.len() {
                 if mean[self.place(self.group(species, phase))] > 0.0 {
-                    self.report_group(species, phase, samples, &mut result);
+                    self.report_group(species, phase, occupied.clone(), samples, &mut result);
                 }
             }
         }
@@ -226,10 +228,20 @@ impl StructuralAnalysis for VoronoiVolumes {
 }
 
 impl VoronoiVolumes {
+    /// From the first bin with an atom of any group to the last.
+    fn occupied(&self, mean: &[f64]) -> Range<usize> {
+        let any = |bin: &usize| {
+            (0..self.groups()).any(|group| mean[self.place(group) + NUMBERS + bin] > 0.0)
+        };
+        let first = (0..self.bins).find(any).unwrap_or(0);
+        first..(0..self.bins).rfind(any).map_or(self.bins, |last| last + 1)
+    }
+
     fn report_group(
         &self,
         species: usize,
         phase: Option<usize>,
+        occupied: Range<usize>,
         samples: &Samples,
         result: &mut Observables,
     ) {
@@ -253,7 +265,7 @@ impl VoronoiVolumes {
             vec![mean, (squares / atoms - mean * mean).max(0.0).sqrt(), faces / atoms]
         }));
         let bin = self.settings.bin;
-        let x: Vec<f64> = (0..self.bins).map(|k| (k as f64 + 0.5) * bin).collect();
+        let x: Vec<f64> = occupied.clone().map(|k| (k as f64 + 0.5) * bin).collect();
         let title = "P(V)";
         let curve = samples.curve(
             (&format!("distribution_{symbol}{ending}"), &of),
@@ -261,7 +273,8 @@ impl VoronoiVolumes {
             (title, "1/Å³"),
             |means| {
                 let atoms = means[place];
-                (0..self.bins).map(|k| means[place + NUMBERS + k] / (atoms * bin)).collect()
+                let bins = occupied.clone();
+                bins.map(|k| means[place + NUMBERS + k] / (atoms * bin)).collect()
             },
         );
         result.curves.push(curve);
