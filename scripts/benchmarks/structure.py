@@ -58,30 +58,24 @@ def make(atoms, frames, folder):
     return edge, kinds, positions, xyz, dump
 
 
-def freud_rdf_by_pair(box, kinds, points):
-    """Six RDF objects, one for each pair of species."""
+def freud_rdf(query_of, kinds, points):
     for a in range(3):
-        query = freud.locality.LinkCell(box, points[kinds == a], R_MAX)
+        query = query_of(points[kinds == a])
         for b in range(a, 3):
             rdf = freud.density.RDF(BINS, R_MAX)
-            if a == b:
-                rdf.compute(query)
-            else:
-                rdf.compute(query, query_points=points[kinds == b])
+            others = {} if a == b else {"query_points": points[kinds == b]}
+            rdf.compute(query, **others)
             _ = rdf.rdf
+
+
+def freud_rdf_by_pair(box, kinds, points):
+    """Six RDF objects, one for each pair of species, from cells."""
+    freud_rdf(lambda some: freud.locality.LinkCell(box, some, R_MAX), kinds, points)
 
 
 def freud_rdf_by_tree(box, kinds, points):
     """The same with a bounding-volume hierarchy, freud's default."""
-    for a in range(3):
-        query = freud.locality.AABBQuery(box, points[kinds == a])
-        for b in range(a, 3):
-            rdf = freud.density.RDF(BINS, R_MAX)
-            if a == b:
-                rdf.compute(query)
-            else:
-                rdf.compute(query, query_points=points[kinds == b])
-            _ = rdf.rdf
+    freud_rdf(lambda some: freud.locality.AABBQuery(box, some), kinds, points)
 
 
 def freud_rdf_of_list(box, kinds, points):

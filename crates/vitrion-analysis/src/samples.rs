@@ -9,8 +9,9 @@
 //! ```
 //!
 //! which is the standard error of the mean where `f` is linear, and right to first order where it
-//! is not (ratios, positions of peaks). With three or more trajectories, which are taken as
-//! independent, one trajectory at a time is left out as well, and the larger error counts.
+//! is not (ratios, positions of peaks). Blocks may be correlated, so two, four, … consecutive ones are
+//! left out together as well, while there are six such parts or more (Flyvbjerg and Petersen, J. Chem. Phys. 91, 461
+//! (1989)). With three or more trajectories, which are taken as independent, so is one trajectory at a time. The largest error counts.
 
 use crate::pass::Measured;
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,8 @@ const BLOCKS: usize = 32;
 const ROUNDING: f64 = 1e-13;
 /// Fewer blocks than this give no error.
 pub const FEW_BLOCKS: usize = 4;
+/// Longer parts than blocks are compared down to this many.
+const FEW_PARTS: usize = 6;
 /// Fewer trajectories than this say nothing about the spread between them.
 pub const FEW_TRAJECTORIES: usize = 3;
 
@@ -85,6 +88,8 @@ pub struct Known {
     pub value: f64,
     /// One standard error.
     pub error: Option<f64>,
+    /// How many parts of the frames spread as the error says.
+    pub parts: usize,
 }
 
 /// Contributions of the frames of one or more trajectories; plain data for checkpoints.
@@ -187,37 +192,57 @@ impl Samples {
             f(&rest)
         };
         let mut errors = vec![None; values.len()];
+        let mut enlarge = |parts: Vec<(Vec<f64>, f64)>| {
+            let left: Vec<_> = parts.iter().map(|(mean, count)| without(mean, *count)).collect();
+            for (error, found) in errors.iter_mut().zip(jackknife(&left)) {
+                let larger = found.is_some_and(|(found, _)| error.is_none_or(|(e, _)| found > e));
+                if larger {
+                    *error = found;
+                }
+            }
+        };
         if self.blocks() >= FEW_BLOCKS {
-            let left_out = self
-                .trajectories
-                .iter()
-                .flat_map(|t| t.blocks.iter().map(move |block| (block, t.per_block as f64)));
-            let left: Vec<_> = left_out.map(|(block, count)| without(block, count)).collect();
-            errors = jackknife(&left);
+            enlarge(self.parts(1));
+            // blocks that are correlated spread less than longer ones say
+            let mut length = 2;
+            while self.parts(length).len() >= FEW_PARTS {
+                enlarge(self.parts(length));
+                length *= 2;
+            }
         }
         if self.trajectories() >= FEW_TRAJECTORIES {
-            let with_frames = self.trajectories.iter().filter(|t| t.frames > 0);
-            let left: Vec<_> = with_frames
-                .map(|t| {
-                    let count = t.frames as f64;
-                    let mean: Vec<f64> = t.sum().iter().map(|x| x / count).collect();
-                    without(&mean, count)
-                })
-                .collect();
-            for (error, between) in errors.iter_mut().zip(jackknife(&left)) {
-                *error = match (*error, between) {
-                    (Some(a), Some(b)) => Some(f64::max(a, b)),
-                    (a, b) => a.or(b),
-                };
-            }
+            enlarge(self.parts(BLOCKS));
         }
         // sums in another order differ by rounding, which is no spread
         let rounded =
             |value: f64, error: f64| if error < ROUNDING * value.abs() { 0.0 } else { error };
-        let known = values.into_iter().zip(errors);
-        known
-            .map(|(value, error)| Known { value, error: error.map(|error| rounded(value, error)) })
-            .collect()
+        let known = values.into_iter().zip(errors).map(|(value, error)| Known {
+            value,
+            error: error.map(|(error, _)| rounded(value, error)),
+            parts: error.map_or(0, |(_, parts)| parts),
+        });
+        known.collect()
+    }
+
+    /// Means and frames of so many consecutive blocks at a time; of whole trajectories, the open block too, from
+    /// [`BLOCKS`] on.
+    fn parts(&self, length: usize) -> Vec<(Vec<f64>, f64)> {
+        let mut parts = Vec::new();
+        for trajectory in self.trajectories.iter().filter(|t| t.frames > 0) {
+            if length >= BLOCKS {
+                let frames = trajectory.frames as f64;
+                parts.push((trajectory.sum().iter().map(|x| x / frames).collect(), frames));
+                continue;
+            }
+            for blocks in trajectory.blocks.chunks(length) {
+                let mut mean = Vec::new();
+                for block in blocks {
+                    add_scaled(&mut mean, 1.0 / blocks.len() as f64, block);
+                }
+                parts.push((mean, (blocks.len() * trajectory.per_block) as f64));
+            }
+        }
+        parts
     }
 
     /// A curve of the results: `f` makes its ordinates of means. Errors are given if all are known.
@@ -286,10 +311,7 @@ impl Samples {
     /// The uncertainty of a value that [`Samples::evaluate`] gave.
     pub fn uncertainty(&self, known: Known) -> Uncertainty {
         match known.error {
-            Some(value) => Uncertainty::StandardError {
-                value,
-                n_eff: self.blocks().max(self.trajectories()) as f64,
-            },
+            Some(value) => Uncertainty::StandardError { value, n_eff: known.parts as f64 },
             None if self.blocks() < FEW_BLOCKS => Uncertainty::NotEstimated {
                 why: format!("fewer than {FEW_BLOCKS} blocks of frames"),
             },
@@ -310,14 +332,14 @@ fn add_scaled(sum: &mut Vec<f64>, factor: f64, terms: &[f64]) {
     }
 }
 
-/// Standard errors from the values without one part each.
-fn jackknife(left: &[Vec<f64>]) -> Vec<Option<f64>> {
+/// Standard errors from the values without one part each, and the number of parts.
+fn jackknife(left: &[Vec<f64>]) -> Vec<Option<(f64, usize)>> {
     let count = left.len() as f64;
     let error_of = |k: usize| {
         let mean = left.iter().map(|values| values[k]).sum::<f64>() / count;
         let spread: f64 = left.iter().map(|values| (values[k] - mean).powi(2)).sum();
         let error = ((count - 1.0) / count * spread).sqrt();
-        error.is_finite().then_some(error)
+        error.is_finite().then_some((error, left.len()))
     };
     (0..left.first().map_or(0, Vec::len)).map(error_of).collect()
 }
@@ -350,7 +372,35 @@ mod tests {
         let mean = all.iter().sum::<f64>() / n;
         let variance = all.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0);
         assert!((known.value - mean).abs() < 1e-12);
-        assert!((known.error.expect("16 blocks") - (variance / n).sqrt()).abs() < 1e-12);
+        let error = (variance / n).sqrt();
+        // pairs of frames spread as much, or chance makes them spread a little more
+        let pairs: Vec<f64> = all.chunks(2).map(|pair| 0.5 * (pair[0] + pair[1])).collect();
+        let of_pairs = pairs.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 7.0;
+        let expected = f64::max(error, (of_pairs / 8.0).sqrt());
+        assert!((known.error.expect("16 blocks") - expected).abs() < 1e-12);
+        assert_eq!(known.parts, if expected > error { 8 } else { 16 });
+    }
+
+    #[test]
+    fn correlated_frames_have_the_error_of_their_correlation_time() {
+        // x' = a x + noise: the variance of the mean is (1 + a)/(1 − a) times that of independent numbers
+        let mut random = rng::at(8, Stream::Testing, 0, 0);
+        let (a, frames, repeats) = (0.9_f64, 800, 100);
+        let (mut squares, mut claimed) = (0.0, 0.0);
+        for _ in 0..repeats {
+            let mut samples = Samples::default();
+            let mut x = random.normal() / (1.0 - a * a).sqrt();
+            for _ in 0..frames {
+                samples.add(&Measured::means(vec![x]));
+                x = a * x + random.normal();
+            }
+            let known = samples.evaluate(<[f64]>::to_vec)[0];
+            squares += known.value.powi(2) / f64::from(repeats);
+            claimed += known.error.expect("blocks").powi(2) / f64::from(repeats);
+        }
+        let exact = 1.0 / (1.0 - a).powi(2) / f64::from(frames);
+        assert!((squares / exact - 1.0).abs() < 0.5, "{squares} {exact}");
+        assert!(claimed > 0.85 * exact && claimed < 1.6 * exact, "{claimed} {exact}");
     }
 
     #[test]
