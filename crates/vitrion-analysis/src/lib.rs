@@ -18,6 +18,6 @@ pub use structure::{Neighborhood, RadialDistribution, Steinhardt, SteinhardtSett
 pub use transport::{
     ArrheniusPoint, ArrheniusSettings, Correlator, CorrelatorSettings, Diffusion,
     DiffusionSettings, DisplacementSettings, Displacements, arrhenius, diffusion,
-    mean_squared_displacement,
+    mean_squared_displacement, non_gaussian_parameter,
 };
 pub use vitrion_core::observables::Observables;

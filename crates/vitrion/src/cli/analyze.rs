@@ -18,7 +18,7 @@ use vitrion::structural_pass::StructuralPass;
 use vitrion_analysis::structure::StructureSettings;
 use vitrion_analysis::{
     AnalysisError, DiffusionSettings, DisplacementSettings, Displacements, Observables, diffusion,
-    mean_squared_displacement,
+    mean_squared_displacement, non_gaussian_parameter,
 };
 use vitrion_core::units::{self, Kind};
 use vitrion_core::{Frame, SpeciesTable, Structure, Uncertainty, io};
@@ -200,6 +200,7 @@ fn observables(arguments: &Arguments, common: &Common) -> Result<Found, Error> {
     counter.finish();
     if let Some(motion) = motion {
         results.push(mean_squared_displacement(&motion).map_err(refused)?);
+        results.push(non_gaussian_parameter(&motion).map_err(refused)?);
         if let Some(temperature) = arguments.temperature {
             let settings = DiffusionSettings { charge: arguments.charge, temperature };
             results.push(diffusion(&motion, &settings).map_err(refused)?.0);

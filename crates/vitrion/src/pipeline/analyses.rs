@@ -11,7 +11,7 @@ use vitrion_analysis::structure::StructureSettings;
 use vitrion_analysis::{
     AnalysisError, ArrheniusPoint, ArrheniusSettings, Diffusion, DiffusionSettings,
     DisplacementSettings, Displacements, Observables, arrhenius, diffusion,
-    mean_squared_displacement,
+    mean_squared_displacement, non_gaussian_parameter,
 };
 use vitrion_core::Frame;
 use vitrion_core::io::{self, ReadOptions};
@@ -219,12 +219,15 @@ fn motion_results(
     data: &Displacements,
     temperature: f64,
 ) -> Result<(Observables, Option<Diffusion>), AnalysisError> {
-    if let AnalysisPlan::Diffusion { charge, .. } = plan {
-        let settings = DiffusionSettings { charge: *charge as f64, temperature };
-        let (observables, found) = diffusion(data, &settings)?;
-        return Ok((observables, Some(found)));
-    }
-    Ok((mean_squared_displacement(data)?, None))
+    Ok(match plan {
+        AnalysisPlan::Diffusion { charge, .. } => {
+            let settings = DiffusionSettings { charge: *charge as f64, temperature };
+            let (observables, found) = diffusion(data, &settings)?;
+            (observables, Some(found))
+        }
+        AnalysisPlan::NonGaussian { .. } => (non_gaussian_parameter(data)?, None),
+        _ => (mean_squared_displacement(data)?, None),
+    })
 }
 
 /// Structural analyses that leave out the same part of a trajectory.

@@ -26,6 +26,11 @@ pub enum AnalysisPlan {
         #[serde(flatten)]
         dynamics: Dynamics,
     },
+    NonGaussian {
+        name: String,
+        #[serde(flatten)]
+        dynamics: Dynamics,
+    },
     Diffusion {
         name: String,
         #[serde(flatten)]
@@ -58,6 +63,7 @@ impl AnalysisPlan {
         match self {
             AnalysisPlan::Structure { name, .. }
             | AnalysisPlan::MeanSquaredDisplacement { name, .. }
+            | AnalysisPlan::NonGaussian { name, .. }
             | AnalysisPlan::Diffusion { name, .. }
             | AnalysisPlan::Arrhenius { name, .. } => name,
         }
@@ -68,6 +74,7 @@ impl AnalysisPlan {
         match self {
             AnalysisPlan::Structure { stage, .. } => Some(stage),
             AnalysisPlan::MeanSquaredDisplacement { dynamics, .. }
+            | AnalysisPlan::NonGaussian { dynamics, .. }
             | AnalysisPlan::Diffusion { dynamics, .. } => Some(&dynamics.stage),
             AnalysisPlan::Arrhenius { .. } => None,
         }
@@ -77,6 +84,7 @@ impl AnalysisPlan {
     pub fn dynamics(&self) -> Option<&Dynamics> {
         match self {
             AnalysisPlan::MeanSquaredDisplacement { dynamics, .. }
+            | AnalysisPlan::NonGaussian { dynamics, .. }
             | AnalysisPlan::Diffusion { dynamics, .. } => Some(dynamics),
             AnalysisPlan::Structure { .. } | AnalysisPlan::Arrhenius { .. } => None,
         }
@@ -133,6 +141,9 @@ impl Context<'_> {
         Ok(match table.kind {
             AnalysisKind::MeanSquaredDisplacement => {
                 AnalysisPlan::MeanSquaredDisplacement { name, dynamics: self.dynamics(at, table)? }
+            }
+            AnalysisKind::NonGaussian => {
+                AnalysisPlan::NonGaussian { name, dynamics: self.dynamics(at, table)? }
             }
             AnalysisKind::Diffusion => AnalysisPlan::Diffusion {
                 name,

@@ -74,8 +74,9 @@ fn place(figures: &mut Vec<Figure>, observables: &Observables, curve: &Curve) ->
     figures.iter().position(same).unwrap_or_else(|| {
         let id = format!("{}-{}", observables.kind.replace('_', "-"), figures.len());
         let mut one = figure(&id, &format!("{title}: {}", curve.y_axis.label), &id);
-        one.x = Axis { label: x, log: false };
-        one.y = Axis { label: y, log: false };
+        // times of motion span decades
+        one.x = Axis { label: x, log: curve.x_axis.label == "lag time" };
+        one.y = Axis { label: y, log: one.x.log && curve.y_axis.label == "MSD" };
         figures.push(one);
         figures.len() - 1
     })

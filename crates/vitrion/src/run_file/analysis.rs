@@ -39,6 +39,7 @@ pub enum AnalysisKind {
     StructureFactor,
     Voronoi,
     MeanSquaredDisplacement,
+    NonGaussian,
     Diffusion,
     Arrhenius,
 }
@@ -57,13 +58,14 @@ impl AnalysisKind {
             AnalysisKind::StructureFactor => "structure_factor",
             AnalysisKind::Voronoi => "voronoi",
             AnalysisKind::MeanSquaredDisplacement => "mean_squared_displacement",
+            AnalysisKind::NonGaussian => "non_gaussian",
             AnalysisKind::Diffusion => "diffusion",
             AnalysisKind::Arrhenius => "arrhenius",
         }
     }
 
     /// Every kind.
-    const ALL: [AnalysisKind; 12] = [
+    const ALL: [AnalysisKind; 13] = [
         AnalysisKind::RadialDistribution,
         AnalysisKind::BondAngles,
         AnalysisKind::Coordination,
@@ -74,6 +76,7 @@ impl AnalysisKind {
         AnalysisKind::StructureFactor,
         AnalysisKind::Voronoi,
         AnalysisKind::MeanSquaredDisplacement,
+        AnalysisKind::NonGaussian,
         AnalysisKind::Diffusion,
         AnalysisKind::Arrhenius,
     ];

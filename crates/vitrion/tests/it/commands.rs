@@ -122,8 +122,11 @@ fn analyze_finds_in_a_trajectory_what_the_run_found() {
     let of_run: Value = serde_json::from_str(&text).expect("JSON");
     let kinds: Vec<&str> =
         found.as_array().expect("a list").iter().filter_map(|one| one["kind"].as_str()).collect();
-    assert_eq!(kinds, ["radial_distribution", "mean_squared_displacement", "diffusion"]);
-    assert_eq!(found[2]["estimates"], of_run["estimates"]);
+    assert_eq!(
+        kinds,
+        ["radial_distribution", "mean_squared_displacement", "non_gaussian", "diffusion"]
+    );
+    assert_eq!(found[3]["estimates"], of_run["estimates"]);
 }
 
 #[test]

@@ -73,6 +73,7 @@ impl AnalysisKind {
             ]),
             AnalysisKind::Voronoi => Some(&["bin", "radii", "phases"]),
             AnalysisKind::MeanSquaredDisplacement
+            | AnalysisKind::NonGaussian
             | AnalysisKind::Diffusion
             | AnalysisKind::Arrhenius => None,
         }
@@ -113,6 +114,7 @@ pub(super) fn settings(
             phases: words(table, "phases")?,
         }),
         AnalysisKind::MeanSquaredDisplacement
+        | AnalysisKind::NonGaussian
         | AnalysisKind::Diffusion
         | AnalysisKind::Arrhenius => unreachable!("no analysis of single frames"),
     })
