@@ -194,21 +194,18 @@ impl Samples {
         let mut errors = vec![None; values.len()];
         let mut enlarge = |parts: Vec<(Vec<f64>, f64)>| {
             let left: Vec<_> = parts.iter().map(|(mean, count)| without(mean, *count)).collect();
-            for (error, found) in errors.iter_mut().zip(jackknife(&left)) {
-                let larger = found.is_some_and(|(found, _)| error.is_none_or(|(e, _)| found > e));
-                if larger {
-                    *error = found;
+            for (k, error) in errors.iter_mut().enumerate() {
+                let found = jackknife(left.iter().map(|values| values[k]));
+                if found.is_finite() && error.is_none_or(|(error, _)| found > error) {
+                    *error = Some((found, left.len()));
                 }
             }
         };
         if self.blocks() >= FEW_BLOCKS {
             enlarge(self.parts(1));
             // blocks that are correlated spread less than longer ones say
-            let mut length = 2;
-            while self.parts(length).len() >= FEW_PARTS {
-                enlarge(self.parts(length));
-                length *= 2;
-            }
+            let longer = (1..).map(|doublings| self.parts(1 << doublings));
+            longer.take_while(|parts| parts.len() >= FEW_PARTS).for_each(&mut enlarge);
         }
         if self.trajectories() >= FEW_TRAJECTORIES {
             enlarge(self.parts(BLOCKS));
@@ -332,16 +329,12 @@ fn add_scaled(sum: &mut Vec<f64>, factor: f64, terms: &[f64]) {
     }
 }
 
-/// Standard errors from the values without one part each, and the number of parts.
-fn jackknife(left: &[Vec<f64>]) -> Vec<Option<(f64, usize)>> {
+/// Standard error from the values without one part of the data each.
+pub(crate) fn jackknife(left: impl ExactSizeIterator<Item = f64> + Clone) -> f64 {
     let count = left.len() as f64;
-    let error_of = |k: usize| {
-        let mean = left.iter().map(|values| values[k]).sum::<f64>() / count;
-        let spread: f64 = left.iter().map(|values| (values[k] - mean).powi(2)).sum();
-        let error = ((count - 1.0) / count * spread).sqrt();
-        error.is_finite().then_some((error, left.len()))
-    };
-    (0..left.first().map_or(0, Vec::len)).map(error_of).collect()
+    let mean = left.clone().sum::<f64>() / count;
+    let spread: f64 = left.map(|value| (value - mean).powi(2)).sum();
+    ((count - 1.0) / count * spread).sqrt()
 }
 
 #[cfg(test)]

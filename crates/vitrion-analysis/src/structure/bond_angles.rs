@@ -24,7 +24,7 @@ use vitrion_core::observables::Observables;
 const Q_LOW: f64 = -3.0;
 const Q_BINS: usize = 200;
 /// The bin that begins at 0.
-const Q_ZERO: usize = 150;
+const Q_ZERO: usize = (Q_BINS as f64 * Q_LOW / (Q_LOW - 1.0)) as usize;
 /// Numbers of a triplet, or of a tetrahedral pair, beside its histogram.
 const MOMENTS: usize = 4;
 

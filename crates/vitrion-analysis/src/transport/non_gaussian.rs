@@ -10,6 +10,7 @@
 use super::displacements::Displacements;
 use super::msd::lags;
 use crate::error::AnalysisError;
+use crate::samples::jackknife;
 use vitrion_core::math::{self, Vector3};
 use vitrion_core::observables::{Axis, Curve, Estimate, Observables, Uncertainty};
 use vitrion_core::rng::{self, Stream};
@@ -79,9 +80,8 @@ pub fn non_gaussian_parameter(data: &Displacements) -> Result<Observables, Analy
         .collect();
     // a single ion has no error, and so no peak
     let known = if groups > 1 { lags.len() } else { 0 };
-    let errors: Vec<f64> = (0..known)
-        .map(|k| jackknife(&left.iter().map(|curve| curve[k]).collect::<Vec<_>>()))
-        .collect();
+    let errors: Vec<f64> =
+        (0..known).map(|k| jackknife(left.iter().map(|curve| curve[k]))).collect();
     let mut result = described(data, groups);
     report_peak(&times, &alpha2, &errors, &left, &mut result);
     let axis = |label: &str, unit: &str| Axis { label: label.into(), unit: unit.into() };
@@ -152,14 +152,6 @@ fn moments(
     found
 }
 
-/// Standard error from the values without one group each.
-fn jackknife(left: &[f64]) -> f64 {
-    let count = left.len() as f64;
-    let mean = left.iter().sum::<f64>() / count;
-    let spread: f64 = left.iter().map(|x| (x - mean).powi(2)).sum();
-    ((count - 1.0) / count * spread).sqrt()
-}
-
 fn report_peak(
     times: &[f64],
     alpha2: &[f64],
@@ -185,8 +177,8 @@ fn report_peak(
     let others: Option<Vec<Peak>> = left.iter().map(|curve| peak(times, curve)).collect();
     let known = |value: fn(&Peak) -> f64| match &others {
         Some(others) => {
-            let values: Vec<f64> = others.iter().map(value).collect();
-            Uncertainty::StandardError { value: jackknife(&values), n_eff: values.len() as f64 }
+            let error = jackknife(others.iter().map(value));
+            Uncertainty::StandardError { value: error, n_eff: others.len() as f64 }
         }
         None => Uncertainty::NotEstimated {
             why: "the peak goes away when a group of ions is left out".into(),

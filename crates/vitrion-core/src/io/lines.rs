@@ -67,7 +67,7 @@ impl Lines {
                 break self.filled;
             }
             searched = self.filled - self.next;
-            self.fill().map_err(|source| self.unreadable(&source))?;
+            self.fill().map_err(|source| self.unreadable(source))?;
         };
         self.start = self.next;
         self.end = end;
@@ -80,7 +80,7 @@ impl Lines {
         }
         if !self.ascii && std::str::from_utf8(&self.chunk[self.start..self.end]).is_err() {
             let source = std::io::Error::new(std::io::ErrorKind::InvalidData, "it is not UTF-8");
-            return Err(self.unreadable(&source));
+            return Err(self.unreadable(source));
         }
         self.number += 1;
         Ok(true)
@@ -128,7 +128,7 @@ impl Lines {
     }
 
     #[cold]
-    fn unreadable(&self, source: &std::io::Error) -> IoError {
+    fn unreadable(&self, source: std::io::Error) -> IoError {
         match source.kind() {
             std::io::ErrorKind::InvalidData => IoError::invalid(
                 &self.path,
@@ -141,11 +141,7 @@ impl Lines {
                 what: "a compressed block".into(),
                 hint: Some("the file was cut off; everything up to this line is intact".into()),
             },
-            _ => IoError::Os {
-                path: self.path.clone(),
-                doing: "read",
-                source: std::io::Error::new(source.kind(), source.to_string()),
-            },
+            _ => IoError::Os { path: self.path.clone(), doing: "read", source },
         }
     }
 
