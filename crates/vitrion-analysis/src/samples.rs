@@ -204,7 +204,8 @@ impl Samples {
         if self.blocks() >= FEW_BLOCKS {
             enlarge(self.parts(1));
             // blocks that are correlated spread less than longer ones say
-            let longer = (1..).map(|doublings| self.parts(1 << doublings));
+            let lengths = (1..BLOCKS.ilog2()).map(|doublings| 1 << doublings);
+            let longer = lengths.map(|length| self.parts(length));
             longer.take_while(|parts| parts.len() >= FEW_PARTS).for_each(&mut enlarge);
         }
         if self.trajectories() >= FEW_TRAJECTORIES {
@@ -412,6 +413,15 @@ mod tests {
         let error = known.error.expect("many blocks");
         let expected = (2.0_f64 / 16000.0).sqrt();
         assert!((known.value - 1.0).abs() < 5.0 * expected);
+        assert!(error > 0.6 * expected && error < 2.2 * expected, "{error} against {expected}");
+    }
+
+    #[test]
+    fn many_trajectories_have_errors_too() {
+        let (samples, _) = samples(9, 40);
+        let known = samples.evaluate(|mean| vec![mean[0]])[0];
+        let expected = (1.0_f64 / 360.0).sqrt();
+        let error = known.error.expect("many blocks");
         assert!(error > 0.6 * expected && error < 2.2 * expected, "{error} against {expected}");
     }
 
