@@ -46,10 +46,23 @@ pub enum AnalysisError {
     /// Positions that jump by a cell.
     #[error(
         "frame {frame}: atom {atom} moves by {distance:.2} Å between frames, {nearer:.2} Å to its \
-         nearest image: the positions are wrapped. Unwrap them (--unwrap) if frames are close \
+         nearest image: the positions are wrapped, or their image flags are wrong. Unwrap them (--unwrap) if frames are close \
          enough in time that no atom really moves half a cell"
     )]
     Wrapped { frame: usize, atom: usize, distance: f64, nearer: f64 },
+    /// A cell that is not the one before, a little deformed.
+    #[error(
+        "frame {frame}: the cell differs too much from that of the frame before for displacements to be told; write frames more often, or \
+         analyse the parts before and after on their own"
+    )]
+    CellJumped { frame: usize },
+    /// No room for positions that do not fit into memory.
+    #[error(
+        "cannot {doing} a temporary file in {}: {message}; it holds the positions of all frames, choose a folder with room for them \
+         by the environment variable TMPDIR",
+        folder.display()
+    )]
+    Scratch { doing: &'static str, folder: std::path::PathBuf, message: String },
     /// A vector of length zero points nowhere.
     #[error("frame {frame}: an atom lies at the very place of atom {atom}; no bond joins them")]
     NoDirection { frame: usize, atom: usize },

@@ -17,7 +17,7 @@ pub use pass::{Accumulator, Pass, StructuralAnalysis};
 pub use structure::{Neighborhood, RadialDistribution, Steinhardt, SteinhardtSettings};
 pub use transport::{
     ArrheniusPoint, ArrheniusSettings, Correlator, CorrelatorSettings, Diffusion,
-    DiffusionSettings, DisplacementSettings, Displacements, arrhenius, diffusion,
-    mean_squared_displacement, non_gaussian_parameter,
+    DiffusionSettings, Motion, MotionPass, MotionSettings, MsdSettings, Recording,
+    RecordingSettings, arrhenius, diffusion, mean_squared_displacement, non_gaussian_parameter,
 };
 pub use vitrion_core::observables::Observables;

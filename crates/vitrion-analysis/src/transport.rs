@@ -1,15 +1,24 @@
 //! Transport: displacements, diffusion, conductivity, extrapolation in temperature.
 
 mod arrhenius;
+mod collective;
 mod correlator;
 mod diffusion;
-mod displacements;
+mod lags;
+mod moments;
 mod msd;
 mod non_gaussian;
+mod pass;
+mod recording;
+mod settings;
+mod spectrum;
+mod window;
 
 pub use arrhenius::{ArrheniusPoint, ArrheniusSettings, arrhenius};
 pub use correlator::{Correlator, CorrelatorSettings};
 pub use diffusion::{Diffusion, DiffusionSettings, diffusion};
-pub use displacements::{DisplacementSettings, Displacements};
-pub use msd::mean_squared_displacement;
+pub use msd::{MsdSettings, mean_squared_displacement};
 pub use non_gaussian::non_gaussian_parameter;
+pub use pass::{Motion, MotionPass};
+pub use recording::{Recording, RecordingSettings};
+pub use settings::MotionSettings;

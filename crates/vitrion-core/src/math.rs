@@ -9,6 +9,9 @@ pub type Matrix3 = [[f64; 3]; 3];
 
 /// The identity matrix.
 pub const IDENTITY: Matrix3 = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
+/// Sweeps of Jacobi rotations; three are enough for 3 × 3.
+const SWEEPS: usize = 12;
+
 /// The zero matrix.
 pub const ZERO: Matrix3 = [[0.0; 3]; 3];
 
@@ -111,6 +114,40 @@ pub fn matrix_scale(a: &Matrix3, factor: f64) -> Matrix3 {
 /// `a ⊗ b`, that is `M[i][j] = a[i] b[j]`.
 pub fn outer(a: Vector3, b: Vector3) -> Matrix3 {
     [scale(b, a[0]), scale(b, a[1]), scale(b, a[2])]
+}
+
+/// Eigenvalues and eigenvectors (rows) of a symmetric matrix, by Jacobi rotations.
+pub fn eigen(matrix: &Matrix3) -> ([f64; 3], Matrix3) {
+    let mut a = *matrix;
+    let mut rows = IDENTITY;
+    for _ in 0..SWEEPS {
+        for (p, q) in [(0, 1), (0, 2), (1, 2)] {
+            // also true for a diagonal matrix, which stays as it is
+            if a[p][q].abs() < f64::MIN_POSITIVE {
+                continue;
+            }
+            let theta = 0.5 * (a[q][q] - a[p][p]) / a[p][q];
+            let t = theta.signum() / (theta.abs() + theta.hypot(1.0));
+            let c = 1.0 / t.hypot(1.0);
+            let s = t * c;
+            for k in 0..3 {
+                let (x, y) = (a[k][p], a[k][q]);
+                a[k][p] = c * x - s * y;
+                a[k][q] = s * x + c * y;
+            }
+            for k in 0..3 {
+                let (x, y) = (a[p][k], a[q][k]);
+                a[p][k] = c * x - s * y;
+                a[q][k] = s * x + c * y;
+            }
+            for k in 0..3 {
+                let (x, y) = (rows[p][k], rows[q][k]);
+                rows[p][k] = c * x - s * y;
+                rows[q][k] = s * x + c * y;
+            }
+        }
+    }
+    ([a[0][0], a[1][1], a[2][2]], rows)
 }
 
 #[cfg(test)]

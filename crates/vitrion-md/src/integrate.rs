@@ -16,12 +16,12 @@ mod stochastic;
 mod system;
 
 use crate::settings::{Barostat, Ensemble, Ramp, StageSettings, Thermostat};
-use deformation::{compose, eigen, sinhc};
+use deformation::{compose, sinhc};
 use nose_hoover::Chain;
 use serde::{Deserialize, Serialize};
 pub(crate) use system::System;
 use vitrion_core::cell::CellError;
-use vitrion_core::math::{self, Matrix3};
+use vitrion_core::math::{self, Matrix3, eigen};
 use vitrion_core::rng::{self, Stream};
 use vitrion_core::units;
 

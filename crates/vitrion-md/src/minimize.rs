@@ -9,9 +9,9 @@
 //! cell are multiplied by `exp(δε)` in every step.
 
 use crate::error::MdError;
-use crate::integrate::deformation::{compose, eigen};
+use crate::integrate::deformation::compose;
 use crate::settings::Coupling;
-use vitrion_core::math::{self, Matrix3, Vector3};
+use vitrion_core::math::{self, Matrix3, Vector3, eigen};
 use vitrion_core::{Cell, Evaluation, Interactions, Potential, Structure, units};
 
 const START_STEP: f64 = 0.1;

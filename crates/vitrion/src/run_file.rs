@@ -6,6 +6,7 @@
 
 mod analysis;
 mod group;
+mod motion;
 mod on_the_fly;
 mod potential;
 mod reader;
@@ -15,13 +16,15 @@ mod system;
 mod target;
 mod training;
 
-pub use analysis::{AnalysisKind, AnalysisTable};
+pub use analysis::{AnalysisKind, AnalysisSettings, AnalysisTable};
 pub use group::GroupTable;
+pub use motion::MotionTable;
 pub use on_the_fly::{CorrelationsTable, RadialTable};
 pub use potential::{LennardJonesSpecies, PotentialTable, Precision};
 pub use reader::Located;
 pub use stage::{BarostatKind, Duration, GroupThermostat, StageKind, StageTable, ThermostatKind};
-pub use structure::{AnalysisFile, StructureTable};
+pub(crate) use structure::KeyLine;
+pub use structure::{AnalysisFile, FileAnalysis, StructureTable};
 pub use system::SystemTable;
 pub use target::Target;
 pub use training::{DataTable, Start, TrainingFile};

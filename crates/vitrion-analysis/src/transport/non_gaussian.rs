@@ -5,18 +5,16 @@
 //! the ratio is taken. Its peak says how long ions stay trapped and how unlike they are.
 //!
 //! The peak is the vertex of a parabola in `ln τ`, fitted where the curve, smoothed in the same way, is highest. Errors are those
-//! of the delete-one-group jackknife over [`GROUPS`] groups of ions. Ions that move together are counted as independent.
+//! of the delete-one-group jackknife over groups of ions, enlarged where ions move together.
 
-use super::displacements::Displacements;
-use super::msd::lags;
+use super::moments::Sums;
+use super::msd::times;
+use super::recording::Recording;
 use crate::error::AnalysisError;
 use crate::samples::jackknife;
 use vitrion_core::math::{self, Vector3};
 use vitrion_core::observables::{Axis, Curve, Estimate, Observables, Uncertainty};
-use vitrion_core::rng::{self, Stream};
 
-/// Groups of ions that are left out one at a time.
-const GROUPS: usize = 16;
 /// Half of the width of a fitted parabola, in ln τ: 0.2 decades.
 const HALF_WIDTH: f64 = 0.2 * std::f64::consts::LN_10;
 /// Points on either side of its middle that a parabola has at least.
@@ -24,70 +22,29 @@ const NEAREST: usize = 2;
 /// A peak that is lower than this many standard errors is none: the highest of many lags is high by chance.
 const SIGNIFICANT: f64 = 5.0;
 
-/// Sums over displacements.
-#[derive(Debug, Clone, Copy, Default)]
-struct Moments {
-    count: f64,
-    r2: f64,
-    r4: f64,
-}
-
-impl Moments {
-    fn plus(self, other: Moments, sign: f64) -> Moments {
-        Moments {
-            count: self.count + sign * other.count,
-            r2: self.r2 + sign * other.r2,
-            r4: self.r4 + sign * other.r4,
-        }
-    }
-
-    /// Zero where nothing moves.
-    fn alpha2(self) -> f64 {
-        if self.r2 == 0.0 {
-            return 0.0;
-        }
-        3.0 * self.r4 * self.count / (5.0 * self.r2 * self.r2) - 1.0
-    }
-}
-
 /// `α₂` of the mobile species, with the time and the height of its peak.
 ///
 /// # Errors
 /// Fewer than 4 frames after the skipped time.
-pub fn non_gaussian_parameter(data: &Displacements) -> Result<Observables, AnalysisError> {
-    let (frames, atoms) = (data.frames(), data.mobile_atoms());
-    let what = "the non-Gaussian parameter";
-    if frames < 4 {
-        return Err(AnalysisError::TooFewFrames { what, needed: 4, found: frames });
-    }
-    let groups = GROUPS.min(atoms);
-    let group_of = dealt(atoms, groups);
-    let lags = lags((frames - 1) / 3);
-    let times: Vec<f64> = lags.iter().map(|lag| *lag as f64 * data.interval * 1e-3).collect();
-    let by_group: Vec<Vec<Moments>> =
-        lags.iter().map(|lag| moments(&data.mobile, *lag, &group_of, groups)).collect();
-    let total: Vec<Moments> = by_group
-        .iter()
-        .map(|of| of.iter().fold(Moments::default(), |sum, one| sum.plus(*one, 1.0)))
-        .collect();
-    let alpha2: Vec<f64> = total.iter().map(|m| m.alpha2()).collect();
+pub fn non_gaussian_parameter(data: &Recording) -> Result<Observables, AnalysisError> {
+    data.needs(4, "the non-Gaussian parameter")?;
+    let moments = data.moments()?;
+    let times = times(data, &moments.lags);
+    let (alpha2, errors) = moments.curve(Sums::alpha2);
     // [group left out][lag]
+    let groups = moments.groups.first().map_or(0, Vec::len);
     let left: Vec<Vec<f64>> = (0..groups)
         .map(|group| {
-            let without = |(all, of): (&Moments, &Vec<Moments>)| all.plus(of[group], -1.0).alpha2();
-            total.iter().zip(&by_group).map(without).collect()
+            let lags = moments.total.iter().zip(&moments.groups);
+            lags.map(|(all, of)| all.plus(of[group], -1.0).alpha2()).collect()
         })
         .collect();
-    // a single ion has no error, and so no peak
-    let known = if groups > 1 { lags.len() } else { 0 };
-    let errors: Vec<f64> =
-        (0..known).map(|k| jackknife(left.iter().map(|curve| curve[k]))).collect();
     let mut result = described(data, groups);
     report_peak(&times, &alpha2, &errors, &left, &mut result);
     let axis = |label: &str, unit: &str| Axis { label: label.into(), unit: unit.into() };
     result.curves.push(Curve {
-        name: format!("alpha2_{}", data.settings.species),
-        label: data.settings.species.clone(),
+        name: format!("alpha2_{}", data.settings().species),
+        label: data.settings().species.clone(),
         x_axis: axis("lag time", "ps"),
         y_axis: axis("α₂", ""),
         x: times,
@@ -97,59 +54,17 @@ pub fn non_gaussian_parameter(data: &Displacements) -> Result<Observables, Analy
     Ok(result)
 }
 
-fn described(data: &Displacements, groups: usize) -> Observables {
-    let species = &data.settings.species;
+fn described(data: &Recording, groups: usize) -> Observables {
     let mut result = Observables::new(
         "non_gaussian",
-        &format!("Non-Gaussian parameter of {species}"),
+        &format!("Non-Gaussian parameter of {}", data.settings().species),
         "alpha2(tau) = 3 <|dr|^4> / (5 <|dr|^2>^2) - 1 over ions and all time origins, drift of the framework removed; \
          peak by a parabola in ln tau; errors by leaving out groups of ions",
     );
-    for (name, value) in [
-        ("species", species.clone()),
-        ("atoms", data.mobile_atoms().to_string()),
-        ("groups of atoms", groups.to_string()),
-        ("framework", data.framework_species.join(", ")),
-        ("frames", data.frames().to_string()),
-        ("frame interval", format!("{} fs", data.interval)),
-        ("skipped", format!("{} fs", data.settings.skip)),
-        ("longest lag", "a third of the trajectory".into()),
-    ] {
-        result.parameter(name, value);
-    }
+    data.describe(&mut result);
+    result.parameter("groups of atoms", groups);
+    result.parameter("longest lag", "a third of the trajectory");
     result
-}
-
-/// Groups of equal size, dealt at random, since the order of atoms may follow their sites.
-fn dealt(atoms: usize, groups: usize) -> Vec<usize> {
-    let draw = |atom: usize| rng::at(0, Stream::Bootstrap, 0, atom as u64).uniform();
-    let mut order: Vec<(f64, usize)> = (0..atoms).map(|atom| (draw(atom), atom)).collect();
-    order.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let mut group = vec![0; atoms];
-    for (place, (_, atom)) in order.into_iter().enumerate() {
-        group[atom] = place % groups;
-    }
-    group
-}
-
-/// The definition: all origins, all atoms, one lag.
-fn moments(
-    positions: &[Vec<Vector3>],
-    lag: usize,
-    group_of: &[usize],
-    groups: usize,
-) -> Vec<Moments> {
-    let mut found = vec![Moments::default(); groups];
-    for (start, end) in positions.iter().zip(&positions[lag..]) {
-        for ((a, b), group) in start.iter().zip(end).zip(group_of) {
-            let r2 = math::norm2(math::sub(*b, *a));
-            let group = &mut found[*group];
-            group.count += 1.0;
-            group.r2 += r2;
-            group.r4 += r2 * r2;
-        }
-    }
-    found
 }
 
 fn report_peak(

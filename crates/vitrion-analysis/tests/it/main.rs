@@ -2,5 +2,6 @@
 
 mod arrhenius;
 mod bonds;
+mod coverage;
 mod structure;
 mod transport;

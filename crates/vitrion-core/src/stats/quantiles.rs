@@ -35,6 +35,11 @@ pub fn student_t_quantile(p: f64, degrees: f64) -> f64 {
     0.5 * (low + high)
 }
 
+/// `P(T ≤ x)` for Student's t with `degrees` of freedom; infinity means normal.
+pub fn student_t_distribution(x: f64, degrees: f64) -> f64 {
+    if x < 0.0 { 1.0 - distribution(-x, degrees) } else { distribution(x, degrees) }
+}
+
 /// `P(T ≤ x)` for `x ≥ 0`, by composite Gauss–Legendre integration of the density.
 fn distribution(x: f64, degrees: f64) -> f64 {
     // the substitution x = √ν tan θ makes the density cos^(ν−1) θ: smooth on a bounded interval
@@ -97,5 +102,15 @@ mod tests {
         assert!((normal_quantile(0.975) - 1.959_963_984_540_05).abs() < 1e-10);
         assert!(normal_quantile(0.5).abs() < 1e-12);
         assert!((normal_quantile(0.05) + 1.644_853_626_951_47).abs() < 1e-10);
+    }
+
+    #[test]
+    fn quantiles_invert_the_distribution() {
+        for degrees in [1.0, 7.0, f64::INFINITY] {
+            for p in [0.01, 0.3, 0.5, 0.9] {
+                let found = student_t_distribution(student_t_quantile(p, degrees), degrees);
+                assert!((found - p).abs() < 1e-10, "{p} {degrees}: {found}");
+            }
+        }
     }
 }

@@ -2,43 +2,6 @@
 
 use vitrion_core::Matrix3;
 
-/// Sweeps of Jacobi rotations; three are enough for 3 × 3.
-const SWEEPS: usize = 12;
-
-/// Eigenvalues and eigenvectors (rows) of a symmetric matrix, by Jacobi rotations.
-pub(crate) fn eigen(matrix: &Matrix3) -> ([f64; 3], Matrix3) {
-    let mut a = *matrix;
-    let mut rows = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
-    for _ in 0..SWEEPS {
-        for (p, q) in [(0, 1), (0, 2), (1, 2)] {
-            // also true for a diagonal matrix, which stays as it is
-            if a[p][q].abs() < f64::MIN_POSITIVE {
-                continue;
-            }
-            let theta = 0.5 * (a[q][q] - a[p][p]) / a[p][q];
-            let t = theta.signum() / (theta.abs() + theta.hypot(1.0));
-            let c = 1.0 / t.hypot(1.0);
-            let s = t * c;
-            for k in 0..3 {
-                let (x, y) = (a[k][p], a[k][q]);
-                a[k][p] = c * x - s * y;
-                a[k][q] = s * x + c * y;
-            }
-            for k in 0..3 {
-                let (x, y) = (a[p][k], a[q][k]);
-                a[p][k] = c * x - s * y;
-                a[q][k] = s * x + c * y;
-            }
-            for k in 0..3 {
-                let (x, y) = (rows[p][k], rows[q][k]);
-                rows[p][k] = c * x - s * y;
-                rows[q][k] = s * x + c * y;
-            }
-        }
-    }
-    ([a[0][0], a[1][1], a[2][2]], rows)
-}
-
 /// The symmetric matrix with these eigenvectors (rows) and the eigenvalues `f(λ)`.
 pub(crate) fn compose(values: [f64; 3], vectors: &Matrix3, f: impl Fn(f64) -> f64) -> Matrix3 {
     let mut sum = [[0.0; 3]; 3];
@@ -65,7 +28,7 @@ pub(super) fn sinhc(x: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use vitrion_core::math;
+    use vitrion_core::math::{self, eigen};
 
     #[test]
     fn sinhc_is_continuous_where_the_series_takes_over() {

@@ -3,7 +3,7 @@
 use super::{REPEATS, peak};
 use crate::error::{Error, InputError};
 use crate::pipeline::machine_description;
-use crate::run_file::AnalysisFile;
+use crate::run_file::{AnalysisFile, FileAnalysis, Located};
 use crate::structural_pass::StructuralPass;
 use crate::threads;
 use serde::Serialize;
@@ -150,7 +150,11 @@ fn chosen(settings: &Settings, first: &Structure) -> Result<Vec<StructureSetting
     if let Some(path) = &settings.config {
         let file = AnalysisFile::read(path)?;
         file.check(first)?;
-        return Ok(file.analyses.into_iter().map(|table| table.value.settings).collect());
+        let structural = |table: Located<FileAnalysis>| match table.value {
+            FileAnalysis::Structure(table) => Some(table.settings),
+            FileAnalysis::Motion(_) => None,
+        };
+        return Ok(file.analyses.into_iter().filter_map(structural).collect());
     }
     let mut analyses = StructureSettings::suiting(first);
     if !settings.only.is_empty() {

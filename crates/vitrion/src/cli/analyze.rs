@@ -1,6 +1,7 @@
 //! `vitrion analyze`: structure and transport of any readable trajectory.
 
 mod atoms;
+mod motion;
 
 use super::output::{complain, print, print_json, table};
 use super::{Common, ReadArguments, refuse_existing};
@@ -13,13 +14,10 @@ use std::time::Instant;
 use vitrion::error::{Error, InputError};
 use vitrion::report::{Analysed, shown, write_analysis_report};
 use vitrion::results::write_observables;
-use vitrion::run_file::AnalysisFile;
+use vitrion::run_file::{AnalysisFile, FileAnalysis, Located};
 use vitrion::structural_pass::StructuralPass;
 use vitrion_analysis::structure::StructureSettings;
-use vitrion_analysis::{
-    AnalysisError, DiffusionSettings, DisplacementSettings, Displacements, Observables, diffusion,
-    mean_squared_displacement, non_gaussian_parameter,
-};
+use vitrion_analysis::{AnalysisError, Observables};
 use vitrion_core::units::{self, Kind};
 use vitrion_core::{Frame, SpeciesTable, Structure, Uncertainty, io};
 
@@ -32,7 +30,7 @@ pub(super) struct Arguments {
     trajectories: Vec<PathBuf>,
     #[command(flatten)]
     read: ReadArguments,
-    /// File of [[analysis]] tables: which structural analyses, with which settings
+    /// File of [[analysis]] tables: which analyses, with which settings
     #[arg(long, value_name = "A.toml")]
     config: Option<PathBuf>,
     /// Structural analyses with their defaults, for example radial_distribution,steinhardt
@@ -46,8 +44,9 @@ pub(super) struct Arguments {
     /// Mobile element, for example Li, for displacements
     #[arg(long, value_name = "ELEMENT")]
     species: Option<String>,
-    /// Temperature of the run, for example "600 K"; without it no diffusion coefficient is given
-    #[arg(long, value_parser = temperature, requires = "species")]
+    /// Temperature of the run, for example "600 K"; without it no diffusion coefficient is
+    /// given for --species
+    #[arg(long, value_parser = temperature)]
     temperature: Option<f64>,
     /// Charge number of the mobile ion
     #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
@@ -134,16 +133,8 @@ struct Found {
 
 /// One pass over all frames.
 fn observables(arguments: &Arguments, common: &Common) -> Result<Found, Error> {
-    let mut motion = arguments.species.as_ref().map(|species| {
-        Displacements::new(DisplacementSettings {
-            species: species.clone(),
-            framework: arguments.framework.clone(),
-            skip: arguments.skip,
-            interval: arguments.frame_interval,
-            unwrap: arguments.unwrap,
-        })
-    });
     let config = arguments.config.as_deref().map(AnalysisFile::read).transpose()?;
+    let mut motions = motion::groups(arguments, config.as_ref());
     let mut structural: Option<StructuralPass> = None;
     let mut atoms = AtomsFile::create(arguments.atoms.as_deref(), arguments.overwrite)?;
     let mut counter = Counter::new(common.quiet);
@@ -169,7 +160,7 @@ fn observables(arguments: &Arguments, common: &Common) -> Result<Found, Error> {
             };
             seen += 1;
             counter.frame();
-            if let Some(motion) = &mut motion {
+            for motion in &mut motions {
                 motion.add(&frame).map_err(refused)?;
             }
             if skipped(arguments, time, &mut first_time).map_err(refused)? {
@@ -198,13 +189,9 @@ fn observables(arguments: &Arguments, common: &Common) -> Result<Found, Error> {
         .map_err(|failure| failure.of(None))?;
     atoms.finish()?;
     counter.finish();
-    if let Some(motion) = motion {
-        results.push(mean_squared_displacement(&motion).map_err(refused)?);
-        results.push(non_gaussian_parameter(&motion).map_err(refused)?);
-        if let Some(temperature) = arguments.temperature {
-            let settings = DiffusionSettings { charge: arguments.charge, temperature };
-            results.push(diffusion(&motion, &settings).map_err(refused)?.0);
-        }
+    for motion in motions {
+        let found = motion.finish().map_err(|(_, error)| refused(error))?;
+        results.extend(found.into_iter().map(|found| found.observables));
     }
     Ok(Found { results, frames: counter.frames, last })
 }
@@ -217,7 +204,11 @@ fn chosen(
 ) -> Result<Vec<StructureSettings>, InputError> {
     if let Some(config) = config {
         config.check(structure)?;
-        return Ok(config.analyses.iter().map(|table| table.value.settings.clone()).collect());
+        let structural = |table: &Located<FileAnalysis>| match &table.value {
+            FileAnalysis::Structure(table) => Some(table.settings.clone()),
+            FileAnalysis::Motion(_) => None,
+        };
+        return Ok(config.analyses.iter().filter_map(structural).collect());
     }
     let all = StructureSettings::suiting(structure);
     if arguments.only.is_empty() {

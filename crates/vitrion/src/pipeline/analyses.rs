@@ -9,9 +9,8 @@ use crate::structural_pass::StructuralPass;
 use std::path::Path;
 use vitrion_analysis::structure::StructureSettings;
 use vitrion_analysis::{
-    AnalysisError, ArrheniusPoint, ArrheniusSettings, Diffusion, DiffusionSettings,
-    DisplacementSettings, Displacements, Observables, arrhenius, diffusion,
-    mean_squared_displacement, non_gaussian_parameter,
+    AnalysisError, ArrheniusPoint, ArrheniusSettings, Motion, MotionPass, MotionSettings,
+    Observables, RecordingSettings, arrhenius,
 };
 use vitrion_core::Frame;
 use vitrion_core::io::{self, ReadOptions};
@@ -39,31 +38,25 @@ pub(super) fn of_run(
         }
         let folder = ledger.results.path(&ledger.stage_folder(index, number));
         let temperature = temperature(stage, run, &folder)?;
-        let mut motions: Vec<(&AnalysisPlan, Displacements)> = wanted
-            .iter()
-            .filter_map(|analysis| {
-                let settings = displacement_settings(analysis.dynamics()?);
-                Some((*analysis, Displacements::new(settings)))
-            })
-            .collect();
+        let mut motions = MotionGroup::of(&wanted, temperature);
         let mut structures = StructureGroup::of(&wanted);
         let mut clock = Clock::default();
         for frame in
             io::open(&folder.join(stage.trajectory().format.file_name()), &ReadOptions::default())?
         {
             let frame = frame?;
-            for (analysis, motion) in &mut motions {
-                motion.add(&frame).map_err(|source| failed(&run.id, analysis, source))?;
+            for motion in &mut motions {
+                motion.add(&frame, &run.id)?;
             }
             clock.show(frame, &mut structures, &run.id)?;
         }
-        for (analysis, motion) in motions {
-            let (observables, found) = motion_results(analysis, &motion, temperature)
-                .map_err(|source| failed(&run.id, analysis, source))?;
-            write(ledger, index, &run.id, analysis, &observables)?;
-            if let Some(diffusion) = found {
-                let point = ArrheniusPoint { temperature, diffusion };
-                coefficients.push((analysis.name().to_owned(), point));
+        for motion in motions {
+            for (analysis, found) in motion.finish(&run.id)? {
+                write(ledger, index, &run.id, analysis, &found.observables)?;
+                if let Some(diffusion) = found.diffusion {
+                    let point = ArrheniusPoint { temperature, diffusion };
+                    coefficients.push((analysis.name().to_owned(), point));
+                }
             }
         }
         for group in structures {
@@ -164,14 +157,13 @@ pub(super) fn of_sweep(
         let charge = plan
             .analyses
             .iter()
-            .find_map(|other| match other {
-                AnalysisPlan::Diffusion { name, charge, .. } if name == diffusion => Some(*charge),
-                _ => None,
-            })
-            .expect("checked: the diffusion analysis is in the plan");
+            .find(|other| other.name() == diffusion)
+            .and_then(AnalysisPlan::diffusion)
+            .expect("checked: the diffusion analysis is in the plan")
+            .charge;
         let settings = ArrheniusSettings {
             species: species.clone(),
-            charge: charge as f64,
+            charge,
             extrapolate: *extrapolate_k,
             level: LEVEL,
         };
@@ -214,20 +206,53 @@ fn temperature(stage: &StagePlan, run: &RunPlan, folder: &Path) -> Result<f64, E
     Ok(summary.temperature.value)
 }
 
-fn motion_results(
-    plan: &AnalysisPlan,
-    data: &Displacements,
-    temperature: f64,
-) -> Result<(Observables, Option<Diffusion>), AnalysisError> {
-    Ok(match plan {
-        AnalysisPlan::Diffusion { charge, .. } => {
-            let settings = DiffusionSettings { charge: *charge as f64, temperature };
-            let (observables, found) = diffusion(data, &settings)?;
-            (observables, Some(found))
+/// Analyses that follow the same atoms.
+struct MotionGroup<'a> {
+    plans: Vec<&'a AnalysisPlan>,
+    pass: MotionPass,
+}
+
+impl<'a> MotionGroup<'a> {
+    fn of(wanted: &[&'a AnalysisPlan], temperature: f64) -> Vec<MotionGroup<'a>> {
+        let mut groups: Vec<(&Dynamics, Vec<&AnalysisPlan>, Vec<MotionSettings>)> = Vec::new();
+        for plan in wanted {
+            let AnalysisPlan::Motion { dynamics, settings, .. } = plan else { continue };
+            let same = groups.iter().position(|(known, ..)| *known == dynamics);
+            let at = same.unwrap_or_else(|| {
+                groups.push((dynamics, Vec::new(), Vec::new()));
+                groups.len() - 1
+            });
+            groups[at].1.push(plan);
+            groups[at].2.push(settings.clone());
         }
-        AnalysisPlan::NonGaussian { .. } => (non_gaussian_parameter(data)?, None),
-        _ => (mean_squared_displacement(data)?, None),
-    })
+        let group = |(dynamics, plans, settings): (&Dynamics, _, _)| MotionGroup {
+            plans,
+            // trajectories of vitrion are unwrapped and carry times
+            pass: MotionPass::new(
+                RecordingSettings {
+                    species: dynamics.species.clone(),
+                    framework: dynamics.framework.clone(),
+                    skip: dynamics.skip_fs,
+                    interval: None,
+                    temperature: Some(temperature),
+                    unwrap: false,
+                },
+                settings,
+            ),
+        };
+        groups.into_iter().map(group).collect()
+    }
+
+    fn add(&mut self, frame: &Frame, run: &str) -> Result<(), Error> {
+        self.pass.add(frame).map_err(|source| failed(run, self.plans[0], source))
+    }
+
+    fn finish(self, run: &str) -> Result<Vec<(&'a AnalysisPlan, Motion)>, Error> {
+        let plans = self.plans;
+        let found =
+            self.pass.finish().map_err(|(number, source)| failed(run, plans[number], source))?;
+        Ok(plans.into_iter().zip(found).collect())
+    }
 }
 
 /// Structural analyses that leave out the same part of a trajectory.
@@ -306,16 +331,5 @@ impl Clock {
             group.add(frame.clone(), place)?;
         }
         last.add(frame, place)
-    }
-}
-
-/// Trajectories of vitrion are unwrapped and carry times.
-fn displacement_settings(dynamics: &Dynamics) -> DisplacementSettings {
-    DisplacementSettings {
-        species: dynamics.species.clone(),
-        framework: dynamics.framework.clone(),
-        skip: dynamics.skip_fs,
-        interval: None,
-        unwrap: false,
     }
 }

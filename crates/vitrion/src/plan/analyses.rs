@@ -2,9 +2,10 @@
 
 use crate::error::InputError;
 use crate::plan::{StagePlan, SystemPlan};
-use crate::run_file::{AnalysisKind, AnalysisTable, Located, RunFile};
+use crate::run_file::{AnalysisSettings, AnalysisTable, KeyLine, Located, MotionTable, RunFile};
 use serde::{Deserialize, Serialize};
 use vitrion_analysis::structure::StructureSettings;
+use vitrion_analysis::{DiffusionSettings, MotionSettings};
 use vitrion_core::Structure;
 
 /// Where Arrhenius lines are extrapolated to [K].
@@ -21,21 +22,12 @@ const FEWEST_FRAMES: u64 = 30;
 pub enum AnalysisPlan {
     /// Of single frames.
     Structure { name: String, stage: String, skip_fs: f64, settings: StructureSettings },
-    MeanSquaredDisplacement {
+    /// Of how atoms move.
+    Motion {
         name: String,
         #[serde(flatten)]
         dynamics: Dynamics,
-    },
-    NonGaussian {
-        name: String,
-        #[serde(flatten)]
-        dynamics: Dynamics,
-    },
-    Diffusion {
-        name: String,
-        #[serde(flatten)]
-        dynamics: Dynamics,
-        charge: i64,
+        settings: MotionSettings,
     },
     /// Over the sweep of each system.
     Arrhenius {
@@ -62,9 +54,7 @@ impl AnalysisPlan {
     pub fn name(&self) -> &str {
         match self {
             AnalysisPlan::Structure { name, .. }
-            | AnalysisPlan::MeanSquaredDisplacement { name, .. }
-            | AnalysisPlan::NonGaussian { name, .. }
-            | AnalysisPlan::Diffusion { name, .. }
+            | AnalysisPlan::Motion { name, .. }
             | AnalysisPlan::Arrhenius { name, .. } => name,
         }
     }
@@ -73,20 +63,18 @@ impl AnalysisPlan {
     pub fn stage(&self) -> Option<&str> {
         match self {
             AnalysisPlan::Structure { stage, .. } => Some(stage),
-            AnalysisPlan::MeanSquaredDisplacement { dynamics, .. }
-            | AnalysisPlan::NonGaussian { dynamics, .. }
-            | AnalysisPlan::Diffusion { dynamics, .. } => Some(&dynamics.stage),
+            AnalysisPlan::Motion { dynamics, .. } => Some(&dynamics.stage),
             AnalysisPlan::Arrhenius { .. } => None,
         }
     }
 
-    /// What analyses of motion share; `None` for all others.
-    pub fn dynamics(&self) -> Option<&Dynamics> {
+    /// How diffusion is fitted; `None` for all other analyses.
+    pub fn diffusion(&self) -> Option<&DiffusionSettings> {
         match self {
-            AnalysisPlan::MeanSquaredDisplacement { dynamics, .. }
-            | AnalysisPlan::NonGaussian { dynamics, .. }
-            | AnalysisPlan::Diffusion { dynamics, .. } => Some(dynamics),
-            AnalysisPlan::Structure { .. } | AnalysisPlan::Arrhenius { .. } => None,
+            AnalysisPlan::Motion { settings: MotionSettings::Diffusion(settings), .. } => {
+                Some(settings)
+            }
+            _ => None,
         }
     }
 }
@@ -124,61 +112,70 @@ impl Context<'_> {
         name: String,
         before: &[AnalysisPlan],
     ) -> Result<AnalysisPlan, InputError> {
-        if let Some(structural) = &table.structure {
-            let stage = self.stage(at, table)?;
-            for (system, structure) in self.systems.iter().zip(self.structures) {
-                structural.check(structure).map_err(|((key, line), message)| {
-                    at.refuse(line, &key, format!("{message} (system \"{}\")", system.name))
-                })?;
-            }
-            return Ok(AnalysisPlan::Structure {
-                name,
-                skip_fs: skip(at, table, stage)?,
-                stage: stage.name.clone(),
-                settings: structural.settings.clone(),
-            });
-        }
-        Ok(match table.kind {
-            AnalysisKind::MeanSquaredDisplacement => {
-                AnalysisPlan::MeanSquaredDisplacement { name, dynamics: self.dynamics(at, table)? }
-            }
-            AnalysisKind::NonGaussian => {
-                AnalysisPlan::NonGaussian { name, dynamics: self.dynamics(at, table)? }
-            }
-            AnalysisKind::Diffusion => AnalysisPlan::Diffusion {
-                name,
-                dynamics: self.dynamics(at, table)?,
-                charge: table.charge.expect("required by the run file").value,
-            },
-            AnalysisKind::Arrhenius => {
-                let (species, line) = self.species(at, table)?;
-                AnalysisPlan::Arrhenius {
+        Ok(match &table.settings {
+            AnalysisSettings::Structure(structural) => {
+                let stage = self.stage(at, table)?;
+                self.check(at, |structure| structural.check(structure))?;
+                AnalysisPlan::Structure {
                     name,
-                    diffusion: self.diffusion_to_fit(at, &species, line, before)?,
-                    species,
-                    extrapolate_k: table.extrapolate.map_or(EXTRAPOLATE, |t| t.value),
+                    skip_fs: skip(at, table, stage)?,
+                    stage: stage.name.clone(),
+                    settings: structural.settings.clone(),
                 }
             }
-            other => unreachable!("{} is an analysis of single frames", other.name()),
+            AnalysisSettings::Motion(motion) => {
+                let dynamics = self.dynamics(at, table, motion)?;
+                self.check(at, |structure| motion.check(structure))?;
+                AnalysisPlan::Motion { name, dynamics, settings: motion.settings.clone() }
+            }
+            AnalysisSettings::Arrhenius { species, extrapolate } => {
+                self.refuse_absent(at, Some(species.line), "species", &species.value)?;
+                AnalysisPlan::Arrhenius {
+                    name,
+                    diffusion: self.diffusion_to_fit(at, species, before)?,
+                    species: species.value.clone(),
+                    extrapolate_k: extrapolate.map_or(EXTRAPOLATE, |t| t.value),
+                }
+            }
         })
     }
 
-    fn dynamics(&self, at: &At<'_>, table: &AnalysisTable) -> Result<Dynamics, InputError> {
+    /// Refuses settings that do not suit the atoms of any system.
+    fn check(
+        &self,
+        at: &At<'_>,
+        check: impl Fn(&Structure) -> Result<(), (KeyLine, String)>,
+    ) -> Result<(), InputError> {
+        for (system, structure) in self.systems.iter().zip(self.structures) {
+            check(structure).map_err(|((key, line), message)| {
+                at.refuse(line, &key, format!("{message} (system \"{}\")", system.name))
+            })?;
+        }
+        Ok(())
+    }
+
+    fn dynamics(
+        &self,
+        at: &At<'_>,
+        table: &AnalysisTable,
+        motion: &MotionTable,
+    ) -> Result<Dynamics, InputError> {
         let stage = self.stage(at, table)?;
-        let (species, _) = self.species(at, table)?;
-        let framework = match &table.framework {
+        let Located { value: species, line } = &motion.species;
+        self.refuse_absent(at, Some(*line), "species", species)?;
+        let framework = match &motion.framework {
             Some(framework) => {
                 for element in framework {
                     let line = Some(element.line);
                     self.refuse_absent(at, line, "framework", &element.value)?;
-                    if element.value == species {
+                    if element.value == *species {
                         let message = format!("{species} is the mobile species");
                         return Err(at.refuse(line, "framework", message));
                     }
                 }
                 framework.iter().map(|element| element.value.clone()).collect()
             }
-            None => self.others(&species),
+            None => self.others(species),
         };
         let skip_fs = skip(at, table, stage)?;
         let every = stage.trajectory_every.expect("a stage with a trajectory was chosen");
@@ -192,7 +189,7 @@ impl Context<'_> {
             );
             return Err(at.refuse(None, "stage", message));
         }
-        Ok(Dynamics { stage: stage.name.clone(), species, framework, skip_fs })
+        Ok(Dynamics { stage: stage.name.clone(), species: species.clone(), framework, skip_fs })
     }
 
     /// Every element but one, in order of appearance.
@@ -204,12 +201,6 @@ impl Context<'_> {
             }
         }
         others
-    }
-
-    fn species(&self, at: &At<'_>, table: &AnalysisTable) -> Result<(String, usize), InputError> {
-        let Located { value, line } = table.species.as_ref().expect("required by the run file");
-        self.refuse_absent(at, Some(*line), "species", value)?;
-        Ok((value.clone(), *line))
     }
 
     fn refuse_absent(
@@ -265,8 +256,7 @@ impl Context<'_> {
     fn diffusion_to_fit(
         &self,
         at: &At<'_>,
-        species: &str,
-        line: usize,
+        species: &Located<String>,
         before: &[AnalysisPlan],
     ) -> Result<String, InputError> {
         let temperatures = self.run.sweep.as_ref().map_or(0, |sweep| sweep.temperatures.len());
@@ -277,9 +267,10 @@ impl Context<'_> {
             );
             return Err(at.refuse(None, "kind", message));
         }
+        let Located { value: species, line } = species;
         let fitted = before.iter().find_map(|plan| match plan {
-            AnalysisPlan::Diffusion { name, dynamics, .. } if dynamics.species == species => {
-                Some(name.clone())
+            AnalysisPlan::Motion { name, dynamics, settings: MotionSettings::Diffusion(_) } => {
+                (dynamics.species == *species).then(|| name.clone())
             }
             _ => None,
         });
@@ -288,15 +279,17 @@ impl Context<'_> {
                 "it needs an [[analysis]] of kind \"diffusion\" with species = \"{species}\" \
                  before it"
             );
-            at.refuse(Some(line), "species", message)
+            at.refuse(Some(*line), "species", message)
         })
     }
 }
 
 fn stem(table: &AnalysisTable) -> String {
-    match &table.species {
-        Some(species) => format!("{}-{}", table.kind.name(), species.value),
-        None => table.kind.name().to_owned(),
+    let kind = table.kind.name();
+    match &table.settings {
+        AnalysisSettings::Structure(_) => kind.to_owned(),
+        AnalysisSettings::Motion(MotionTable { species, .. })
+        | AnalysisSettings::Arrhenius { species, .. } => format!("{kind}-{}", species.value),
     }
 }
 

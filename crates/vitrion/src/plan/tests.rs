@@ -63,7 +63,7 @@ fn a_plan_shows_every_default_and_survives_its_file() {
     assert_eq!((plan.systems[0].name.as_str(), plan.systems[0].atoms), ("fcc", 108));
     let ids: Vec<&str> = plan.runs.iter().map(|run| run.id.as_str()).collect();
     assert_eq!(ids, ["fcc-80K", "fcc-90.5K", "fcc-100K"]);
-    let AnalysisPlan::Diffusion { dynamics, .. } = &plan.analyses[0] else { panic!("diffusion") };
+    let AnalysisPlan::Motion { dynamics, .. } = &plan.analyses[0] else { panic!("diffusion") };
     assert_eq!(dynamics.framework, ["Ne"]);
     let AnalysisPlan::Arrhenius { diffusion, extrapolate_k, .. } = &plan.analyses[1] else {
         panic!("arrhenius")

@@ -1,5 +1,6 @@
 //! `[[analysis]]`: what is computed from the trajectories.
 
+use super::motion::{self, MotionTable};
 use super::positive_quantity;
 use super::reader::{Located, Table};
 use super::structure::StructureTable;
@@ -12,18 +13,24 @@ pub struct AnalysisTable {
     pub kind: AnalysisKind,
     /// Stage whose trajectory is read; not for analyses over the sweep.
     pub stage: Option<Located<String>>,
-    /// Mobile element.
-    pub species: Option<Located<String>>,
     /// Part of the trajectory left out at its start [fs].
     pub skip: Option<Located<f64>>,
-    /// Elements whose centre of mass stands still.
-    pub framework: Option<Vec<Located<String>>>,
-    /// Settings of an analysis of single frames.
-    pub structure: Option<StructureTable>,
-    /// Charge number of the mobile ion.
-    pub charge: Option<Located<i64>>,
-    /// Temperature extrapolated to [K].
-    pub extrapolate: Option<Located<f64>>,
+    pub settings: AnalysisSettings,
+}
+
+/// What is computed, with its settings.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AnalysisSettings {
+    /// Of single frames.
+    Structure(StructureTable),
+    Motion(MotionTable),
+    /// Over the sweep.
+    Arrhenius {
+        /// Mobile element.
+        species: Located<String>,
+        /// Temperature extrapolated to [K].
+        extrapolate: Option<Located<f64>>,
+    },
 }
 
 /// Which analysis.
@@ -89,15 +96,13 @@ impl AnalysisKind {
     }
 
     fn keys(self) -> Vec<&'static str> {
+        let common = ["kind", "stage", "skip"];
         if let Some(keys) = self.structure_keys() {
-            return ["kind", "stage", "skip"].iter().chain(keys).copied().collect();
+            return common.iter().chain(keys).copied().collect();
         }
-        match self {
-            AnalysisKind::Diffusion => {
-                vec!["kind", "stage", "skip", "species", "framework", "charge"]
-            }
-            AnalysisKind::Arrhenius => vec!["kind", "species", "extrapolate"],
-            _ => vec!["kind", "stage", "skip", "species", "framework"],
+        match self.motion_keys() {
+            Some(keys) => common.iter().chain(&motion::SHARED).chain(keys).copied().collect(),
+            None => vec!["kind", "species", "extrapolate"],
         }
     }
 }
@@ -106,32 +111,20 @@ impl AnalysisTable {
     pub(super) fn read(table: &Table<'_>) -> Result<Self, InputError> {
         let kind = AnalysisKind::read(table)?;
         table.only(&kind.keys())?;
-        let structural = kind.structure_keys().is_some();
-        let structure = structural.then(|| StructureTable::read(table, kind)).transpose()?;
-        let species = if structural { None } else { table.string("species")? };
-        if !structural {
-            table.require("species", "species = \"Li\"", species.as_ref())?;
-        }
-        let charge = table.integer("charge")?;
-        if let Some(Located { value: 0, .. }) = charge {
-            return Err(table.refuse("charge", "a neutral atom carries no current"));
-        }
-        if kind == AnalysisKind::Diffusion {
-            table.require("charge", "charge = 1", charge)?;
-        }
+        let settings = if kind.structure_keys().is_some() {
+            AnalysisSettings::Structure(StructureTable::read(table, kind)?)
+        } else if kind.motion_keys().is_some() {
+            AnalysisSettings::Motion(MotionTable::read(table, kind)?)
+        } else {
+            AnalysisSettings::Arrhenius {
+                species: table.require("species", "species = \"Li\"", table.string("species")?)?,
+                extrapolate: positive_quantity(table, "extrapolate", Kind::Temperature)?,
+            }
+        };
         let skip = table.quantity("skip", Kind::Time)?;
         if let Some(skip) = skip.filter(|skip| skip.value < 0.0) {
             return Err(table.refuse("skip", format!("it is negative: {} fs", skip.value)));
         }
-        Ok(AnalysisTable {
-            kind,
-            stage: table.string("stage")?,
-            species,
-            skip,
-            framework: table.strings("framework")?,
-            structure,
-            charge,
-            extrapolate: positive_quantity(table, "extrapolate", Kind::Temperature)?,
-        })
+        Ok(AnalysisTable { kind, stage: table.string("stage")?, skip, settings })
     }
 }

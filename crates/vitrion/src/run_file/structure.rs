@@ -3,6 +3,7 @@
 mod keys;
 
 use super::AnalysisKind;
+use super::motion::{self, MotionTable};
 use super::reader::{Document, Located, Table};
 use crate::error::{InputError, Place};
 use std::path::{Path, PathBuf};
@@ -23,7 +24,15 @@ pub struct StructureTable {
 pub struct AnalysisFile {
     path: PathBuf,
     /// At least one.
-    pub analyses: Vec<Located<StructureTable>>,
+    pub analyses: Vec<Located<FileAnalysis>>,
+}
+
+/// An analysis of a file for `vitrion analyze`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FileAnalysis {
+    /// Of single frames.
+    Structure(StructureTable),
+    Motion(MotionTable),
 }
 
 impl AnalysisFile {
@@ -37,7 +46,7 @@ impl AnalysisFile {
         let parsed = document.parse()?;
         let root = Table::root(document, &parsed);
         root.only(&["analysis"])?;
-        let analyses = super::located(&root.tables("analysis")?, StructureTable::alone)?;
+        let analyses = super::located(&root.tables("analysis")?, FileAnalysis::read)?;
         if analyses.is_empty() {
             let example = "[[analysis]] with kind = \"radial_distribution\"";
             root.require("analysis", example, None::<()>)?;
@@ -51,7 +60,11 @@ impl AnalysisFile {
     /// The first analysis that cannot be done, and why.
     pub fn check(&self, structure: &Structure) -> Result<(), InputError> {
         for (number, Located { value, line }) in self.analyses.iter().enumerate() {
-            value.check(structure).map_err(|(key, message)| InputError::Value {
+            let checked = match value {
+                FileAnalysis::Structure(table) => table.check(structure),
+                FileAnalysis::Motion(table) => table.check(structure),
+            };
+            checked.map_err(|(key, message)| InputError::Value {
                 place: Place { path: self.path.clone(), line: key.1.unwrap_or(*line) },
                 key: key.0,
                 table: format!("in [[analysis]] {}", number + 1),
@@ -65,22 +78,27 @@ impl AnalysisFile {
 /// A key and the line it stands on, if it is there.
 pub(crate) type KeyLine = (String, Option<usize>);
 
-impl StructureTable {
-    /// A table of a file for `vitrion analyze`.
-    fn alone(table: &Table<'_>) -> Result<Self, InputError> {
+impl FileAnalysis {
+    fn read(table: &Table<'_>) -> Result<Self, InputError> {
         let kind = AnalysisKind::read(table)?;
-        let Some(keys) = kind.structure_keys() else {
-            let message = format!(
-                "\"{}\" is an analysis of motion, which `vitrion analyze` does with --species",
-                kind.name()
-            );
+        let only = |keys: &[&'static str]| {
+            let known: Vec<&str> = ["kind"].iter().chain(keys).copied().collect();
+            table.only(&known)
+        };
+        if let Some(keys) = kind.structure_keys() {
+            only(keys)?;
+            return Ok(FileAnalysis::Structure(StructureTable::read(table, kind)?));
+        }
+        let Some(keys) = kind.motion_keys() else {
+            let message = "it needs a sweep of temperatures, which only a run file has";
             return Err(table.refuse("kind", message));
         };
-        let known: Vec<&str> = ["kind"].iter().chain(keys).copied().collect();
-        table.only(&known)?;
-        StructureTable::read(table, kind)
+        only(&[&motion::SHARED[..], keys].concat())?;
+        Ok(FileAnalysis::Motion(MotionTable::read(table, kind)?))
     }
+}
 
+impl StructureTable {
     /// Reads the keys of a structural analysis.
     pub(super) fn read(table: &Table<'_>, kind: AnalysisKind) -> Result<Self, InputError> {
         let keys = table.keys().into_iter().map(|key| {

@@ -141,7 +141,8 @@ fn settings_of_a_file_are_used_and_bad_ones_named_with_their_line() {
         ("[6]", "[60]", "a.toml:3: `l`"),
         ("bin = 2.0", "bins = 2.0", "a.toml:9: unknown key `bins`"),
         ("\"PS4\"", "\"4PS\"", "a.toml:15: `formula`"),
-        ("\"speciation\"", "\"diffusion\"", "an analysis of motion"),
+        ("\"speciation\"", "\"arrhenius\"", "a sweep of temperatures"),
+        ("\"speciation\"", "\"diffusion\"", "a.toml:12: unknown key `cutoffs`"),
     ] {
         fs::write(folder.path().join("a.toml"), config.replace(from, to)).expect("a folder");
         let output = vitrion(folder.path(), &arguments);

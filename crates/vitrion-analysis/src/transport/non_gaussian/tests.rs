@@ -1,5 +1,5 @@
 use super::*;
-use crate::transport::DisplacementSettings;
+use crate::transport::RecordingSettings;
 use vitrion_core::rng::{self, Random, Stream};
 use vitrion_core::{Cell, Frame, Structure};
 
@@ -12,15 +12,16 @@ fn watched(
     atoms: usize,
     frames: usize,
     mut step: impl FnMut(&mut Random, usize, &mut Vector3) -> Vector3,
-) -> Displacements {
+) -> Recording {
     let mut random = rng::at(seed, Stream::Testing, 61, 0);
     let cell = Cell::from_lengths_angles([40.0, 44.0, 36.0], [75.0, 90.0, 105.0]).expect("closes");
     let symbols: Vec<&str> = (0..atoms + 2).map(|k| if k < atoms { "Li" } else { "S" }).collect();
-    let mut data = Displacements::new(DisplacementSettings {
+    let mut data = Recording::new(RecordingSettings {
         species: "Li".into(),
         framework: Vec::new(),
         skip: 0.0,
         interval: None,
+        temperature: Some(900.0),
         unwrap: false,
     });
     let mut sites = vec![[0.0; 3]; atoms];

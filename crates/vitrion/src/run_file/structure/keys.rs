@@ -72,10 +72,7 @@ impl AnalysisKind {
                 "fit",
             ]),
             AnalysisKind::Voronoi => Some(&["bin", "radii", "phases"]),
-            AnalysisKind::MeanSquaredDisplacement
-            | AnalysisKind::NonGaussian
-            | AnalysisKind::Diffusion
-            | AnalysisKind::Arrhenius => None,
+            _ => None,
         }
     }
 }
@@ -113,10 +110,7 @@ pub(super) fn settings(
             radii: radii(table)?,
             phases: words(table, "phases")?,
         }),
-        AnalysisKind::MeanSquaredDisplacement
-        | AnalysisKind::NonGaussian
-        | AnalysisKind::Diffusion
-        | AnalysisKind::Arrhenius => unreachable!("no analysis of single frames"),
+        other => unreachable!("{} is no analysis of single frames", other.name()),
     })
 }
 

@@ -1,0 +1,151 @@
+//! Numbers of every atom in every frame, written frame by frame and read atom by atom.
+//!
+//! Frames are collected in chunks, `[row][frame of the chunk]`; chunks are kept in memory up to a limit and in an unnamed temporary file
+//! beyond it, so that memory does not grow with the length of a trajectory.
+
+use crate::error::AnalysisError;
+use bytemuck::Pod;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::ops::Range;
+use std::sync::Mutex;
+
+/// Size of a chunk [bytes], about.
+const CHUNK: usize = 16 << 20;
+/// Most frames of a chunk.
+const FRAMES: usize = 512;
+
+/// `rows` numbers per frame.
+#[derive(Debug)]
+pub(super) struct Store<T> {
+    rows: usize,
+    per_chunk: usize,
+    open: Vec<T>,
+    in_open: usize,
+    frames: usize,
+    /// Numbers that may be kept in memory.
+    limit: usize,
+    closed: Vec<T>,
+    file: Option<Mutex<File>>,
+}
+
+impl<T: Pod> Store<T> {
+    /// `limit` is how much is kept in memory [bytes].
+    pub(super) fn new(rows: usize, limit: usize) -> Self {
+        let size = std::mem::size_of::<T>();
+        Store {
+            rows,
+            per_chunk: (CHUNK / (size * rows.max(1))).clamp(1, FRAMES),
+            open: Vec::new(),
+            in_open: 0,
+            frames: 0,
+            limit: limit / size,
+            closed: Vec::new(),
+            file: None,
+        }
+    }
+
+    pub(super) fn frames(&self) -> usize {
+        self.frames
+    }
+
+    /// True if a temporary file is used.
+    pub(super) fn on_disk(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// Adds a frame: the number of every row.
+    pub(super) fn push(&mut self, value: impl Fn(usize) -> T) -> Result<(), AnalysisError> {
+        let chunk = self.per_chunk;
+        if self.open.is_empty() {
+            self.open.resize(self.rows * chunk, T::zeroed());
+        }
+        for row in 0..self.rows {
+            self.open[row * chunk + self.in_open] = value(row);
+        }
+        self.in_open += 1;
+        self.frames += 1;
+        if self.in_open == chunk { self.close() } else { Ok(()) }
+    }
+
+    fn close(&mut self) -> Result<(), AnalysisError> {
+        self.in_open = 0;
+        if self.file.is_none() && self.closed.len() + self.open.len() <= self.limit {
+            self.closed.extend_from_slice(&self.open);
+            return Ok(());
+        }
+        if self.file.is_none() {
+            let mut file = tempfile::tempfile().map_err(scratch("make"))?;
+            file.write_all(bytemuck::cast_slice(&self.closed)).map_err(scratch("write"))?;
+            self.closed = Vec::new();
+            self.file = Some(Mutex::new(file));
+        }
+        let file = self.file.as_mut().expect("made above").get_mut().expect("no thread panicked");
+        file.write_all(bytemuck::cast_slice(&self.open)).map_err(scratch("write"))
+    }
+
+    /// The numbers of consecutive rows: `[row][frame]`.
+    pub(super) fn read(&self, rows: Range<usize>, into: &mut Vec<T>) -> Result<(), AnalysisError> {
+        let (chunk, count) = (self.per_chunk, rows.len());
+        into.clear();
+        into.resize(count * self.frames, T::zeroed());
+        let closed = self.frames / chunk;
+        let mut buffer: Vec<T> = Vec::new();
+        for number in 0..closed {
+            let start = (number * self.rows + rows.start) * chunk;
+            let length = count * chunk;
+            let found = if let Some(file) = &self.file {
+                buffer.resize(length, T::zeroed());
+                let at = (start * std::mem::size_of::<T>()) as u64;
+                let mut file = file.lock().expect("no thread panicked");
+                file.seek(SeekFrom::Start(at)).map_err(scratch("read"))?;
+                file.read_exact(bytemuck::cast_slice_mut(&mut buffer)).map_err(scratch("read"))?;
+                &buffer[..]
+            } else {
+                &self.closed[start..start + length]
+            };
+            for row in 0..count {
+                let at = row * self.frames + number * chunk;
+                into[at..at + chunk].copy_from_slice(&found[row * chunk..(row + 1) * chunk]);
+            }
+        }
+        for row in 0..count {
+            let from = (rows.start + row) * chunk;
+            let at = row * self.frames + closed * chunk;
+            let end = (row + 1) * self.frames;
+            into[at..end].copy_from_slice(&self.open[from..from + self.in_open]);
+        }
+        Ok(())
+    }
+}
+
+fn scratch(doing: &'static str) -> impl Fn(std::io::Error) -> AnalysisError {
+    move |error| AnalysisError::Scratch {
+        doing,
+        folder: std::env::temp_dir(),
+        message: error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_by_frames_is_read_by_rows_from_memory_and_disk() {
+        for limit in [usize::MAX, 0] {
+            let mut store = Store::<f64>::new(50_000, limit);
+            let frames = 100;
+            for frame in 0..frames {
+                store.push(|row| (row * 1000 + frame) as f64).expect("written");
+            }
+            assert_eq!(store.on_disk(), limit == 0);
+            let mut found = Vec::new();
+            store.read(49_990..49_993, &mut found).expect("read");
+            let expected: Vec<f64> = (49_990..49_993)
+                .flat_map(|row| (0..frames).map(move |frame| (row * 1000 + frame) as f64))
+                .collect();
+            assert_eq!(found, expected);
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Which analyses of motion there are, as data.
+
+use super::diffusion::{DiffusionSettings, diffusion};
+use super::msd::{MsdSettings, mean_squared_displacement};
+use super::non_gaussian::non_gaussian_parameter;
+use super::pass::{Motion, MotionAnalysis};
+use super::recording::Recording;
+use crate::error::AnalysisError;
+use serde::{Deserialize, Serialize};
+use vitrion_core::Structure;
+
+/// One analysis of motion with everything it needs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum MotionSettings {
+    MeanSquaredDisplacement(MsdSettings),
+    NonGaussian,
+    Diffusion(DiffusionSettings),
+}
+
+impl MotionSettings {
+    /// The word in run files and the name of the result file.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            MotionSettings::MeanSquaredDisplacement(_) => "mean_squared_displacement",
+            MotionSettings::NonGaussian => "non_gaussian",
+            MotionSettings::Diffusion(_) => "diffusion",
+        }
+    }
+
+    /// Refuses settings that make no sense for the motion of `species` in a structure.
+    ///
+    /// # Errors
+    /// What is wrong, by the name of the setting.
+    pub fn check(&self, first: &Structure, species: &str) -> Result<(), AnalysisError> {
+        self.analysis(first, species).map(|_| ())
+    }
+
+    /// The analysis of trajectories that begin with this structure.
+    pub(crate) fn analysis(
+        &self,
+        _first: &Structure,
+        _species: &str,
+    ) -> Result<Box<dyn MotionAnalysis>, AnalysisError> {
+        Ok(match self.clone() {
+            MotionSettings::MeanSquaredDisplacement(settings) => {
+                Box::new(OfPaths(move |data: &Recording| {
+                    mean_squared_displacement(data, &settings).map(Motion::from)
+                }))
+            }
+            MotionSettings::NonGaussian => {
+                Box::new(OfPaths(|data: &Recording| non_gaussian_parameter(data).map(Motion::from)))
+            }
+            MotionSettings::Diffusion(settings) => Box::new(OfPaths(move |data: &Recording| {
+                let (observables, found) = diffusion(data, &settings)?;
+                Ok(Motion { observables, diffusion: Some(found) })
+            })),
+        })
+    }
+}
+
+/// An analysis that needs nothing but the recorded paths.
+struct OfPaths<F>(F);
+
+impl<F> MotionAnalysis for OfPaths<F>
+where
+    F: Fn(&Recording) -> Result<Motion, AnalysisError> + Send,
+{
+    fn report(&self, data: &Recording) -> Result<Motion, AnalysisError> {
+        self.0(data)
+    }
+}

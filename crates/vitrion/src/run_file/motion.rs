@@ -1,0 +1,126 @@
+//! Analyses of motion, the same in run files and in files for `vitrion analyze`.
+
+use super::reader::{Located, Table};
+use super::{AnalysisKind, KeyLine, positive_quantity};
+use crate::error::InputError;
+use vitrion_analysis::{AnalysisError, DiffusionSettings, MotionSettings, MsdSettings};
+use vitrion_core::units::Kind;
+use vitrion_core::{Matrix3, Structure};
+
+/// An analysis of motion as written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MotionTable {
+    /// Mobile element.
+    pub species: Located<String>,
+    /// Elements whose centre of mass stands still.
+    pub framework: Option<Vec<Located<String>>>,
+    /// With defaults for keys that are not there.
+    pub settings: MotionSettings,
+    keys: Vec<(String, usize)>,
+}
+
+impl AnalysisKind {
+    /// Keys of its own if it is an analysis of motion.
+    pub(super) fn motion_keys(self) -> Option<&'static [&'static str]> {
+        match self {
+            AnalysisKind::MeanSquaredDisplacement => Some(&["axes", "every_lag", "single_lag"]),
+            AnalysisKind::NonGaussian => Some(&[]),
+            AnalysisKind::Diffusion => Some(&["charge", "window", "axes"]),
+            _ => None,
+        }
+    }
+}
+
+/// Keys that all analyses of motion have.
+pub(super) const SHARED: [&str; 2] = ["species", "framework"];
+
+impl MotionTable {
+    /// Reads the keys of an analysis of motion.
+    pub(super) fn read(table: &Table<'_>, kind: AnalysisKind) -> Result<Self, InputError> {
+        let keys = table.keys().into_iter().map(|key| {
+            let line = table.line_of(&key);
+            (key, line)
+        });
+        let example = "species = \"Li\"";
+        Ok(MotionTable {
+            keys: keys.collect(),
+            species: table.require("species", example, table.string("species")?)?,
+            framework: table.strings("framework")?,
+            settings: settings(table, kind)?,
+        })
+    }
+
+    /// Refuses settings that do not suit the atoms of a structure: the key, its line and why.
+    pub(crate) fn check(&self, structure: &Structure) -> Result<(), (KeyLine, String)> {
+        self.settings.check(structure, &self.species.value).map_err(|error| {
+            let (key, message) = match error {
+                AnalysisError::Parameter { name, found, expected } => {
+                    (name.to_owned(), format!("found {found}, expected {expected}"))
+                }
+                other => ("kind".to_owned(), other.to_string()),
+            };
+            let line = self.keys.iter().find(|(known, _)| *known == key).map(|(_, line)| *line);
+            ((key, line), message)
+        })
+    }
+}
+
+fn settings(table: &Table<'_>, kind: AnalysisKind) -> Result<MotionSettings, InputError> {
+    Ok(match kind {
+        AnalysisKind::MeanSquaredDisplacement => {
+            MotionSettings::MeanSquaredDisplacement(MsdSettings {
+                axes: axes(table)?,
+                every_lag: table.boolean("every_lag")?.is_some_and(|found| found.value),
+                single_lag: positive_quantity(table, "single_lag", Kind::Time)?
+                    .map(|found| found.value),
+            })
+        }
+        AnalysisKind::NonGaussian => MotionSettings::NonGaussian,
+        AnalysisKind::Diffusion => MotionSettings::Diffusion(DiffusionSettings {
+            charge: charge(table)?,
+            window: window(table)?,
+            axes: axes(table)?,
+        }),
+        other => unreachable!("{} is no analysis of motion", other.name()),
+    })
+}
+
+fn charge(table: &Table<'_>) -> Result<f64, InputError> {
+    let charge = table.integer("charge")?;
+    if let Some(Located { value: 0, .. }) = charge {
+        return Err(table.refuse("charge", "a neutral atom carries no current"));
+    }
+    Ok(table.require("charge", "charge = 1", charge)?.value as f64)
+}
+
+/// First and last lag of a fit [fs].
+fn window(table: &Table<'_>) -> Result<Option<[f64; 2]>, InputError> {
+    let Some(times) = table.quantities("window", Kind::Time)? else { return Ok(None) };
+    match times.iter().map(|time| time.value).collect::<Vec<f64>>()[..] {
+        [from, to] if from > 0.0 && to > from => Ok(Some([from, to])),
+        _ => {
+            let message =
+                "expected two times, the first before the second, as [\"2 ps\", \"50 ps\"]";
+            Err(table.refuse("window", message))
+        }
+    }
+}
+
+/// Directions of crystal axes, as `{ a = [1, 0, 0], b = [0, 1, 0], c = [0, 0, 1] }`.
+fn axes(table: &Table<'_>) -> Result<Option<Matrix3>, InputError> {
+    let Some(axes) = table.table("axes", "in axes")? else { return Ok(None) };
+    axes.only(&["a", "b", "c"])?;
+    let mut rows = [[0.0; 3]; 3];
+    for (row, axis) in rows.iter_mut().zip(["a", "b", "c"]) {
+        let found = axes.require(axis, &format!("{axis} = [1, 0, 0]"), axes.numbers(axis)?)?;
+        let numbers: Vec<f64> = found.iter().map(|number| number.value).collect();
+        *row = numbers.try_into().map_err(|numbers: Vec<f64>| {
+            let message = format!("expected three numbers, found {}", numbers.len());
+            axes.refuse(axis, message)
+        })?;
+        if row.iter().map(|x| x * x).sum::<f64>() < 1e-18 {
+            return Err(axes.refuse(axis, "a direction has a length"));
+        }
+    }
+    Ok(Some(rows))
+}
