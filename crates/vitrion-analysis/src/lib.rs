@@ -18,6 +18,7 @@ pub use structure::{Neighborhood, RadialDistribution, Steinhardt, SteinhardtSett
 pub use transport::{
     ArrheniusPoint, ArrheniusSettings, Correlator, CorrelatorSettings, Diffusion,
     DiffusionSettings, Motion, MotionPass, MotionSettings, MsdSettings, Recording,
-    RecordingSettings, arrhenius, diffusion, mean_squared_displacement, non_gaussian_parameter,
+    RecordingSettings, RegionRule, RegionsSettings, ScatteringSettings, Slab, SnapshotSettings,
+    VanHoveSettings, arrhenius, diffusion, mean_squared_displacement, non_gaussian_parameter,
 };
 pub use vitrion_core::observables::Observables;

@@ -76,6 +76,27 @@ pub struct Categories {
     pub errors: Vec<f64>,
 }
 
+/// `z(x, y)` on a grid.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Map {
+    /// Machine name, unique within its observables, for example "van_hove_Li".
+    pub name: String,
+    /// What people read.
+    pub label: String,
+    /// Meaning of `x`.
+    pub x_axis: Axis,
+    /// Meaning of `y`.
+    pub y_axis: Axis,
+    /// Meaning of `z`.
+    pub z_axis: Axis,
+    /// Abscissae, rising.
+    pub x: Vec<f64>,
+    /// Ordinates, rising.
+    pub y: Vec<f64>,
+    /// `z[i][k]` at `x[i]` and `y[k]`.
+    pub z: Vec<Vec<f64>>,
+}
+
 /// Doubtful physics or thin statistics that the reader must see next to the numbers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Caution {
@@ -105,6 +126,9 @@ pub struct Observables {
     /// Numbers by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub categories: Vec<Categories>,
+    /// Numbers on grids.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub maps: Vec<Map>,
     /// What to be careful about.
     pub cautions: Vec<Caution>,
 }

@@ -17,6 +17,7 @@ mod chart;
 mod figures;
 #[cfg(test)]
 mod fixture;
+mod heat_map;
 mod html;
 mod literature;
 mod load;
@@ -81,20 +82,15 @@ pub fn write_report(results: &Path) -> Result<PathBuf, ReportError> {
     write_page(results, &document(&loaded.manifest.name, &html, &figures, &scenes)?)
 }
 
-/// Writes every chart as `figures/ID.svg` below a folder.
-fn write_figures(
-    folder: &Path,
-    figures: &[chart::Figure],
-    bars: &[bars::Bars],
-) -> Result<(), ReportError> {
+/// Writes every chart, an identifier and its SVG, as `figures/ID.svg` below a folder.
+fn write_figures(folder: &Path, charts: &[(String, String)]) -> Result<(), ReportError> {
     let stills = folder.join("figures");
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |source| ReportError::Os { path, doing: "write", source }
     };
     std::fs::create_dir_all(&stills).map_err(failed(&stills))?;
-    let charts = figures.iter().map(|figure| (&figure.id, figure.file()));
-    for (id, text) in charts.chain(bars.iter().map(|bars| (&bars.id, bars.file()))) {
+    for (id, text) in charts {
         let path = stills.join(format!("{id}.svg"));
         std::fs::write(&path, text).map_err(failed(&path))?;
     }

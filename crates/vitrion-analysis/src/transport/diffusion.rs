@@ -10,9 +10,9 @@
 //! The posterior is that distribution cut off below `D = 0`. Where `6 D T < (2 Å)²`, or `D` is below two of its errors, motion
 //! cannot be told from rattling, and its 95 % quantile is given as an upper bound.
 
-mod fit;
+pub(super) mod fit;
 mod report;
-mod tensor;
+pub(super) mod tensor;
 
 use super::recording::Recording;
 use super::window;

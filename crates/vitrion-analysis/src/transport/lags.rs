@@ -1,5 +1,7 @@
 //! Times between two frames, and what is summed over atoms in groups.
 
+use super::recording::Recording;
+use crate::error::AnalysisError;
 use vitrion_core::rng::{self, Stream};
 
 /// Most lags of a curve.
@@ -7,14 +9,48 @@ const LAGS: usize = 120;
 
 /// Lags [frames] from 1 to `longest`, all of them or about [`LAGS`] evenly spaced in their logarithm.
 pub(crate) fn lags(longest: usize) -> Vec<usize> {
-    if longest <= LAGS {
+    spaced(longest, LAGS)
+}
+
+/// At most `most + 1` lags [frames] from 1 to `longest`, evenly spaced in their logarithm unless all are.
+pub(crate) fn spaced(longest: usize, most: usize) -> Vec<usize> {
+    if longest <= most {
         return (1..=longest).collect();
     }
     let ratio = (longest as f64).ln();
     let mut result: Vec<usize> =
-        (0..=LAGS).map(|k| (ratio * k as f64 / LAGS as f64).exp().round() as usize).collect();
+        (0..=most).map(|k| (ratio * k as f64 / most as f64).exp().round() as usize).collect();
     result.dedup();
     result
+}
+
+/// The lags [frames] of times that were asked for [fs].
+///
+/// # Errors
+/// A time that is no multiple of the interval between frames, or longer than the longest lag.
+pub(crate) fn at_times(
+    times: &[f64],
+    data: &Recording,
+    name: &'static str,
+) -> Result<Vec<usize>, AnalysisError> {
+    let longest = longest(data.frames());
+    let lag = |time: &f64| {
+        let lag = (time / data.interval()).round();
+        let fits = (lag * data.interval() - time).abs() < 1e-3 * data.interval();
+        if fits && lag >= 1.0 && lag <= longest as f64 {
+            return Ok(lag as usize);
+        }
+        Err(AnalysisError::Parameter {
+            name,
+            found: format!("{time} fs"),
+            expected: format!(
+                "a multiple of the {} fs between frames, up to a third of the trajectory, {} fs",
+                data.interval(),
+                longest as f64 * data.interval()
+            ),
+        })
+    };
+    times.iter().map(lag).collect()
 }
 
 /// The longest lag that is looked at: a third of the trajectory.

@@ -72,8 +72,10 @@ pub(crate) struct Moments {
     pub(crate) total: Vec<Sums>,
     /// `[lag][group of atoms]`
     pub(crate) groups: Vec<Vec<Sums>>,
-    /// `[lag][atom]`: `⟨|Δr_i|²⟩` over origins [Å²]
+    /// `[lag][atom]`: `⟨|Δr_i|²⟩` over origins [Å²]; empty where atoms were only counted in groups.
     pub(crate) single: Vec<Vec<f64>>,
+    /// How many atoms count as independent: those that were followed, or fewer where they were followed for a part of the time.
+    pub(crate) atoms: f64,
     /// `[lag]`: `F`, one where it is not above by more than chance.
     pub(crate) collective: Vec<f64>,
 }
@@ -119,12 +121,40 @@ impl Moments {
             let chance = (2.0 / (sum.len() as f64 - 1.0).max(1.0)).sqrt();
             if factor > 1.0 + SIGNIFICANT * chance { factor } else { 1.0 }
         });
-        Ok(Moments { collective: collective.collect(), lags, total, groups, single })
+        let collective = collective.collect();
+        Ok(Moments { collective, lags, total, groups, single, atoms: atoms as f64 })
     }
 
-    /// Number of atoms.
-    pub(crate) fn atoms(&self) -> usize {
-        self.single.first().map_or(0, Vec::len)
+    /// Of sums by groups of atoms, `[lag][group]`, that came from a part of the displacements.
+    pub(crate) fn of_groups(lags: Vec<usize>, groups: Vec<Vec<Sums>>) -> Self {
+        let sum = |of: &Vec<Sums>| of.iter().fold(Sums::default(), |sum, one| sum.plus(*one, 1.0));
+        let total: Vec<Sums> = groups.iter().map(sum).collect();
+        let atoms = groups.first().map_or(0, |of| of.iter().filter(|one| one.count > 0.0).count());
+        Moments {
+            collective: vec![1.0; lags.len()],
+            lags,
+            total,
+            groups,
+            single: Vec::new(),
+            atoms: atoms as f64,
+        }
+    }
+
+    /// The same at the first lags only.
+    pub(crate) fn first_lags(&self, count: usize) -> Self {
+        let mut part = self.clone();
+        part.lags.truncate(count);
+        part.total.truncate(count);
+        part.groups.truncate(count);
+        part.single.truncate(count);
+        part.collective.truncate(count);
+        part
+    }
+
+    /// What the error of [`Moments::error`] comes from: single atoms, or groups of them.
+    pub(crate) fn samples(&self) -> usize {
+        let groups = self.groups.first().map_or(0, Vec::len);
+        self.single.first().map_or(groups, Vec::len)
     }
 
     /// `⟨|Δr|²⟩` [Å²] at all lags.
@@ -132,18 +162,24 @@ impl Moments {
         self.total.iter().map(Sums::msd).collect()
     }
 
-    /// Standard error of a number that is a sum over the lags of `weights[k] MSD(lag first + k)`: from the scatter of single atoms, `√F` times as large
-    /// where atoms move together. `None` for less than two atoms.
+    /// Standard error of a number that is a sum over the lags of `weights[k] MSD(lag first + k)`: from the scatter of single atoms, or groups of them,
+    /// `√F` times as large where atoms move together. `None` for less than two atoms.
     pub(crate) fn error(&self, first: usize, weights: &[f64]) -> Option<f64> {
-        let atoms = self.atoms();
-        if atoms < 2 {
+        if self.samples() < 2 {
             return None;
         }
-        let one = |atom: usize| -> f64 {
-            weights.iter().zip(&self.single[first..]).map(|(w, single)| w * single[atom]).sum()
+        let enlarged = self.collective[first].sqrt();
+        let sum = |value: &dyn Fn(usize) -> f64| -> f64 {
+            weights.iter().enumerate().map(|(k, weight)| weight * value(first + k)).sum()
         };
-        let values: Vec<f64> = (0..atoms).map(one).collect();
-        Some((self.collective[first] * variance_of(&values) / atoms as f64).sqrt())
+        if self.single.is_empty() {
+            let left = (0..self.samples())
+                .map(|group| sum(&|lag| self.total[lag].plus(self.groups[lag][group], -1.0).msd()));
+            return Some(enlarged * jackknife(left));
+        }
+        let values: Vec<f64> =
+            (0..self.samples()).map(|atom| sum(&|lag| self.single[lag][atom])).collect();
+        Some(enlarged * (variance_of(&values) / self.atoms).sqrt())
     }
 
     /// Standard error of each MSD; empty for less than two atoms.

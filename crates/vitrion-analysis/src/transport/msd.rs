@@ -241,7 +241,7 @@ fn single_atoms(
         y: values.clone(),
         y_error: Vec::new(),
     });
-    if moments.atoms() > 1 {
+    if moments.samples() > 1 {
         let breaking = moments.single.iter().map(|values| {
             let mean = values.iter().sum::<f64>() / values.len() as f64;
             if mean > 0.0 { variance_of(values) / (mean * mean) } else { 0.0 }

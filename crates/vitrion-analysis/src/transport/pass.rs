@@ -78,9 +78,8 @@ impl MotionPass {
             let what = "an analysis of motion";
             return Err((0, AnalysisError::TooFewFrames { what, needed: 1, found: 0 }));
         }
-        let report = |(number, analysis): (usize, &Box<dyn MotionAnalysis>)| {
-            analysis.report(&self.recording).map_err(|error| (number, error))
-        };
-        self.analyses.iter().enumerate().map(report).collect()
+        let numbered = self.analyses.iter().enumerate();
+        let report = |number, found: Result<Motion, _>| found.map_err(|error| (number, error));
+        numbered.map(|(number, one)| report(number, one.report(&self.recording))).collect()
     }
 }

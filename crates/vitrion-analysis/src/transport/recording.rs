@@ -3,7 +3,7 @@
 //! Frames go in one by one; what is kept of them lies in memory up to [`MEMORY`] and in an unnamed temporary file beyond it
 //! (in the folder `TMPDIR`), 24 bytes per atom and frame. Analyses read the path of one atom after the other, on several threads.
 
-mod store;
+pub(super) mod store;
 mod unwrapping;
 
 use crate::error::{AnalysisError, check_finite};

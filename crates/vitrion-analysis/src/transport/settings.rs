@@ -5,6 +5,10 @@ use super::msd::{MsdSettings, mean_squared_displacement};
 use super::non_gaussian::non_gaussian_parameter;
 use super::pass::{Motion, MotionAnalysis};
 use super::recording::Recording;
+use super::regions::{Regions, RegionsSettings};
+use super::self_intermediate_scattering::{ScatteringSettings, self_intermediate_scattering};
+use super::snapshots::{SnapshotSettings, displacement_snapshots};
+use super::van_hove::{VanHove, VanHoveSettings};
 use crate::error::AnalysisError;
 use serde::{Deserialize, Serialize};
 use vitrion_core::Structure;
@@ -16,6 +20,10 @@ pub enum MotionSettings {
     MeanSquaredDisplacement(MsdSettings),
     NonGaussian,
     Diffusion(DiffusionSettings),
+    VanHove(VanHoveSettings),
+    SelfIntermediateScattering(ScatteringSettings),
+    DisplacementSnapshots(SnapshotSettings),
+    Regions(RegionsSettings),
 }
 
 impl MotionSettings {
@@ -25,6 +33,10 @@ impl MotionSettings {
             MotionSettings::MeanSquaredDisplacement(_) => "mean_squared_displacement",
             MotionSettings::NonGaussian => "non_gaussian",
             MotionSettings::Diffusion(_) => "diffusion",
+            MotionSettings::VanHove(_) => "van_hove",
+            MotionSettings::SelfIntermediateScattering(_) => "self_intermediate_scattering",
+            MotionSettings::DisplacementSnapshots(_) => "displacement_snapshots",
+            MotionSettings::Regions(_) => "regions",
         }
     }
 
@@ -39,8 +51,8 @@ impl MotionSettings {
     /// The analysis of trajectories that begin with this structure.
     pub(crate) fn analysis(
         &self,
-        _first: &Structure,
-        _species: &str,
+        first: &Structure,
+        species: &str,
     ) -> Result<Box<dyn MotionAnalysis>, AnalysisError> {
         Ok(match self.clone() {
             MotionSettings::MeanSquaredDisplacement(settings) => {
@@ -55,6 +67,20 @@ impl MotionSettings {
                 let (observables, found) = diffusion(data, &settings)?;
                 Ok(Motion { observables, diffusion: Some(found) })
             })),
+            MotionSettings::VanHove(settings) => Box::new(VanHove::new(settings, species)?),
+            MotionSettings::SelfIntermediateScattering(settings) => {
+                settings.check()?;
+                Box::new(OfPaths(move |data: &Recording| {
+                    self_intermediate_scattering(data, &settings).map(Motion::from)
+                }))
+            }
+            MotionSettings::DisplacementSnapshots(settings) => {
+                settings.check()?;
+                Box::new(OfPaths(move |data: &Recording| {
+                    displacement_snapshots(data, &settings).map(Motion::from)
+                }))
+            }
+            MotionSettings::Regions(settings) => Box::new(Regions::new(settings, first, species)?),
         })
     }
 }

@@ -74,16 +74,16 @@ pub(crate) fn mean_squared_displacement(
 
 /// The least number of factors 2, 3 and 5 that is not below `least`.
 fn smooth(least: usize) -> usize {
-    (least..)
-        .find(|n| {
-            [2, 3, 5].iter().fold(*n, |mut rest, factor| {
-                while rest % factor == 0 {
-                    rest /= factor;
-                }
-                rest
-            }) == 1
-        })
-        .expect("there is a larger power of two")
+    let is_smooth = |n: &usize| {
+        let mut rest = *n;
+        for factor in [2, 3, 5] {
+            while rest % factor == 0 {
+                rest /= factor;
+            }
+        }
+        rest == 1
+    };
+    (least..=2 * least).find(is_smooth).expect("a power of two lies between")
 }
 
 #[cfg(test)]

@@ -3,5 +3,8 @@
 mod arrhenius;
 mod bonds;
 mod coverage;
+mod regions;
 mod structure;
 mod transport;
+mod van_hove;
+mod walkers;

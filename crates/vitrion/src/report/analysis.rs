@@ -4,7 +4,7 @@ use super::chart::Figure;
 use super::html::{counted, details, escape, note, table};
 use super::number::shown;
 use super::sections::{chart, selector, value_cell};
-use super::{ReportError, atoms, bars, document, structural, write_figures, write_page};
+use super::{ReportError, atoms, bars, document, heat_map, structural, write_figures, write_page};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use vitrion_core::Structure;
@@ -59,15 +59,19 @@ pub fn write_analysis_report(
         scene.svg(),
         scene.legend()
     );
-    let mut all_bars = Vec::new();
+    let mut stills: Vec<(String, String)> = Vec::new();
     for (number, (one, charts)) in analysed.results.iter().zip(&charts).enumerate() {
-        let bars = bars::of_one(one);
-        html.push_str(&section(number, one, charts, &bars));
-        all_bars.extend(bars);
+        let (bars, maps) = (bars::of_one(one), heat_map::of_one(one));
+        let cards =
+            bars.iter().map(bars::Bars::html).chain(maps.iter().map(heat_map::HeatMap::html));
+        html.push_str(&section(number, one, charts, &cards.collect::<String>()));
+        stills.extend(bars.iter().map(|chart| (chart.id.clone(), chart.file())));
+        stills.extend(maps.iter().map(|chart| (chart.id.clone(), chart.file())));
     }
     html.push_str("</main><footer>Made by vitrion; this file needs no network.</footer>");
     let figures: Vec<Figure> = charts.into_iter().flatten().collect();
-    write_figures(folder, &figures, &all_bars)?;
+    stills.extend(figures.iter().map(|figure| (figure.id.clone(), figure.file())));
+    write_figures(folder, &stills)?;
     write_page(folder, &document(&name, &html, &figures, &[scene])?)
 }
 
@@ -82,15 +86,13 @@ fn cautions(results: &[Observables]) -> String {
     if out.is_empty() { out } else { format!("<section><h2>Cautions</h2>{out}</section>") }
 }
 
-fn section(number: usize, one: &Observables, charts: &[Figure], bars: &[bars::Bars]) -> String {
+fn section(number: usize, one: &Observables, charts: &[Figure], cards: &str) -> String {
     let mut out = format!(
         "<section id=\"a-{number}\" aria-labelledby=\"h-{number}\"><h2 id=\"h-{number}\">{}</h2>\
          <div class=\"grid-2\">",
         escape(&one.title)
     );
-    for chart in bars {
-        out.push_str(&chart.html());
-    }
+    out.push_str(cards);
     for figure in charts {
         let _ = write!(out, "<div>{}{}</div>", selector(Some(figure), "Show"), chart(figure));
     }

@@ -5,6 +5,7 @@ use super::figures::{each_analysis, label_of};
 use super::html::escape;
 use super::load::Results;
 use super::number::with_error;
+use super::structural::About;
 use std::fmt::Write as _;
 use vitrion_core::observables::{Axis, Categories, Observables};
 
@@ -30,9 +31,12 @@ pub(super) struct Bars {
 }
 
 /// Charts of all runs of a results folder.
-pub(super) fn of_runs(results: &Results) -> Vec<Bars> {
+pub(super) fn of_runs(results: &Results, about: About) -> Vec<Bars> {
     let mut charts: Vec<Bars> = Vec::new();
     each_analysis(results, &mut |_, run, observables| {
+        if About::of(observables) != about {
+            return;
+        }
         for categories in &observables.categories {
             add(&mut charts, observables, categories, &label_of(run));
         }

@@ -5,10 +5,11 @@ use super::bars;
 use super::cautions;
 use super::chart::Figure;
 use super::figures;
+use super::heat_map;
 use super::html::{counted, definitions, details, escape, note, table};
 use super::load::{Results, Run, System};
 use super::number::{self, shown};
-use super::structural;
+use super::structural::{self, About};
 use super::verdict;
 use std::fmt::Write as _;
 use vitrion_core::Estimate;
@@ -38,7 +39,8 @@ pub(super) fn body(results: &Results) -> Body {
     let scenes = scenes(results);
     let mut structure = figures::structure(results);
     let radial = structure.len();
-    structure.extend(structural::of_runs(results));
+    structure.extend(structural::of_runs(results, About::Structure));
+    let motion = structural::of_runs(results, About::Motion);
     let msd = figures::displacement(results);
     let mut arrhenius = figures::conductivity(results);
     if let Some(figure) = &mut arrhenius {
@@ -51,15 +53,20 @@ pub(super) fn body(results: &Results) -> Body {
     let contents = [
         verdict_section(results),
         results_section(results),
-        structure_section(&scenes, structure.split_at(radial), &bars::of_runs(results)),
-        transport_section(msd.as_ref(), arrhenius.as_ref(), &correlations),
+        structure_section(
+            &scenes,
+            structure.split_at(radial),
+            &bars::of_runs(results, About::Structure),
+        ),
+        transport_section(msd.as_ref(), arrhenius.as_ref(), &correlations)
+            + &motion_section(results, &motion),
         thermo_section(&thermo),
         potential_section(results),
         provenance_section(results),
         formulas_section(results),
         String::new(),
     ];
-    let transport = arrhenius.into_iter().chain(msd).chain(correlations);
+    let transport = arrhenius.into_iter().chain(msd).chain(correlations).chain(motion);
     let figures: Vec<Figure> = transport.chain(structure).chain(thermo).collect();
     for ((id, title), content) in SECTIONS.iter().zip(contents) {
         let content = if *id == "data" { data_section(&figures) } else { content };
@@ -306,6 +313,22 @@ fn structure_section(
     }
     for figure in others {
         let _ = write!(out, "<div>{}{}</div>", selector(Some(figure), "Show"), chart(figure));
+    }
+    out.push_str("</div>");
+    out
+}
+
+/// Charts of how atoms move: curves, bars, maps.
+fn motion_section(results: &Results, motion: &[Figure]) -> String {
+    let mut out = String::from("<div class=\"grid-2\">");
+    for figure in motion {
+        let _ = write!(out, "<div>{}{}</div>", selector(Some(figure), "Show"), chart(figure));
+    }
+    for chart in bars::of_runs(results, About::Motion) {
+        out.push_str(&chart.html());
+    }
+    for chart in heat_map::of_runs(results) {
+        out.push_str(&chart.html());
     }
     out.push_str("</div>");
     out

@@ -1,4 +1,4 @@
-//! Charts of structural analyses: one for every pair of axes.
+//! Charts of analyses without charts of their own: one for every pair of axes.
 
 use super::chart::{Axis, Figure, Series, Style, sparse};
 use super::figures::{axis_text, each_analysis, facet_of, figure, label_of, picked};
@@ -13,22 +13,56 @@ const COLORS: usize = 7;
 const MOST_CURVES: usize = 14;
 
 /// Kinds of analyses with charts of their own in [`super::figures`].
-const DRAWN_ELSEWHERE: [&str; 5] = [
+const DRAWN_ELSEWHERE: [&str; 4] =
+    ["radial_distribution", "diffusion", "time_correlation", "arrhenius"];
+
+/// Curves of displacements that have a chart of their own, or are for scripts.
+const NOT_DRAWN: [&str; 4] = ["msd_", "tensor_", "every_lag_", "single_atoms"];
+
+/// Kinds of analyses that belong to the structure; all others are about motion.
+const STRUCTURE: [&str; 9] = [
     "radial_distribution",
-    "mean_squared_displacement",
-    "diffusion",
-    "time_correlation",
-    "arrhenius",
+    "bond_angles",
+    "coordination",
+    "speciation",
+    "steinhardt",
+    "amorphization",
+    "profiles",
+    "structure_factor",
+    "voronoi",
 ];
 
+/// What a chart is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum About {
+    Structure,
+    Motion,
+}
+
+impl About {
+    /// What an analysis is about.
+    pub(super) fn of(observables: &Observables) -> Self {
+        if STRUCTURE.contains(&observables.kind.as_str()) {
+            About::Structure
+        } else {
+            About::Motion
+        }
+    }
+}
+
 /// Charts of all runs of a results folder: a facet for every curve, a line for every run.
-pub(super) fn of_runs(results: &Results) -> Vec<Figure> {
+pub(super) fn of_runs(results: &Results, about: About) -> Vec<Figure> {
     let mut figures: Vec<Figure> = Vec::new();
     each_analysis(results, &mut |style, run, observables| {
-        if DRAWN_ELSEWHERE.contains(&observables.kind.as_str()) {
+        let elsewhere = DRAWN_ELSEWHERE.contains(&observables.kind.as_str());
+        if elsewhere || About::of(observables) != about {
             return;
         }
+        let displacement = observables.kind == "mean_squared_displacement";
         for curve in &observables.curves {
+            if displacement && NOT_DRAWN.iter().any(|prefix| curve.name.starts_with(prefix)) {
+                continue;
+            }
             let at = place(&mut figures, observables, curve);
             let facet = facet_of(&mut figures[at], &curve.label);
             let mut series = series(curve, style);

@@ -30,7 +30,9 @@ pub fn write_training_report(folder: &Path) -> Result<PathBuf, ReportError> {
     let learning = figures.len();
     figures.extend(parity(&evaluation));
     let html = body(&summary, &evaluation, checks.as_ref(), &figures, learning);
-    write_figures(folder, &figures, &[])?;
+    let stills: Vec<(String, String)> =
+        figures.iter().map(|figure| (figure.id.clone(), figure.file())).collect();
+    write_figures(folder, &stills)?;
     write_page(folder, &document(&summary.name, &html, &figures, &[])?)
 }
 

@@ -1,13 +1,13 @@
 //! Observables as comma-separated values, for spreadsheets and scripts.
 //!
 //! The numbers of an analysis are one table, `NAME.estimates.csv`. Its curves are one table for
-//! each set of abscissae they share: `NAME.r.csv`, `NAME.q.csv`. What is sorted by names is a table of its
+//! each set of abscissae they share: `NAME.r.csv`, `NAME.q.csv`. A grid is a table with a row for every abscissa. What is sorted by names is a table of its
 //! own, `NAME.unit_fraction.csv`. Lines that begin with `#` say
 //! what a column is and in which unit; a column `…_error` holds standard errors.
 
 use std::fmt::Write as _;
 use vitrion_core::Uncertainty;
-use vitrion_core::observables::{Axis, Categories, Curve, Estimate, Observables};
+use vitrion_core::observables::{Axis, Categories, Curve, Estimate, Map, Observables};
 
 /// Tables of an analysis as (ending of the file name, text).
 pub fn tables(observables: &Observables) -> Vec<(String, String)> {
@@ -36,10 +36,36 @@ pub fn tables(observables: &Observables) -> Vec<(String, String)> {
         }
         out.push((ending, curves(&group)));
     }
+    for map in &observables.maps {
+        out.push((format!("{}.csv", word(&map.name)), map_table(map)));
+    }
     for categories in &observables.categories {
         out.push((format!("{}.csv", word(&categories.name)), categories_table(categories)));
     }
     out
+}
+
+/// A row for every abscissa, a column for every ordinate.
+fn map_table(map: &Map) -> String {
+    let (x, y) = (described(&map.x_axis), described(&map.y_axis));
+    let mut text = format!(
+        "# {}: {}; rows: {x}, columns: {y}\n{}",
+        map.label,
+        described(&map.z_axis),
+        quoted(&map.x_axis.label)
+    );
+    for y in &map.y {
+        write!(text, ",{y}").expect("writing to a string cannot fail");
+    }
+    text.push('\n');
+    for (x, row) in map.x.iter().zip(&map.z) {
+        write!(text, "{x}").expect("writing to a string cannot fail");
+        for z in row {
+            write!(text, ",{z}").expect("writing to a string cannot fail");
+        }
+        text.push('\n');
+    }
+    text
 }
 
 fn categories_table(categories: &Categories) -> String {

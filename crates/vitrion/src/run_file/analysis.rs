@@ -48,6 +48,10 @@ pub enum AnalysisKind {
     MeanSquaredDisplacement,
     NonGaussian,
     Diffusion,
+    VanHove,
+    SelfIntermediateScattering,
+    DisplacementSnapshots,
+    Regions,
     Arrhenius,
 }
 
@@ -67,12 +71,16 @@ impl AnalysisKind {
             AnalysisKind::MeanSquaredDisplacement => "mean_squared_displacement",
             AnalysisKind::NonGaussian => "non_gaussian",
             AnalysisKind::Diffusion => "diffusion",
+            AnalysisKind::VanHove => "van_hove",
+            AnalysisKind::SelfIntermediateScattering => "self_intermediate_scattering",
+            AnalysisKind::DisplacementSnapshots => "displacement_snapshots",
+            AnalysisKind::Regions => "regions",
             AnalysisKind::Arrhenius => "arrhenius",
         }
     }
 
     /// Every kind.
-    const ALL: [AnalysisKind; 13] = [
+    const ALL: [AnalysisKind; 17] = [
         AnalysisKind::RadialDistribution,
         AnalysisKind::BondAngles,
         AnalysisKind::Coordination,
@@ -85,6 +93,10 @@ impl AnalysisKind {
         AnalysisKind::MeanSquaredDisplacement,
         AnalysisKind::NonGaussian,
         AnalysisKind::Diffusion,
+        AnalysisKind::VanHove,
+        AnalysisKind::SelfIntermediateScattering,
+        AnalysisKind::DisplacementSnapshots,
+        AnalysisKind::Regions,
         AnalysisKind::Arrhenius,
     ];
 

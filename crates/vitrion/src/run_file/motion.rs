@@ -1,9 +1,13 @@
 //! Analyses of motion, the same in run files and in files for `vitrion analyze`.
 
 use super::reader::{Located, Table};
+use super::structure::keys::{AXES, amorphization, length};
 use super::{AnalysisKind, KeyLine, positive_quantity};
 use crate::error::InputError;
-use vitrion_analysis::{AnalysisError, DiffusionSettings, MotionSettings, MsdSettings};
+use vitrion_analysis::{
+    AnalysisError, DiffusionSettings, MotionSettings, MsdSettings, RegionRule, RegionsSettings,
+    ScatteringSettings, Slab, SnapshotSettings, VanHoveSettings,
+};
 use vitrion_core::units::Kind;
 use vitrion_core::{Matrix3, Structure};
 
@@ -26,6 +30,12 @@ impl AnalysisKind {
             AnalysisKind::MeanSquaredDisplacement => Some(&["axes", "every_lag", "single_lag"]),
             AnalysisKind::NonGaussian => Some(&[]),
             AnalysisKind::Diffusion => Some(&["charge", "window", "axes"]),
+            AnalysisKind::VanHove => Some(&["bin", "r_max", "times", "distinct"]),
+            AnalysisKind::SelfIntermediateScattering => Some(&["q"]),
+            AnalysisKind::DisplacementSnapshots => Some(&["distance", "time"]),
+            AnalysisKind::Regions => {
+                Some(&["slabs", "amorphization", "commit", "bin", "r_max", "times", "axes"])
+            }
             _ => None,
         }
     }
@@ -81,8 +91,85 @@ fn settings(table: &Table<'_>, kind: AnalysisKind) -> Result<MotionSettings, Inp
             window: window(table)?,
             axes: axes(table)?,
         }),
+        AnalysisKind::VanHove => {
+            let default = VanHoveSettings::default();
+            MotionSettings::VanHove(VanHoveSettings {
+                bin: length(table, "bin", default.bin)?,
+                r_max: length(table, "r_max", default.r_max)?,
+                times: times(table)?,
+                distinct: table.boolean("distinct")?.map_or(default.distinct, |found| found.value),
+            })
+        }
+        AnalysisKind::SelfIntermediateScattering => {
+            let q = table.numbers("q")?.map(|q| q.iter().map(|q| q.value).collect());
+            let settings = q.map_or_else(ScatteringSettings::default, |q| ScatteringSettings { q });
+            MotionSettings::SelfIntermediateScattering(settings)
+        }
+        AnalysisKind::DisplacementSnapshots => {
+            let default = SnapshotSettings::default();
+            MotionSettings::DisplacementSnapshots(SnapshotSettings {
+                distance: length(table, "distance", default.distance)?,
+                time: time(table, "time", default.time)?,
+            })
+        }
+        AnalysisKind::Regions => {
+            let default = RegionsSettings::default();
+            MotionSettings::Regions(RegionsSettings {
+                rule: rule(table)?,
+                commit: time(table, "commit", default.commit)?,
+                bin: length(table, "bin", default.bin)?,
+                r_max: length(table, "r_max", default.r_max)?,
+                times: times(table)?,
+                axes: axes(table)?,
+            })
+        }
         other => unreachable!("{} is no analysis of motion", other.name()),
     })
+}
+
+fn time(table: &Table<'_>, key: &str, default: f64) -> Result<f64, InputError> {
+    Ok(positive_quantity(table, key, Kind::Time)?.map_or(default, |found| found.value))
+}
+
+fn times(table: &Table<'_>) -> Result<Vec<f64>, InputError> {
+    let found = table.quantities("times", Kind::Time)?.unwrap_or_default();
+    Ok(found.into_iter().map(|found| found.value).collect())
+}
+
+/// What tells regions: slabs, the amorphisation profile, or else labels.
+fn rule(table: &Table<'_>) -> Result<RegionRule, InputError> {
+    let Some(slabs) = table.strings("slabs")? else {
+        let profile = table.table("amorphization", "in amorphization")?;
+        return profile.map_or(Ok(RegionRule::Labels), |profile| {
+            let keys = AnalysisKind::Amorphization.structure_keys().expect("it is structural");
+            profile.only(keys)?;
+            Ok(RegionRule::Amorphization { settings: amorphization(&profile)? })
+        });
+    };
+    if table.has("amorphization") {
+        let message = "\"slabs\" is there already: give one";
+        return Err(table.refuse("amorphization", message));
+    }
+    let slab = |Located { value, line }: Located<String>| {
+        let words: Vec<&str> = value.split_whitespace().collect();
+        let parsed = match words[..] {
+            [name, axis, from, to] => {
+                let axis = AXES.iter().find(|(letter, _)| *letter == axis);
+                axis.zip(from.parse().ok().zip(to.parse().ok())).map(|((_, axis), (from, to))| {
+                    Slab { name: name.to_owned(), axis: *axis, from, to }
+                })
+            }
+            _ => None,
+        };
+        parsed.ok_or_else(|| {
+            let message = format!(
+                "expected a name, a lattice vector and two fractional coordinates, as \"crystal c 0.25 0.75\"; found \"{value}\""
+            );
+            table.refuse_at(line, "slabs", message)
+        })
+    };
+    let slabs = slabs.into_iter().map(slab).collect::<Result<_, _>>()?;
+    Ok(RegionRule::Slabs { slabs })
 }
 
 fn charge(table: &Table<'_>) -> Result<f64, InputError> {

@@ -1,6 +1,6 @@
 //! Structural analyses, the same in run files and in files for `vitrion analyze`.
 
-mod keys;
+pub(super) mod keys;
 
 use super::AnalysisKind;
 use super::motion::{self, MotionTable};

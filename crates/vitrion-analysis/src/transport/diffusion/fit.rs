@@ -15,26 +15,26 @@ const EARLIEST: f64 = 1000.0;
 
 /// A diffusion coefficient as a linear function of the MSD; times in frames.
 #[derive(Debug, Clone)]
-pub(super) struct Fit {
+pub(crate) struct Fit {
     /// Places in [`Moments::lags`].
-    pub(super) range: Range<usize>,
+    pub(crate) range: Range<usize>,
     /// `D = Σ_k weights[k] MSD(first + k)`.
-    pub(super) weights: Vec<f64>,
+    pub(crate) weights: Vec<f64>,
     /// [Å²/frame]
-    pub(super) value: f64,
+    pub(crate) value: f64,
     /// Standard error [Å²/frame].
-    pub(super) error: f64,
+    pub(crate) error: f64,
     /// Degrees of freedom of the error.
-    pub(super) degrees: f64,
+    pub(crate) degrees: f64,
     /// Error of the covariance model alone [Å²/frame].
-    pub(super) model_error: f64,
+    pub(crate) model_error: f64,
     /// MSD of the line at zero lag [Å²].
-    pub(super) intercept: f64,
+    pub(crate) intercept: f64,
 }
 
 impl Fit {
     /// `None` where nothing moves.
-    pub(super) fn new(moments: &Moments, range: Range<usize>, frames: usize) -> Option<Self> {
+    pub(crate) fn new(moments: &Moments, range: Range<usize>, frames: usize) -> Option<Self> {
         let (chosen, line) = line(moments, range.clone(), frames)?;
         let mut weights = vec![0.0; range.len()];
         for (place, weight) in chosen.iter().zip(&line.slope_weights) {
@@ -45,7 +45,7 @@ impl Fit {
         Some(Fit {
             value: line.slope / 6.0,
             error: error.unwrap_or(model_error),
-            degrees: if error.is_some() { moments.atoms() as f64 - 1.0 } else { f64::INFINITY },
+            degrees: if error.is_some() { moments.samples() as f64 - 1.0 } else { f64::INFINITY },
             model_error,
             intercept: line.intercept,
             weights,
@@ -54,12 +54,12 @@ impl Fit {
     }
 
     /// The same linear function of another number than the MSD at the lags.
-    pub(super) fn of(&self, number: impl Fn(usize) -> f64) -> f64 {
+    pub(crate) fn of(&self, number: impl Fn(usize) -> f64) -> f64 {
         self.weights.iter().zip(self.range.clone()).map(|(w, lag)| w * number(lag)).sum()
     }
 
     /// Exponent of the MSD between the ends of the window; zero where nothing moves.
-    pub(super) fn exponent(&self, moments: &Moments) -> f64 {
+    pub(crate) fn exponent(&self, moments: &Moments) -> f64 {
         let (first, last) = (self.range.start, self.range.end - 1);
         let msd = |lag: usize| moments.total[lag].msd();
         if last == first || msd(first) <= 0.0 || msd(last) <= 0.0 {
@@ -81,7 +81,7 @@ fn line(moments: &Moments, range: Range<usize>, frames: usize) -> Option<(Vec<us
     let y: Vec<f64> = chosen.iter().map(|lag| moments.total[*lag].msd()).collect();
     let variance = |sums: &Sums| (sums.r4 / sums.count - sums.msd().powi(2)).max(0.0);
     let variances: Vec<f64> = chosen.iter().map(|lag| variance(&moments.total[*lag])).collect();
-    let independent = |k: usize| moments.atoms() as f64 * (frames - 1) as f64 / x[k];
+    let independent = |k: usize| moments.atoms * (frames - 1) as f64 / x[k];
     let n = x.len();
     let mut covariance = vec![0.0; n * n];
     for i in 0..n {
@@ -111,7 +111,7 @@ fn shrunk(x: &[f64], y: &[f64], covariance: &[f64]) -> Option<LineFit> {
 }
 
 /// The lags of a window that was asked for [fs].
-pub(super) fn given(
+pub(crate) fn given(
     window: [f64; 2],
     data: &Recording,
     moments: &Moments,
@@ -137,7 +137,7 @@ pub(super) fn given(
 }
 
 /// Late lags, where none are diffusive.
-pub(super) fn late(data: &Recording, moments: &Moments) -> Range<usize> {
+pub(crate) fn late(data: &Recording, moments: &Moments) -> Range<usize> {
     let from = EARLIEST.max(LATE * data.duration()) / data.interval();
     let last = moments.lags.len();
     let first = moments.lags.iter().position(|lag| *lag as f64 >= from).unwrap_or(last);

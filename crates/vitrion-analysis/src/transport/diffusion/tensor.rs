@@ -9,15 +9,15 @@ use vitrion_core::math::{self, Matrix3};
 const OF_COMPONENT: f64 = 3.0;
 
 /// The tensor [Å²/frame] from all atoms, and without each group of them.
-pub(super) struct Tensor {
-    pub(super) value: Matrix3,
+pub(crate) struct Tensor {
+    pub(crate) value: Matrix3,
     left: Vec<Matrix3>,
     /// Errors are so many times those of independent atoms.
     enlarged: f64,
 }
 
 impl Tensor {
-    pub(super) fn new(moments: &Moments, fit: &Fit) -> Self {
+    pub(crate) fn new(moments: &Moments, fit: &Fit) -> Self {
         let fitted = |sums: &dyn Fn(usize) -> Sums| -> Matrix3 {
             let terms = fit.weights.iter().zip(fit.range.clone());
             terms.fold(math::ZERO, |sum, (weight, lag)| {
@@ -36,7 +36,7 @@ impl Tensor {
     }
 
     /// A function of the tensor, with its standard error and the groups it comes from; no error for a single atom.
-    pub(super) fn evaluate(&self, f: impl Fn(&Matrix3) -> f64) -> (f64, Option<(f64, usize)>) {
+    pub(crate) fn evaluate(&self, f: impl Fn(&Matrix3) -> f64) -> (f64, Option<(f64, usize)>) {
         let groups = self.left.len();
         let error =
             (groups > 1).then(|| (self.enlarged * jackknife(self.left.iter().map(&f)), groups));
@@ -44,7 +44,7 @@ impl Tensor {
     }
 
     /// Eigenvalues, the largest first, and their directions.
-    pub(super) fn principal(&self) -> ([f64; 3], Matrix3) {
+    pub(crate) fn principal(&self) -> ([f64; 3], Matrix3) {
         let (values, vectors) = math::eigen(&self.value);
         let mut order = [0, 1, 2];
         order.sort_by(|a, b| values[*b].total_cmp(&values[*a]));

@@ -17,7 +17,7 @@ const FRAMES: usize = 512;
 
 /// `rows` numbers per frame.
 #[derive(Debug)]
-pub(super) struct Store<T> {
+pub(crate) struct Store<T> {
     rows: usize,
     per_chunk: usize,
     open: Vec<T>,
@@ -31,7 +31,7 @@ pub(super) struct Store<T> {
 
 impl<T: Pod> Store<T> {
     /// `limit` is how much is kept in memory [bytes].
-    pub(super) fn new(rows: usize, limit: usize) -> Self {
+    pub(crate) fn new(rows: usize, limit: usize) -> Self {
         let size = std::mem::size_of::<T>();
         Store {
             rows,
@@ -45,17 +45,17 @@ impl<T: Pod> Store<T> {
         }
     }
 
-    pub(super) fn frames(&self) -> usize {
+    pub(crate) fn frames(&self) -> usize {
         self.frames
     }
 
     /// True if a temporary file is used.
-    pub(super) fn on_disk(&self) -> bool {
+    pub(crate) fn on_disk(&self) -> bool {
         self.file.is_some()
     }
 
     /// Adds a frame: the number of every row.
-    pub(super) fn push(&mut self, value: impl Fn(usize) -> T) -> Result<(), AnalysisError> {
+    pub(crate) fn push(&mut self, value: impl Fn(usize) -> T) -> Result<(), AnalysisError> {
         let chunk = self.per_chunk;
         if self.open.is_empty() {
             self.open.resize(self.rows * chunk, T::zeroed());
@@ -85,7 +85,7 @@ impl<T: Pod> Store<T> {
     }
 
     /// The numbers of consecutive rows: `[row][frame]`.
-    pub(super) fn read(&self, rows: Range<usize>, into: &mut Vec<T>) -> Result<(), AnalysisError> {
+    pub(crate) fn read(&self, rows: Range<usize>, into: &mut Vec<T>) -> Result<(), AnalysisError> {
         let (chunk, count) = (self.per_chunk, rows.len());
         into.clear();
         into.resize(count * self.frames, T::zeroed());

@@ -13,7 +13,7 @@ use vitrion_analysis::structure::{
 use vitrion_core::units::{self, Kind};
 
 /// Lattice vectors by name.
-const AXES: [(&str, usize); 3] = [("a", 0), ("b", 1), ("c", 2)];
+pub(in crate::run_file) const AXES: [(&str, usize); 3] = [("a", 0), ("b", 1), ("c", 2)];
 
 impl AnalysisKind {
     /// Keys of its own if it is an analysis of single frames.
@@ -175,7 +175,9 @@ fn steinhardt(table: &Table<'_>) -> Result<SteinhardtSettings, InputError> {
     })
 }
 
-fn amorphization(table: &Table<'_>) -> Result<AmorphizationSettings, InputError> {
+pub(in crate::run_file) fn amorphization(
+    table: &Table<'_>,
+) -> Result<AmorphizationSettings, InputError> {
     let default = AmorphizationSettings::default();
     let glass = table.quantities("glass", Kind::Length)?.map(|found| {
         let ends: Vec<f64> = found.iter().map(|end| end.value).collect();
@@ -303,7 +305,11 @@ fn radii(table: &Table<'_>) -> Result<Vec<(String, f64)>, InputError> {
     radii.keys().into_iter().map(radius).collect()
 }
 
-fn length(table: &Table<'_>, key: &str, default: f64) -> Result<f64, InputError> {
+pub(in crate::run_file) fn length(
+    table: &Table<'_>,
+    key: &str,
+    default: f64,
+) -> Result<f64, InputError> {
     Ok(positive_quantity(table, key, Kind::Length)?.map_or(default, |found| found.value))
 }
 
