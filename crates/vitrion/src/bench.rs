@@ -8,6 +8,7 @@ pub mod analysis;
 pub mod flops;
 pub mod peak;
 pub mod training;
+pub mod transport;
 
 use crate::error::{Error, InputError};
 use crate::inputs::embedding;

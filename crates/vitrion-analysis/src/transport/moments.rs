@@ -21,8 +21,6 @@ use vitrion_core::math::Matrix3;
 pub(crate) const GROUPS: usize = 32;
 /// Most windows for the scatter of the sum over atoms.
 const WINDOWS: usize = 128;
-/// Numbers that are summed at once.
-const LANES: usize = 8;
 /// `F` counts where it is above one by so many of its standard errors `√(2/(M − 1))`.
 const SIGNIFICANT: f64 = 2.0;
 
@@ -234,44 +232,41 @@ struct AtLag<'a> {
 impl WithSimd for AtLag<'_> {
     type Output = Sums;
 
-    /// Plain loops over lanes, which the compiler turns into instructions of the architecture it is called for.
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> Sums {
+    fn with_simd<S: Simd>(self, simd: S) -> Sums {
         let origins = self.path.r[0].len() - self.lag;
-        let starts = self.path.r.map(|x| &x[..origins]);
-        let ends = self.path.r.map(|x| &x[self.lag..]);
-        let mut lanes = [[0.0; LANES]; 7];
-        let whole = origins - origins % LANES;
-        for at in (0..whole).step_by(LANES) {
-            let part =
-                |x: &[f64]| <[f64; LANES]>::try_from(&x[at..at + LANES]).expect("LANES long");
-            let [a, b] = [&starts, &ends].map(|r| [part(r[0]), part(r[1]), part(r[2])]);
-            add(&mut lanes, &a, &b);
+        let [(xa, _), (ya, _), (za, _)] = self.path.r.map(|x| S::as_simd_f64s(&x[..origins]));
+        let [(xb, _), (yb, _), (zb, _)] = self.path.r.map(|x| S::as_simd_f64s(&x[self.lag..]));
+        let zero = simd.splat_f64s(0.0);
+        let [mut xx, mut yy, mut zz, mut xy, mut xz, mut yz, mut r4] = [zero; 7];
+        let starts = xa.iter().zip(ya).zip(za);
+        for (((xa, ya), za), ((xb, yb), zb)) in starts.zip(xb.iter().zip(yb).zip(zb)) {
+            let x = simd.sub_f64s(*xb, *xa);
+            let y = simd.sub_f64s(*yb, *ya);
+            let z = simd.sub_f64s(*zb, *za);
+            let r2 = simd.mul_add_f64s(z, z, simd.mul_add_f64s(y, y, simd.mul_f64s(x, x)));
+            xx = simd.mul_add_f64s(x, x, xx);
+            yy = simd.mul_add_f64s(y, y, yy);
+            zz = simd.mul_add_f64s(z, z, zz);
+            xy = simd.mul_add_f64s(x, y, xy);
+            xz = simd.mul_add_f64s(x, z, xz);
+            yz = simd.mul_add_f64s(y, z, yz);
+            r4 = simd.mul_add_f64s(r2, r2, r4);
         }
-        // the rest, with displacements of zero in the other lanes
-        let part = |x: &[f64]| {
-            let mut lanes = [0.0; LANES];
-            lanes[..origins - whole].copy_from_slice(&x[whole..]);
-            lanes
+        let mut sums = Sums {
+            count: origins as f64,
+            products: [xx, yy, zz, xy, xz, yz].map(|sum| simd.reduce_sum_f64s(sum)),
+            r4: simd.reduce_sum_f64s(r4),
         };
-        let [a, b] = [&starts, &ends].map(|r| [part(r[0]), part(r[1]), part(r[2])]);
-        add(&mut lanes, &a, &b);
-        let sums = lanes.map(|lane| lane.iter().sum::<f64>());
-        let [products @ .., r4] = sums;
-        Sums { count: origins as f64, products, r4 }
-    }
-}
-
-/// Adds the products of `LANES` displacements.
-#[inline(always)]
-fn add(lanes: &mut [[f64; LANES]; 7], a: &[[f64; LANES]; 3], b: &[[f64; LANES]; 3]) {
-    for l in 0..LANES {
-        let [x, y, z] = std::array::from_fn(|k| b[k][l] - a[k][l]);
-        let (xx, yy, zz) = (x * x, y * y, z * z);
-        let r2 = xx + yy + zz;
-        let terms = [xx, yy, zz, x * y, x * z, y * z, r2 * r2];
-        for (lane, term) in lanes.iter_mut().zip(terms) {
-            lane[l] += term;
+        let done = origins - origins % S::F64_LANES;
+        for t in done..origins {
+            let [x, y, z] = self.path.r.map(|x| x[t + self.lag] - x[t]);
+            let terms = [x * x, y * y, z * z, x * y, x * z, y * z];
+            for (sum, term) in sums.products.iter_mut().zip(terms) {
+                *sum += term;
+            }
+            sums.r4 += (terms[0] + terms[1] + terms[2]).powi(2);
         }
+        sums
     }
 }

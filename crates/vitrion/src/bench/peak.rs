@@ -75,8 +75,17 @@ impl<T: Real> WithSimd for Chains<T> {
 
 /// Memory of this process that is in use, where the system tells.
 pub(super) fn resident_bytes() -> Option<usize> {
+    status("VmRSS:")
+}
+
+/// Most memory that this process had in use so far, where the system tells.
+pub(super) fn most_resident_bytes() -> Option<usize> {
+    status("VmHWM:")
+}
+
+fn status(name: &str) -> Option<usize> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+    let line = status.lines().find(|line| line.starts_with(name))?;
     line.split_whitespace().nth(1)?.parse::<usize>().ok().map(|kib| kib * 1024)
 }
 

@@ -1,6 +1,7 @@
 //! `vitrion bench`: how fast this machine is.
 
 mod analysis;
+mod transport;
 
 use super::output::{complain, print, print_json, table, words};
 use super::{Common, ReadArguments};
@@ -32,6 +33,7 @@ enum What {
     Md(MdArguments),
     Train(TrainArguments),
     Analysis(analysis::AnalysisArguments),
+    Transport(transport::TransportArguments),
 }
 
 /// Training: time per atom and step, operations per second, and where the time goes
@@ -132,6 +134,7 @@ pub(super) fn bench(
         What::Md(arguments) => arguments,
         What::Train(arguments) => return bench_training(arguments, given_threads, common),
         What::Analysis(arguments) => return analysis::bench(arguments, given_threads, common),
+        What::Transport(arguments) => return transport::bench(arguments, given_threads, common),
     };
     let (model, _) =
         inputs::model(&arguments.model, Path::new(&arguments.model)).map_err(InputError::Usage)?;

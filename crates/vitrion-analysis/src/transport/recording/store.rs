@@ -14,6 +14,8 @@ use std::sync::Mutex;
 const CHUNK: usize = 16 << 20;
 /// Most frames of a chunk.
 const FRAMES: usize = 512;
+/// Frames that are put into a chunk together, so that memory is written in runs.
+const TOGETHER: usize = 8;
 
 /// `rows` numbers per frame.
 #[derive(Debug)]
@@ -22,6 +24,8 @@ pub(crate) struct Store<T> {
     per_chunk: usize,
     open: Vec<T>,
     in_open: usize,
+    /// Frames that are not in the open chunk yet, `[frame][row]`.
+    pending: Vec<T>,
     frames: usize,
     /// Numbers that may be kept in memory.
     limit: usize,
@@ -35,9 +39,10 @@ impl<T: Pod> Store<T> {
         let size = std::mem::size_of::<T>();
         Store {
             rows,
-            per_chunk: (CHUNK / (size * rows.max(1))).clamp(1, FRAMES),
+            per_chunk: (CHUNK / (size * rows.max(1))).clamp(1, FRAMES).next_multiple_of(TOGETHER),
             open: Vec::new(),
             in_open: 0,
+            pending: Vec::new(),
             frames: 0,
             limit: limit / size,
             closed: Vec::new(),
@@ -56,15 +61,23 @@ impl<T: Pod> Store<T> {
 
     /// Adds a frame: the number of every row.
     pub(crate) fn push(&mut self, value: impl Fn(usize) -> T) -> Result<(), AnalysisError> {
+        self.pending.extend((0..self.rows).map(value));
+        self.frames += 1;
+        if !self.frames.is_multiple_of(TOGETHER) {
+            return Ok(());
+        }
         let chunk = self.per_chunk;
         if self.open.is_empty() {
             self.open.resize(self.rows * chunk, T::zeroed());
         }
         for row in 0..self.rows {
-            self.open[row * chunk + self.in_open] = value(row);
+            let at = row * chunk + self.in_open;
+            for (frame, place) in self.open[at..at + TOGETHER].iter_mut().enumerate() {
+                *place = self.pending[frame * self.rows + row];
+            }
         }
-        self.in_open += 1;
-        self.frames += 1;
+        self.pending.clear();
+        self.in_open += TOGETHER;
         if self.in_open == chunk { self.close() } else { Ok(()) }
     }
 
@@ -112,8 +125,14 @@ impl<T: Pod> Store<T> {
         for row in 0..count {
             let from = (rows.start + row) * chunk;
             let at = row * self.frames + closed * chunk;
+            if self.in_open > 0 {
+                let open = &self.open[from..from + self.in_open];
+                into[at..at + self.in_open].copy_from_slice(open);
+            }
             let end = (row + 1) * self.frames;
-            into[at..end].copy_from_slice(&self.open[from..from + self.in_open]);
+            for (place, frame) in into[at + self.in_open..end].iter_mut().zip(0..) {
+                *place = self.pending[frame * self.rows + rows.start + row];
+            }
         }
         Ok(())
     }
@@ -133,13 +152,12 @@ mod tests {
 
     #[test]
     fn what_was_written_by_frames_is_read_by_rows_from_memory_and_disk() {
-        for limit in [usize::MAX, 0] {
+        for (limit, frames) in [(usize::MAX, 100), (0, 100), (0, 80), (0, 83), (0, 3)] {
             let mut store = Store::<f64>::new(50_000, limit);
-            let frames = 100;
             for frame in 0..frames {
                 store.push(|row| (row * 1000 + frame) as f64).expect("written");
             }
-            assert_eq!(store.on_disk(), limit == 0);
+            assert_eq!(store.on_disk(), limit == 0 && frames > 10);
             let mut found = Vec::new();
             store.read(49_990..49_993, &mut found).expect("read");
             let expected: Vec<f64> = (49_990..49_993)
