@@ -8,7 +8,8 @@
 //! `moments.rs`. Only a single atom has the error of the fit.
 //!
 //! The posterior is that distribution cut off below `D = 0`. Where `6 D T < (2 Å)²`, or `D` is below two of its errors, motion
-//! cannot be told from rattling, and its 95 % quantile is given as an upper bound.
+//! cannot be told from rattling, and where the MSD still grows more slowly than `τ^0.8` at the longest lags, what is measured is more than `D`: the 95 % quantile
+//! is given as an upper bound.
 
 pub(super) mod fit;
 mod report;
@@ -60,8 +61,10 @@ pub struct Diffusion {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Regime {
     Diffusive,
-    /// Too little motion to tell it from rattling, or still slowing down.
+    /// Too little motion to tell it from rattling.
     Trapped,
+    /// Displacements grow far too slowly with time, and so does what would be called D.
+    Slowing,
     /// Closer to free flight.
     Flying,
 }
@@ -99,8 +102,10 @@ pub fn diffusion(
     let net = 6.0 * fit.value * data.duration() / data.interval();
     let regime = if fit.exponent(moments) > FLIGHT {
         Regime::Flying
-    } else if net < RATTLING || fit.value < 2.0 * fit.error || slowing {
+    } else if net < RATTLING || fit.value < 2.0 * fit.error {
         Regime::Trapped
+    } else if slowing {
+        Regime::Slowing
     } else {
         Regime::Diffusive
     };
@@ -108,7 +113,10 @@ pub fn diffusion(
     let per_fs = 1.0 / data.interval();
     let (value, error) = (fit.value * per_fs, fit.error * per_fs);
     let found = Diffusion {
-        value: if regime == Regime::Trapped { bound(value, error, fit.degrees) } else { value },
+        value: match regime {
+            Regime::Diffusive | Regime::Flying => value,
+            Regime::Trapped | Regime::Slowing => bound(value, error, fit.degrees),
+        },
         error,
         diffusive: regime == Regime::Diffusive,
         number_density: data.mobile_atoms() as f64 / data.mean_volume(),

@@ -16,8 +16,8 @@ const MOST_CURVES: usize = 14;
 const DRAWN_ELSEWHERE: [&str; 4] =
     ["radial_distribution", "diffusion", "time_correlation", "arrhenius"];
 
-/// Curves of displacements that have a chart of their own, or are for scripts.
-const NOT_DRAWN: [&str; 4] = ["msd_", "tensor_", "every_lag_", "single_atoms"];
+/// Curves of displacements that are for scripts.
+const NOT_DRAWN: [&str; 2] = ["tensor_", "every_lag_"];
 
 /// Kinds of analyses that belong to the structure; all others are about motion.
 const STRUCTURE: [&str; 9] = [
@@ -50,19 +50,27 @@ impl About {
     }
 }
 
-/// Charts of all runs of a results folder: a facet for every curve, a line for every run.
+/// Charts of all runs of a results folder: a facet for every curve, a line for every run; of a single run all curves with the
+/// same axes in one.
 pub(super) fn of_runs(results: &Results, about: About) -> Vec<Figure> {
     let mut figures: Vec<Figure> = Vec::new();
+    let alone = results.systems.iter().map(|system| system.runs.len()).sum::<usize>() == 1;
     each_analysis(results, &mut |style, run, observables| {
         let elsewhere = DRAWN_ELSEWHERE.contains(&observables.kind.as_str());
         if elsewhere || About::of(observables) != about {
             return;
         }
-        let displacement = observables.kind == "mean_squared_displacement";
-        for curve in &observables.curves {
-            if displacement && NOT_DRAWN.iter().any(|prefix| curve.name.starts_with(prefix)) {
-                continue;
+        // displacements have a chart of their own here
+        let drawn = |curve: &&Curve| drawn(observables, curve) && !curve.name.starts_with("msd_");
+        let curves: Vec<&Curve> = observables.curves.iter().filter(drawn).collect();
+        if alone {
+            for mut figure in together(observables, &curves) {
+                figure.id = format!("{}-{}", observables.kind.replace('_', "-"), figures.len());
+                figures.push(figure);
             }
+            return;
+        }
+        for curve in curves {
             let at = place(&mut figures, observables, curve);
             let facet = facet_of(&mut figures[at], &curve.label);
             let mut series = series(curve, style);
@@ -75,10 +83,23 @@ pub(super) fn of_runs(results: &Results, about: About) -> Vec<Figure> {
     figures
 }
 
+/// False for curves that are for scripts: one number for every atom, tensors.
+fn drawn(observables: &Observables, curve: &Curve) -> bool {
+    let displacement = observables.kind == "mean_squared_displacement";
+    let for_scripts = |prefix: &&str| curve.name.starts_with(*prefix);
+    curve.x_axis.label != "mobile atom"
+        && !(displacement && NOT_DRAWN.iter().any(for_scripts.clone()))
+}
+
 /// Charts of one analysis: all curves with the same axes in one.
 pub(super) fn of_one(observables: &Observables) -> Vec<Figure> {
+    let drawn = |curve: &&Curve| drawn(observables, curve);
+    together(observables, &observables.curves.iter().filter(drawn).collect::<Vec<_>>())
+}
+
+fn together(observables: &Observables, curves: &[&Curve]) -> Vec<Figure> {
     let mut figures: Vec<Figure> = Vec::new();
-    for curve in &observables.curves {
+    for curve in curves {
         let at = place(&mut figures, observables, curve);
         let number = figures[at].series.len();
         let (color, dash) = (number % COLORS, number / COLORS % 4);

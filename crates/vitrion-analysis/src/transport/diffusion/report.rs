@@ -101,7 +101,7 @@ impl Known<'_> {
             Regime::Flying => {
                 Uncertainty::NotEstimated { why: "the motion is faster than diffusion".into() }
             }
-            Regime::Trapped => Uncertainty::UpperBound { level: LEVEL },
+            Regime::Trapped | Regime::Slowing => Uncertainty::UpperBound { level: LEVEL },
         }
     }
 
@@ -217,16 +217,22 @@ pub(super) fn cautions(
             ),
             "check which species make the framework and whether positions are wrapped; run longer",
         ),
-        Regime::Trapped => {
+        Regime::Trapped => result.caution(
+            "not_diffusive",
+            format!(
+                "{species} moved too little in {:.1} ps to tell diffusion from rattling; the diffusion coefficient is given as an upper bound (95 %)",
+                data.duration() * 1e-3
+            ),
+            "run longer, or hotter",
+        ),
+        Regime::Slowing => {
             let late = late.map_or(exponent, |late| late.value);
             result.caution(
                 "not_diffusive",
                 format!(
-                    "{species} moved too little in {:.1} ps to tell diffusion from rattling (the MSD grows as τ^{late:.2} at the longest lags); the \
-                     diffusion coefficient is given as an upper bound (95 %)",
-                    data.duration() * 1e-3
+                    "the MSD grows as τ^{late:.2} at the longest lags: the slope still falls with time, and gives the diffusion coefficient only an upper bound (95 %)"
                 ),
-                "run longer, or hotter",
+                "run longer, or hotter; a glass that is still relaxing looks the same",
             );
         }
         Regime::Diffusive => {

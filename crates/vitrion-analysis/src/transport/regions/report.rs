@@ -66,7 +66,11 @@ pub(super) fn observables(
     result.parameter("groups of atoms", counted.groups);
     let directions = unit(&settings.axes.unwrap_or_else(|| data.mean_cell()))?;
     let shown = Shown { regions, data, counted: &counted, directions };
-    for region in 0..regions.labels.names().len() {
+    for (region, name) in regions.labels.names().iter().enumerate() {
+        if counted.crossings.iter().all(|group| group.time[region] == 0.0) {
+            result.parameter(&format!("ions in {name}"), "none at any time");
+            continue;
+        }
         shown.region(region, &mut result);
         shown.van_hove(region, &how, &mut result);
     }
