@@ -16,9 +16,10 @@ pub use error::AnalysisError;
 pub use pass::{Accumulator, Pass, StructuralAnalysis};
 pub use structure::{Neighborhood, RadialDistribution, Steinhardt, SteinhardtSettings};
 pub use transport::{
-    ArrheniusPoint, ArrheniusSettings, Correlator, CorrelatorSettings, Diffusion,
-    DiffusionSettings, Motion, MotionPass, MotionSettings, MsdSettings, Recording,
+    ArrheniusPoint, ArrheniusSettings, CollectiveSettings, Correlator, CorrelatorSettings,
+    Diffusion, DiffusionSettings, Motion, MotionPass, MotionSettings, MsdSettings, Recording,
     RecordingSettings, RegionRule, RegionsSettings, ScatteringSettings, Slab, SnapshotSettings,
-    VanHoveSettings, arrhenius, diffusion, mean_squared_displacement, non_gaussian_parameter,
+    VanHoveSettings, arrhenius, diffusion, green_kubo, mean_squared_displacement,
+    non_gaussian_parameter,
 };
 pub use vitrion_core::observables::Observables;

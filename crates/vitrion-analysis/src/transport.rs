@@ -10,6 +10,7 @@ mod msd;
 mod non_gaussian;
 mod pass;
 mod recording;
+mod reference;
 mod regions;
 mod self_intermediate_scattering;
 mod settings;
@@ -19,6 +20,7 @@ mod van_hove;
 mod window;
 
 pub use arrhenius::{ArrheniusPoint, ArrheniusSettings, arrhenius};
+pub use collective::{CollectiveSettings, GreenKubo, green_kubo};
 pub use correlator::{Correlator, CorrelatorSettings};
 pub use diffusion::{Diffusion, DiffusionSettings, diffusion};
 pub use msd::{MsdSettings, mean_squared_displacement};

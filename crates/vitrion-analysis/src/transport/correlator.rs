@@ -8,7 +8,7 @@
 //!
 //! * `MSD(τ) = ⟨|Δr_i|²⟩` per axis, and `α₂(τ) = 3⟨|Δr|⁴⟩/(5⟨|Δr|²⟩²) − 1` (paper, eqs. 10 and 11)
 //! * `⟨v_i(0)·v_i(τ)⟩`
-//! * with charges `z_i`: `⟨J(0)·J(τ)⟩` of `J = Σ z_i v_i`, and `⟨|Σ z_i Δr_i|²⟩`
+//! * with charges `z_i`: `⟨J(0)·J(τ)⟩` of `J = Σ z_i v_i`, its Green–Kubo integral, and `⟨|Σ z_i Δr_i|²⟩`
 //!
 //! Displacements are those against the deforming cell: between two samples an atom moves by
 //! `r(t′) − r(t) · H(t)⁻¹ H(t′)`, so that a barostat makes nothing diffuse. The motion of the centre of
@@ -22,6 +22,7 @@ use level::{Level, Sample};
 use serde::{Deserialize, Serialize};
 use vitrion_core::cell::CellError;
 use vitrion_core::math::{self, Matrix3, Vector3};
+use vitrion_core::units;
 use vitrion_core::{Cell, SpeciesId, Structure};
 
 /// Samples kept by each level.
@@ -98,6 +99,9 @@ pub struct Correlator {
     masses: Vec<f64>,
     charges: Vec<f64>,
     samples: u64,
+    /// Sums over samples: volume \[Å³\], and kinetic energy with the centre of mass at rest [eV].
+    volume: f64,
+    kinetic: f64,
     cell: Matrix3,
     previous: Vec<Vector3>,
     present: Sample,
@@ -136,6 +140,8 @@ impl Correlator {
             order,
             ends,
             samples: 0,
+            volume: 0.0,
+            kinetic: 0.0,
             cell: math::ZERO,
             previous: Vec::new(),
             present: Sample::zero(structure.len()),
@@ -213,10 +219,15 @@ impl Correlator {
         }
         self.cell = *cell.matrix();
         let (drift, motion) = (math::scale(drift, 1.0 / mass), math::scale(momentum, 1.0 / mass));
-        for (u, v) in self.present.displacement.iter_mut().zip(&mut self.present.velocity) {
+        let moving = self.present.displacement.iter_mut().zip(&mut self.present.velocity);
+        let mut mv2 = 0.0;
+        for ((u, v), mass) in moving.zip(&self.masses) {
             *u = math::sub(*u, drift);
             *v = math::sub(*v, motion);
+            mv2 += mass * math::norm2(*v);
         }
+        self.kinetic += 0.5 * units::KINETIC_PER_MV2 * mv2;
+        self.volume += cell.volume();
         if !self.charges.is_empty() {
             let total = |vectors: &[Vector3]| {
                 let weighted = self.charges.iter().zip(vectors);
@@ -226,6 +237,17 @@ impl Correlator {
             self.present.current = total(&self.present.velocity);
         }
         Ok(())
+    }
+
+    /// Mean volume \[Å³\].
+    fn mean_volume(&self) -> f64 {
+        self.volume / self.samples as f64
+    }
+
+    /// Mean temperature [K] of all atoms, the centre of mass at rest.
+    fn mean_temperature(&self) -> f64 {
+        let degrees = 3 * self.order.len().saturating_sub(1).max(1);
+        2.0 * self.kinetic / (self.samples as f64 * degrees as f64 * units::BOLTZMANN)
     }
 
     /// Samples so far.

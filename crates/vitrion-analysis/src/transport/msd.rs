@@ -11,9 +11,9 @@
 //! `EB = ⟨δ⁴⟩/⟨δ²⟩² − 1` (He, Burov, Metzler and Barkai, Phys. Rev. Lett. 101, 058101 (2008)): `4τ/(9T)` for free diffusion in three dimensions, more where
 //! atoms differ from each other.
 
-use super::collective;
 use super::moments::{Moments, Sums, variance_of};
 use super::recording::Recording;
+use super::reference;
 use super::{spectrum, window};
 use crate::error::AnalysisError;
 use serde::{Deserialize, Serialize};
@@ -153,7 +153,7 @@ impl Shown<'_> {
             self.push(&format!("msd_{element}"), &element, "MSD", of.msd(), of.msd_errors());
         }
         let species = self.data.settings().species.clone();
-        let shift = collective::change_of_reference(self.data, &species, self.lags);
+        let shift = reference::change_of_reference(self.data, &species, self.lags);
         let y = moments.msd().iter().zip(shift).map(|(msd, shift)| msd + shift).collect();
         let label = format!("{species}, centre of mass at rest");
         self.push(&format!("mass_frame_{species}"), &label, "MSD", y, Vec::new());

@@ -1,5 +1,6 @@
 //! Which analyses of motion there are, as data.
 
+use super::collective::{Collective, CollectiveSettings};
 use super::diffusion::{DiffusionSettings, diffusion};
 use super::msd::{MsdSettings, mean_squared_displacement};
 use super::non_gaussian::non_gaussian_parameter;
@@ -24,6 +25,7 @@ pub enum MotionSettings {
     SelfIntermediateScattering(ScatteringSettings),
     DisplacementSnapshots(SnapshotSettings),
     Regions(RegionsSettings),
+    Collective(CollectiveSettings),
 }
 
 impl MotionSettings {
@@ -37,6 +39,7 @@ impl MotionSettings {
             MotionSettings::SelfIntermediateScattering(_) => "self_intermediate_scattering",
             MotionSettings::DisplacementSnapshots(_) => "displacement_snapshots",
             MotionSettings::Regions(_) => "regions",
+            MotionSettings::Collective(_) => "collective",
         }
     }
 
@@ -81,6 +84,9 @@ impl MotionSettings {
                 }))
             }
             MotionSettings::Regions(settings) => Box::new(Regions::new(settings, first, species)?),
+            MotionSettings::Collective(settings) => {
+                Box::new(Collective::new(settings, first, species)?)
+            }
         })
     }
 }

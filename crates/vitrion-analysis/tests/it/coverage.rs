@@ -2,11 +2,12 @@
 
 use crate::walkers::{INTERVAL, Walkers, gaussian, unit_vector};
 use vitrion_analysis::{
-    DiffusionSettings, Motion, MotionSettings, MsdSettings, ScatteringSettings, SnapshotSettings,
-    VanHoveSettings,
+    CollectiveSettings, DiffusionSettings, Motion, MotionSettings, MsdSettings, ScatteringSettings,
+    SnapshotSettings, VanHoveSettings,
 };
 use vitrion_core::math::{self, Vector3};
 use vitrion_core::observables::{Curve, Estimate, Uncertainty};
+use vitrion_core::rng::{self, Stream};
 use vitrion_core::stats::student_t_quantile;
 
 const TRIALS: u64 = 500;
@@ -266,5 +267,50 @@ fn trapped_ions_have_only_an_upper_bound() {
         assert!(matches!(estimate.uncertainty, Uncertainty::UpperBound { .. }));
         // one jump of a lattice in the whole time is far above it
         assert!(estimate.value < cm2(9.0 / 6.0 / 150.0), "{}", estimate.value);
+    }
+}
+
+#[test]
+fn ions_that_move_together() {
+    // a part of the variance of every step is common to all ions: H_R = 1/(1 + (N − 1) part)
+    let (sigma, part) = (0.5_f64, 0.02_f64);
+    let (own, common) = (sigma * (1.0 - part).sqrt(), sigma * part.sqrt());
+    let d = cm2(sigma * sigma / 2.0);
+    let haven = 1.0 / (1.0 + 63.0 * part);
+    let collective = MotionSettings::Collective(CollectiveSettings {
+        charges: vec![("Li".into(), 1.0)],
+        window: None,
+    });
+    let settings = [DIFFUSION, collective];
+    let (mut of_d, mut of_haven, mut of_sigma) = (Coverage::default(), 0, 0);
+    for seed in 0..TRIALS {
+        let shared =
+            |frame: u64| gaussian(&mut rng::at(seed, Stream::Testing, 71 + frame, 1), common);
+        let found = WALKERS.watch(
+            seed,
+            &settings,
+            |_, _| ([0.0; 3], 0),
+            |random, (r, frame): &mut (Vector3, u64)| {
+                *r = math::add(math::add(*r, gaussian(random, own)), shared(*frame));
+                *frame += 1;
+                *r
+            },
+        );
+        of_d.estimate(coefficient(&found), d);
+        let inside = |name: &str, truth: f64| {
+            let estimate = found[1].observables.estimate(name).expect("there");
+            let Uncertainty::Interval { low, high, .. } = estimate.uncertainty else {
+                panic!("{estimate:?} has no interval")
+            };
+            u32::from(low < truth && truth < high)
+        };
+        of_haven += inside("haven_ratio", haven);
+        of_sigma += inside("charge_diffusion_cm2_per_s", d / haven);
+    }
+    // the variance of the mean MSD is twice that of independent ions: the error must see it, roughly
+    of_d.check("D of ions that move together", d, 0.05);
+    for (what, count) in [("Haven ratio", of_haven), ("charge diffusion", of_sigma)] {
+        let share = f64::from(count) / TRIALS as f64;
+        assert!((share - 0.95).abs() < 0.04, "{what}: {share}");
     }
 }

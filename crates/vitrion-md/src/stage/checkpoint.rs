@@ -16,7 +16,7 @@ use vitrion_core::Potential;
 use vitrion_core::math::{Matrix3, Vector3};
 
 const MAGIC: &[u8; 12] = b"vitrion-md\r\n";
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 const HEADER: usize = MAGIC.len() + 4 + 8;
 
 /// What makes two runs the same run.

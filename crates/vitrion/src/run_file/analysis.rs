@@ -52,6 +52,7 @@ pub enum AnalysisKind {
     SelfIntermediateScattering,
     DisplacementSnapshots,
     Regions,
+    Collective,
     Arrhenius,
 }
 
@@ -75,12 +76,13 @@ impl AnalysisKind {
             AnalysisKind::SelfIntermediateScattering => "self_intermediate_scattering",
             AnalysisKind::DisplacementSnapshots => "displacement_snapshots",
             AnalysisKind::Regions => "regions",
+            AnalysisKind::Collective => "collective",
             AnalysisKind::Arrhenius => "arrhenius",
         }
     }
 
     /// Every kind.
-    const ALL: [AnalysisKind; 17] = [
+    const ALL: [AnalysisKind; 18] = [
         AnalysisKind::RadialDistribution,
         AnalysisKind::BondAngles,
         AnalysisKind::Coordination,
@@ -97,6 +99,7 @@ impl AnalysisKind {
         AnalysisKind::SelfIntermediateScattering,
         AnalysisKind::DisplacementSnapshots,
         AnalysisKind::Regions,
+        AnalysisKind::Collective,
         AnalysisKind::Arrhenius,
     ];
 

@@ -5,8 +5,8 @@ use super::structure::keys::{AXES, amorphization, length};
 use super::{AnalysisKind, KeyLine, positive_quantity};
 use crate::error::InputError;
 use vitrion_analysis::{
-    AnalysisError, DiffusionSettings, MotionSettings, MsdSettings, RegionRule, RegionsSettings,
-    ScatteringSettings, Slab, SnapshotSettings, VanHoveSettings,
+    AnalysisError, CollectiveSettings, DiffusionSettings, MotionSettings, MsdSettings, RegionRule,
+    RegionsSettings, ScatteringSettings, Slab, SnapshotSettings, VanHoveSettings,
 };
 use vitrion_core::units::Kind;
 use vitrion_core::{Matrix3, Structure};
@@ -36,6 +36,7 @@ impl AnalysisKind {
             AnalysisKind::Regions => {
                 Some(&["slabs", "amorphization", "commit", "bin", "r_max", "times", "axes"])
             }
+            AnalysisKind::Collective => Some(&["charges", "window"]),
             _ => None,
         }
     }
@@ -123,6 +124,10 @@ fn settings(table: &Table<'_>, kind: AnalysisKind) -> Result<MotionSettings, Inp
                 axes: axes(table)?,
             })
         }
+        AnalysisKind::Collective => MotionSettings::Collective(CollectiveSettings {
+            charges: charges(table)?,
+            window: window(table)?,
+        }),
         other => unreachable!("{} is no analysis of motion", other.name()),
     })
 }
@@ -178,6 +183,17 @@ fn charge(table: &Table<'_>) -> Result<f64, InputError> {
         return Err(table.refuse("charge", "a neutral atom carries no current"));
     }
     Ok(table.require("charge", "charge = 1", charge)?.value as f64)
+}
+
+/// Charge numbers by element, as `{ Li = 1, P = 5, S = -2 }`.
+fn charges(table: &Table<'_>) -> Result<Vec<(String, f64)>, InputError> {
+    let example = "charges = { Li = 1, P = 5, S = -2 }";
+    let charges = table.require("charges", example, table.table("charges", "in charges")?)?;
+    let charge = |symbol: String| {
+        let found = charges.number(&symbol)?;
+        Ok((symbol, found.expect("it is one of the keys").value))
+    };
+    charges.keys().into_iter().map(charge).collect()
 }
 
 /// First and last lag of a fit [fs].

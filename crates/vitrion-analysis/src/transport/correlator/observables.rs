@@ -6,6 +6,7 @@
 
 use super::Correlator;
 use crate::error::AnalysisError;
+use crate::transport::collective::green_kubo;
 use vitrion_core::observables::{Axis, Curve, Observables};
 
 /// Fewer windows than this are few.
@@ -72,7 +73,7 @@ impl Correlator {
         let mut result = Observables::new(
             "time_correlation",
             "Time correlations, accumulated while the simulation ran",
-            "MSD = <|dr|^2>, alpha2 = 3<|dr|^4>/(5<|dr|^2>^2) - 1, <v(0).v(tau)>; J = sum z v; displacements \
+            "MSD = <|dr|^2>, alpha2 = 3<|dr|^4>/(5<|dr|^2>^2) - 1, <v(0).v(tau)>; J = sum z v, sigma = 1/(3 V k_B T) int <J(0).J(tau)> dtau; displacements \
              against the deforming cell, centre of mass at rest; order-n scheme, exact lags; standard \
              error sqrt(Var/n), n = N T/tau (collective: T/tau)",
         );
@@ -177,6 +178,17 @@ impl Correlator {
         }
         let name = "charge_msd".to_owned();
         result.curves.push(dipole.curve(name, "charge", "<|sum z dr|^2>", "e²Å²"));
+        let (volume, temperature) = (self.mean_volume(), self.mean_temperature());
+        result.parameter("mean volume", format!("{volume:.1} Å³"));
+        result.parameter("mean temperature", format!("{temperature:.1} K"));
+        let in_fs: Vec<f64> = current.x.iter().map(|tau| tau * 1e3).collect();
+        let longest = in_fs.last().copied().unwrap_or(1.0) * 1e-3;
+        if volume > 0.0 && temperature > 0.0 {
+            let values = (&current.y[..], &current.error[..]);
+            let found = green_kubo(&in_fs, values, volume, temperature, span / longest);
+            result.curves.push(found.curve);
+            result.estimates.extend(found.conductivity);
+        }
         let name = "current_acf".to_owned();
         let current = current.scaled(PER_PS2);
         result.curves.push(current.curve(name, "current", "<J(0).J(tau)>", "e²Å²/ps²"));

@@ -4,10 +4,10 @@ use super::fit::Fit;
 use super::tensor::Tensor;
 use super::{Diffusion, DiffusionSettings, FLIGHT, LEVEL, Regime, TRAPPED, nernst_einstein};
 use crate::error::AnalysisError;
-use crate::transport::collective;
 use crate::transport::moments::Moments;
 use crate::transport::msd::{along, unit};
 use crate::transport::recording::Recording;
+use crate::transport::reference;
 use crate::transport::window::{ERRORS, Exponent};
 use vitrion_core::observables::{Estimate, Observables, Uncertainty};
 use vitrion_core::units;
@@ -131,7 +131,7 @@ impl Known<'_> {
                 "mS/cm",
             );
         }
-        let shift = collective::change_of_reference(self.data, species, &moments.lags);
+        let shift = reference::change_of_reference(self.data, species, &moments.lags);
         let moved = (fit.value + fit.of(|lag| shift[lag])) / self.data.interval();
         if self.regime == Regime::Diffusive {
             push(

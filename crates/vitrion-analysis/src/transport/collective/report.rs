@@ -1,0 +1,257 @@
+//! Numbers and curves of collective transport.
+
+use super::walk::{self, WalkFit};
+use super::{Collective, green_kubo};
+use crate::error::AnalysisError;
+use crate::transport::diffusion::fit::{self, Fit};
+use crate::transport::diffusion::nernst_einstein;
+use crate::transport::lags::{longest, spaced};
+use crate::transport::moments::variance_of;
+use crate::transport::msd::times;
+use crate::transport::recording::{Recording, Reference};
+use crate::transport::window;
+use vitrion_core::math::{self, Vector3};
+use vitrion_core::observables::{Axis, Curve, Estimate, Observables, Uncertainty};
+use vitrion_core::stats::normal_quantile;
+use vitrion_core::units;
+
+/// Points of the fit.
+const POINTS: usize = 12;
+/// Parts of the trajectory for the spread beside the model's error.
+const PARTS: usize = 5;
+/// Probability of intervals.
+const LEVEL: f64 = 0.95;
+/// Currents must be seen at least so often [fs].
+const OFTEN: f64 = 10.0;
+/// Longest lag of the current autocorrelation [fs].
+const CURRENT: f64 = 5000.0;
+
+pub(super) fn observables(of: &Collective, data: &Recording) -> Result<Observables, AnalysisError> {
+    let species = &data.settings().species;
+    let mut result = Observables::new(
+        "collective",
+        &format!("Collective transport of {species}"),
+        "M = sum z r; <|M(t+tau) - M(t)|^2>/(N z^2) = a + 6 D_sigma tau; sigma = N (z e)^2 D_sigma/(V k_B T); H_R = D*/D_sigma; \
+         Green-Kubo sigma = 1/(3 V k_B T) int <J(0).J(tau)> dtau, J = sum z v",
+    );
+    data.describe(&mut result);
+    let charges: Vec<String> =
+        of.settings.charges.iter().map(|(symbol, z)| format!("{symbol} {z:+}")).collect();
+    result.parameter("charges", charges.join(", "));
+    let dipole = of.dipole(data, Reference::Framework);
+    let per_ion = data.mobile_atoms() as f64 * of.settings.charge(species).powi(2);
+    curves(of, data, &dipole, per_ion, &mut result);
+    coefficient(of, data, &dipole, per_ion, &mut result)?;
+    currents(of, data, &mut result);
+    Ok(result)
+}
+
+/// Charge MSD in both frames of reference, the tracer MSD beside it, and the sum of all charges.
+fn curves(
+    of: &Collective,
+    data: &Recording,
+    dipole: &[Vector3],
+    per_ion: f64,
+    result: &mut Observables,
+) {
+    let lags = spaced(longest(data.frames()), 120);
+    let in_mass_frame = of.dipole(data, Reference::Mass);
+    let total: f64 = of
+        .settings
+        .charges
+        .iter()
+        .map(|(symbol, z)| z * data.center(symbol, Reference::Framework).1 as f64)
+        .sum();
+    result.parameter("sum of all charges", format!("{total} e"));
+    let mut push = |name: &str, label: &str, path: &[Vector3]| {
+        result.curves.push(Curve {
+            name: name.into(),
+            label: label.into(),
+            x_axis: Axis { label: "lag time".into(), unit: "ps".into() },
+            y_axis: Axis { label: "MSD".into(), unit: "Å²".into() },
+            x: times(data, &lags),
+            y: lags.iter().map(|lag| walk::msd(path, *lag) / per_ion).collect(),
+            y_error: Vec::new(),
+        });
+    };
+    push("charge_msd", "charge, framework at rest", dipole);
+    push("charge_msd_mass_frame", "charge, centre of mass at rest", &in_mass_frame);
+    if total.abs() > 1e-9 {
+        let message = format!("the charges that were given add up to {total} e");
+        let advice = "charge moved then depends on what is taken to be at rest, here the framework; give the charges of all elements";
+        result.caution("not_neutral", message, advice);
+    }
+}
+
+/// `D_σ`, the conductivity, the Haven ratio.
+fn coefficient(
+    of: &Collective,
+    data: &Recording,
+    dipole: &[Vector3],
+    per_ion: f64,
+    result: &mut Observables,
+) -> Result<(), AnalysisError> {
+    let species = &data.settings().species;
+    let moments = data.moments()?;
+    let exponents = window::exponents(moments);
+    let range = match of.settings.window {
+        Some(window) => fit::given(window, data, moments)?,
+        None => window::diffusive(moments, &exponents).unwrap_or_else(|| fit::late(data, moments)),
+    };
+    let (first, last) = (moments.lags[range.start], moments.lags[range.end - 1]);
+    let place = |k: usize| {
+        let ratio = (last as f64 / first as f64).ln() * k as f64 / (POINTS - 1) as f64;
+        (first as f64 * ratio.exp()).round() as usize
+    };
+    let mut lags: Vec<usize> = (0..POINTS).map(place).collect();
+    lags.dedup();
+    let to_ps = data.interval() * 1e-3;
+    let shown = format!("{:.3} to {:.3} ps", first as f64 * to_ps, last as f64 * to_ps);
+    result.parameter("fit window", shown);
+    let tracer = Fit::new(moments, range, data.frames());
+    let (Some(found), Some(tracer)) = (walk::fit(dipole, &lags), tracer) else {
+        result.caution(
+            "no_collective_diffusion",
+            "the charge MSD does not grow over the fit window".into(),
+            "run longer, or hotter",
+        );
+        return Ok(());
+    };
+    let scale = units::A2_PER_FS_IN_CM2_PER_S / data.interval() / per_ion;
+    let (low, high) = found.interval(LEVEL);
+    let mut push = |name: &str, label: String, value: f64, uncertainty, unit: &str| {
+        let (name, unit) = (name.into(), unit.into());
+        result.estimates.push(Estimate { name, label, value, uncertainty, unit });
+    };
+    let interval = |low: f64, high: f64| Uncertainty::Interval { low, high, level: LEVEL };
+    push(
+        "charge_diffusion_cm2_per_s",
+        format!("{species} charge diffusion coefficient"),
+        found.value * scale,
+        interval(low * scale, high * scale),
+        "cm²/s",
+    );
+    let z = of.settings.charge(species);
+    if let Some(temperature) = data.settings().temperature {
+        let density = data.mobile_atoms() as f64 / data.mean_volume();
+        let per_d = 1e3 * nernst_einstein(density, z, 1.0, temperature) / data.interval() / per_ion;
+        push(
+            "conductivity_ms_per_cm",
+            "conductivity (Einstein–Helfand)".into(),
+            found.value * per_d,
+            interval(low * per_d, high * per_d),
+            "mS/cm",
+        );
+    }
+    let haven = tracer.value / (found.value / per_ion);
+    let (haven_low, haven_high) = haven_interval(&tracer, &found, per_ion);
+    push("haven_ratio", "Haven ratio D*/D_σ".into(), haven, interval(haven_low, haven_high), "");
+    let distinct = found.value * scale - tracer.value * scale * per_ion;
+    push(
+        "distinct_diffusion_cm2_per_s",
+        "distinct part D_σ − D*".into(),
+        distinct,
+        interval(
+            low * scale - tracer.value * scale * per_ion,
+            high * scale - tracer.value * scale * per_ion,
+        ),
+        "cm²/s",
+    );
+    result.parameter("independent squares behind D_σ", format!("{:.1}", found.degrees()));
+    parts(dipole, &lags, &found, scale, result);
+    if haven_low < 1.0 && haven_high > 1.0 {
+        result.caution(
+            "haven_ratio_unknown",
+            format!("the Haven ratio lies between {haven_low:.2} and {haven_high:.2} (95 %): it cannot be told from one"),
+            "collective numbers need about as many times longer runs as there are ions; average over independent runs",
+        );
+    }
+    Ok(())
+}
+
+/// 95 % interval of the ratio: relative errors of both are combined on either side, in the logarithm.
+fn haven_interval(tracer: &Fit, charge: &WalkFit, per_ion: f64) -> (f64, f64) {
+    let ratio = tracer.value / (charge.value / per_ion);
+    let (low, high) = charge.interval(LEVEL);
+    let own = normal_quantile(0.5 + 0.5 * LEVEL) * tracer.error / tracer.value;
+    let down = (high / charge.value).ln().hypot(own);
+    let up = (charge.value / low).ln().hypot(own);
+    (ratio * (-down).exp(), ratio * up.exp())
+}
+
+/// The same estimate from parts of the trajectory.
+fn parts(
+    dipole: &[Vector3],
+    lags: &[usize],
+    found: &WalkFit,
+    scale: f64,
+    result: &mut Observables,
+) {
+    let length = dipole.len() / PARTS;
+    let longest = *lags.last().expect("there are lags");
+    if length < 2 * longest {
+        result.parameter(
+            "spread over parts",
+            "not known: the fit window is longer than half of a fifth",
+        );
+        return;
+    }
+    let of_part = |part: usize| -> f64 {
+        let path = &dipole[part * length..(part + 1) * length];
+        let terms = found.weights.iter().zip(lags);
+        terms.map(|(weight, lag)| weight * walk::msd(path, *lag)).sum()
+    };
+    let values: Vec<f64> = (0..PARTS).map(of_part).collect();
+    let error = (variance_of(&values) / PARTS as f64).sqrt() * scale;
+    result.parameter("spread over five parts", format!("{error:.2e} cm²/s standard error"));
+}
+
+/// Green–Kubo from the velocities of the frames.
+fn currents(of: &Collective, data: &Recording, result: &mut Observables) {
+    let Some(currents) = of.currents.as_ref().filter(|_| data.interval() <= OFTEN) else {
+        let why = if of.currents.is_none() {
+            "no: frames carry no velocities".to_owned()
+        } else {
+            format!("no: frames are more than {OFTEN} fs apart")
+        };
+        result.parameter("Green–Kubo", why);
+        return;
+    };
+    let (Some(temperature), true) = (data.settings().temperature, currents.len() > 20 * PARTS)
+    else {
+        result.parameter("Green–Kubo", "no: no temperature, or too few frames");
+        return;
+    };
+    let most = ((CURRENT / data.interval()) as usize).min(currents.len() / (2 * PARTS));
+    let lags: Vec<usize> = (0..=most).collect();
+    let correlation = |part: &[Vector3]| -> Vec<f64> {
+        let at = |lag: &usize| {
+            let pairs = part.iter().zip(&part[*lag..]);
+            pairs.map(|(a, b)| math::dot(*a, *b)).sum::<f64>() / (part.len() - lag) as f64
+        };
+        lags.iter().map(at).collect()
+    };
+    let all = correlation(currents);
+    let length = currents.len() / PARTS;
+    let of_parts: Vec<Vec<f64>> =
+        (0..PARTS).map(|k| correlation(&currents[k * length..(k + 1) * length])).collect();
+    let error = |lag: usize| {
+        let values: Vec<f64> = of_parts.iter().map(|part| part[lag]).collect();
+        (variance_of(&values) / PARTS as f64).sqrt()
+    };
+    let errors: Vec<f64> = (0..all.len()).map(error).collect();
+    let in_fs: Vec<f64> = lags.iter().map(|lag| *lag as f64 * data.interval()).collect();
+    let found = green_kubo(&in_fs, (&all, &errors), data.mean_volume(), temperature, PARTS as f64);
+    result.parameter("Green–Kubo", format!("from velocities, errors from {PARTS} parts"));
+    result.curves.push(Curve {
+        name: "current_acf".into(),
+        label: "current autocorrelation".into(),
+        x_axis: Axis { label: "lag time".into(), unit: "ps".into() },
+        y_axis: Axis { label: "⟨J(0)·J(τ)⟩".into(), unit: "e²Å²/fs²".into() },
+        x: in_fs.iter().map(|lag| lag * 1e-3).collect(),
+        y: all,
+        y_error: errors,
+    });
+    result.curves.push(found.curve);
+    result.estimates.extend(found.conductivity);
+}
