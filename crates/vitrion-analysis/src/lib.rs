@@ -16,10 +16,11 @@ pub use error::AnalysisError;
 pub use pass::{Accumulator, Pass, StructuralAnalysis};
 pub use structure::{Neighborhood, RadialDistribution, Steinhardt, SteinhardtSettings};
 pub use transport::{
-    ArrheniusPoint, ArrheniusSettings, CollectiveSettings, Correlator, CorrelatorSettings,
-    Diffusion, DiffusionSettings, Motion, MotionPass, MotionSettings, MsdSettings, Recording,
-    RecordingSettings, RegionRule, RegionsSettings, ScatteringSettings, Slab, SnapshotSettings,
-    VanHoveSettings, arrhenius, diffusion, green_kubo, mean_squared_displacement,
+    ArrheniusPoint, ArrheniusSettings, Attachment, CollectiveSettings, Correlator,
+    CorrelatorSettings, DensityMapSettings, Diffusion, DiffusionSettings, HopSettings, Motion,
+    MotionPass, MotionSettings, MsdSettings, PathSettings, Recording, RecordingSettings,
+    RegionRule, RegionsSettings, ReorientationSettings, ScatteringSettings, SiteSettings, Slab,
+    SnapshotSettings, VanHoveSettings, arrhenius, diffusion, green_kubo, mean_squared_displacement,
     non_gaussian_parameter,
 };
 pub use vitrion_core::observables::Observables;

@@ -17,6 +17,8 @@ pub const AVOGADRO: f64 = 6.022_140_76e23;
 pub const AMU_IN_KG: f64 = 1.660_539_068_92e-27;
 /// Vacuum permittivity [F/m], CODATA 2022.
 pub const EPSILON_0: f64 = 8.854_187_818_8e-12;
+/// Bohr radius [Å], CODATA 2022.
+pub const BOHR: f64 = 0.529_177_210_544;
 
 /// Boltzmann constant [eV/K].
 pub const BOLTZMANN: f64 = BOLTZMANN_J / EV_IN_JOULE;

@@ -92,7 +92,7 @@ impl Collective {
 }
 
 impl MotionAnalysis for Collective {
-    fn see(&mut self, frame: &Frame) -> Result<(), AnalysisError> {
+    fn see(&mut self, frame: &Frame, _drift: Vector3) -> Result<(), AnalysisError> {
         let Some(currents) = &mut self.currents else { return Ok(()) };
         match &frame.velocities {
             None => self.currents = None,

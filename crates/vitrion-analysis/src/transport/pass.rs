@@ -4,8 +4,8 @@ use super::diffusion::Diffusion;
 use super::recording::{Recording, RecordingSettings};
 use super::settings::MotionSettings;
 use crate::error::AnalysisError;
-use vitrion_core::Frame;
 use vitrion_core::observables::Observables;
+use vitrion_core::{Frame, Vector3};
 
 /// What an analysis of motion found.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,21 +13,31 @@ pub struct Motion {
     pub observables: Observables,
     /// For the fit over temperatures, where the analysis gives one.
     pub diffusion: Option<Diffusion>,
+    /// Files beside the numbers.
+    pub attachments: Vec<Attachment>,
+}
+
+/// A file that an analysis makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attachment {
+    /// Ending of its name, for example "cube".
+    pub ending: &'static str,
+    pub content: Vec<u8>,
 }
 
 impl From<Observables> for Motion {
     fn from(observables: Observables) -> Self {
-        Motion { observables, diffusion: None }
+        Motion { observables, diffusion: None, attachments: Vec::new() }
     }
 }
 
 /// An analysis of how atoms move.
 pub(crate) trait MotionAnalysis: Send {
-    /// Sees every frame that is recorded, for what the paths of atoms do not tell.
+    /// Sees every frame that is recorded, for what the paths of atoms do not tell, and how far the framework has drifted [Å].
     ///
     /// # Errors
     /// A frame that cannot be analysed.
-    fn see(&mut self, _frame: &Frame) -> Result<(), AnalysisError> {
+    fn see(&mut self, _frame: &Frame, _drift: Vector3) -> Result<(), AnalysisError> {
         Ok(())
     }
 
@@ -62,8 +72,9 @@ impl MotionPass {
             self.analyses = self.settings.iter().map(analysis).collect::<Result<_, _>>()?;
         }
         if self.recording.add(frame)? {
+            let drift = self.recording.present_drift();
             for analysis in &mut self.analyses {
-                analysis.see(frame)?;
+                analysis.see(frame, drift)?;
             }
         }
         Ok(())

@@ -299,6 +299,16 @@ impl Recording {
 
     /// Displacement of a centre of mass since the first frame, in every frame [Å].
     pub(crate) fn drift(&self, reference: Reference) -> Vec<Vector3> {
+        (0..self.frames()).map(|frame| self.drift_at(frame, reference)).collect()
+    }
+
+    /// Displacement of the framework since the first frame in the last one [Å].
+    pub(crate) fn present_drift(&self) -> Vector3 {
+        let last = self.frames().checked_sub(1);
+        last.map_or([0.0; 3], |frame| self.drift_at(frame, Reference::Framework))
+    }
+
+    fn drift_at(&self, frame: usize, reference: Reference) -> Vector3 {
         let counts = |element: &&Element| {
             reference == Reference::Mass || self.framework.contains(&element.symbol)
         };
@@ -310,7 +320,7 @@ impl Recording {
                 math::add(sum, math::scale(element.centers[frame], weight(element) / total))
             })
         };
-        (0..self.frames()).map(|frame| math::sub(center(frame), center(0))).collect()
+        math::sub(center(frame), center(0))
     }
 
     /// Largest distance that a centre of mass moved away from its first place [Å].

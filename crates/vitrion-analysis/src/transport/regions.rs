@@ -27,7 +27,7 @@ use crate::error::AnalysisError;
 use rule::Labels;
 pub use rule::{RegionRule, Slab};
 use serde::{Deserialize, Serialize};
-use vitrion_core::{Frame, Matrix3, Structure};
+use vitrion_core::{Frame, Matrix3, Structure, Vector3};
 
 /// Labels that are kept in memory [bytes].
 const MEMORY: usize = 256 << 20;
@@ -105,7 +105,7 @@ impl Regions {
 }
 
 impl MotionAnalysis for Regions {
-    fn see(&mut self, frame: &Frame) -> Result<(), AnalysisError> {
+    fn see(&mut self, frame: &Frame, _drift: Vector3) -> Result<(), AnalysisError> {
         let of = self.labels.of(self.counts.len(), &frame.structure)?;
         self.of_atoms.push(|row| of[self.mobile[row]])?;
         let mut counts = vec![[0, 0]; self.labels.names().len()];

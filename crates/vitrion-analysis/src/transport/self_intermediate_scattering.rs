@@ -136,7 +136,7 @@ pub(super) fn self_intermediate_scattering(
 }
 
 /// Where the curve first falls below 1/e; `None` where it does not.
-fn crossing(times: &[f64], curve: &[f64]) -> Option<f64> {
+pub(super) fn crossing(times: &[f64], curve: &[f64]) -> Option<f64> {
     let level = (-1.0_f64).exp();
     let after = curve.iter().position(|value| *value < level)?;
     let before = after.checked_sub(1)?;

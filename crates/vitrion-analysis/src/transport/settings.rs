@@ -1,13 +1,18 @@
 //! Which analyses of motion there are, as data.
 
 use super::collective::{Collective, CollectiveSettings};
+use super::density_map::{DensityMap, DensityMapSettings};
 use super::diffusion::{DiffusionSettings, diffusion};
+use super::hops::{HopSettings, hops};
 use super::msd::{MsdSettings, mean_squared_displacement};
 use super::non_gaussian::non_gaussian_parameter;
 use super::pass::{Motion, MotionAnalysis};
+use super::paths::{PathSettings, paths};
 use super::recording::Recording;
 use super::regions::{Regions, RegionsSettings};
+use super::reorientation::{Reorientation, ReorientationSettings};
 use super::self_intermediate_scattering::{ScatteringSettings, self_intermediate_scattering};
+use super::sites::{SiteSettings, Sites};
 use super::snapshots::{SnapshotSettings, displacement_snapshots};
 use super::van_hove::{VanHove, VanHoveSettings};
 use crate::error::AnalysisError;
@@ -26,6 +31,11 @@ pub enum MotionSettings {
     DisplacementSnapshots(SnapshotSettings),
     Regions(RegionsSettings),
     Collective(CollectiveSettings),
+    Hops(HopSettings),
+    Sites(SiteSettings),
+    DensityMap(DensityMapSettings),
+    Paths(PathSettings),
+    Reorientation(ReorientationSettings),
 }
 
 impl MotionSettings {
@@ -40,6 +50,11 @@ impl MotionSettings {
             MotionSettings::DisplacementSnapshots(_) => "displacement_snapshots",
             MotionSettings::Regions(_) => "regions",
             MotionSettings::Collective(_) => "collective",
+            MotionSettings::Hops(_) => "hops",
+            MotionSettings::Sites(_) => "sites",
+            MotionSettings::DensityMap(_) => "density_map",
+            MotionSettings::Paths(_) => "paths",
+            MotionSettings::Reorientation(_) => "reorientation",
         }
     }
 
@@ -68,7 +83,7 @@ impl MotionSettings {
             }
             MotionSettings::Diffusion(settings) => Box::new(OfPaths(move |data: &Recording| {
                 let (observables, found) = diffusion(data, &settings)?;
-                Ok(Motion { observables, diffusion: Some(found) })
+                Ok(Motion { diffusion: Some(found), ..observables.into() })
             })),
             MotionSettings::VanHove(settings) => Box::new(VanHove::new(settings, species)?),
             MotionSettings::SelfIntermediateScattering(settings) => {
@@ -86,6 +101,20 @@ impl MotionSettings {
             MotionSettings::Regions(settings) => Box::new(Regions::new(settings, first, species)?),
             MotionSettings::Collective(settings) => {
                 Box::new(Collective::new(settings, first, species)?)
+            }
+            MotionSettings::Hops(settings) => {
+                settings.check()?;
+                Box::new(OfPaths(move |data: &Recording| hops(data, &settings).map(Motion::from)))
+            }
+            MotionSettings::Sites(settings) => Box::new(Sites::new(settings, first, species)?),
+            MotionSettings::DensityMap(settings) => {
+                Box::new(DensityMap::new(settings, first, species)?)
+            }
+            MotionSettings::Paths(settings) => {
+                Box::new(OfPaths(move |data: &Recording| paths(data, &settings)))
+            }
+            MotionSettings::Reorientation(settings) => {
+                Box::new(Reorientation::new(settings, first)?)
             }
         })
     }

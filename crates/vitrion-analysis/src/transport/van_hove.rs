@@ -29,8 +29,8 @@ use crate::error::AnalysisError;
 use crate::samples::jackknife;
 use distinct::Origins;
 use serde::{Deserialize, Serialize};
-use vitrion_core::Frame;
 use vitrion_core::observables::{Axis, Curve, Estimate, Map, Observables, Uncertainty};
+use vitrion_core::{Frame, Vector3};
 
 /// Lags of the map.
 const MAP_LAGS: usize = 40;
@@ -99,7 +99,7 @@ impl VanHove {
 }
 
 impl MotionAnalysis for VanHove {
-    fn see(&mut self, frame: &Frame) -> Result<(), AnalysisError> {
+    fn see(&mut self, frame: &Frame, _drift: Vector3) -> Result<(), AnalysisError> {
         if let Some(origins) = &mut self.origins {
             origins.see(frame);
         }

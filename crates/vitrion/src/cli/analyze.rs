@@ -13,11 +13,11 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 use vitrion::error::{Error, InputError};
 use vitrion::report::{Analysed, shown, write_analysis_report};
-use vitrion::results::write_observables;
+use vitrion::results::{write_atomically, write_observables};
 use vitrion::run_file::{AnalysisFile, FileAnalysis, Located};
 use vitrion::structural_pass::StructuralPass;
 use vitrion_analysis::structure::StructureSettings;
-use vitrion_analysis::{AnalysisError, Observables};
+use vitrion_analysis::{AnalysisError, Attachment, Motion, Observables};
 use vitrion_core::units::{self, Kind};
 use vitrion_core::{Frame, SpeciesTable, Structure, Uncertainty, io};
 
@@ -100,7 +100,7 @@ pub(super) fn analyze(arguments: &Arguments, common: &Common) -> Result<(), Erro
     if let Some(atoms) = &arguments.atoms {
         refuse_existing(atoms, arguments.overwrite)?;
     }
-    let Found { results, frames, last } = observables(arguments, common)?;
+    let Found { results, attachments, frames, last } = observables(arguments, common)?;
     if let Some(out) = &arguments.out {
         let mut names: Vec<&str> = Vec::new();
         for one in &results {
@@ -108,6 +108,9 @@ pub(super) fn analyze(arguments: &Arguments, common: &Common) -> Result<(), Erro
             names.push(&one.kind);
             let number = if copies == 0 { String::new() } else { format!("-{}", copies + 1) };
             write_observables(&out.join(format!("{}{number}", one.kind)), one)?;
+        }
+        for (name, content) in &attachments {
+            write_atomically(&out.join(name), content)?;
         }
         let analysed =
             Analysed { files: &arguments.trajectories, frames, last: &last, results: &results };
@@ -127,6 +130,8 @@ pub(super) fn analyze(arguments: &Arguments, common: &Common) -> Result<(), Erro
 /// What a pass over all frames gave.
 struct Found {
     results: Vec<Observables>,
+    /// Files beside the numbers, with their names.
+    attachments: Vec<(String, Vec<u8>)>,
     frames: usize,
     last: Structure,
 }
@@ -189,11 +194,17 @@ fn observables(arguments: &Arguments, common: &Common) -> Result<Found, Error> {
         .map_err(|failure| failure.of(None))?;
     atoms.finish()?;
     counter.finish();
+    let mut attachments = Vec::new();
     for motion in motions {
         let found = motion.finish().map_err(|(_, error)| refused(error))?;
-        results.extend(found.into_iter().map(|found| found.observables));
+        for Motion { observables, attachments: files, .. } in found {
+            for Attachment { ending, content } in files {
+                attachments.push((format!("{}.{ending}", observables.kind), content));
+            }
+            results.push(observables);
+        }
     }
-    Ok(Found { results, frames: counter.frames, last })
+    Ok(Found { results, attachments, frames: counter.frames, last })
 }
 
 /// Which structural analyses: those of the file, those that were named, or all that suit.

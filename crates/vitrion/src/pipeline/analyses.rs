@@ -3,14 +3,14 @@
 use super::ledger::Ledger;
 use crate::error::Error;
 use crate::plan::{AnalysisPlan, Dynamics, Plan, RunPlan, StagePlan};
-use crate::results::read_json;
+use crate::results::{read_json, write_atomically};
 use crate::run_file::StageKind;
 use crate::structural_pass::StructuralPass;
 use std::path::Path;
 use vitrion_analysis::structure::StructureSettings;
 use vitrion_analysis::{
-    AnalysisError, ArrheniusPoint, ArrheniusSettings, Motion, MotionPass, MotionSettings,
-    Observables, RecordingSettings, arrhenius,
+    AnalysisError, ArrheniusPoint, ArrheniusSettings, Attachment, Motion, MotionPass,
+    MotionSettings, Observables, RecordingSettings, arrhenius,
 };
 use vitrion_core::Frame;
 use vitrion_core::io::{self, ReadOptions};
@@ -53,6 +53,11 @@ pub(super) fn of_run(
         for motion in motions {
             for (analysis, found) in motion.finish(&run.id)? {
                 write(ledger, index, &run.id, analysis, &found.observables)?;
+                let stem = format!("runs/{}/analysis/{}", run.id, analysis.name());
+                for Attachment { ending, content } in &found.attachments {
+                    let path = ledger.results.path(&format!("{stem}.{ending}"));
+                    write_atomically(&path, content)?;
+                }
                 if let Some(diffusion) = found.diffusion {
                     let point = ArrheniusPoint { temperature, diffusion };
                     coefficients.push((analysis.name().to_owned(), point));

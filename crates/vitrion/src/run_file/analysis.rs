@@ -53,6 +53,11 @@ pub enum AnalysisKind {
     DisplacementSnapshots,
     Regions,
     Collective,
+    Hops,
+    Sites,
+    DensityMap,
+    Paths,
+    Reorientation,
     Arrhenius,
 }
 
@@ -77,12 +82,17 @@ impl AnalysisKind {
             AnalysisKind::DisplacementSnapshots => "displacement_snapshots",
             AnalysisKind::Regions => "regions",
             AnalysisKind::Collective => "collective",
+            AnalysisKind::Hops => "hops",
+            AnalysisKind::Sites => "sites",
+            AnalysisKind::DensityMap => "density_map",
+            AnalysisKind::Paths => "paths",
+            AnalysisKind::Reorientation => "reorientation",
             AnalysisKind::Arrhenius => "arrhenius",
         }
     }
 
     /// Every kind.
-    const ALL: [AnalysisKind; 18] = [
+    const ALL: [AnalysisKind; 23] = [
         AnalysisKind::RadialDistribution,
         AnalysisKind::BondAngles,
         AnalysisKind::Coordination,
@@ -100,6 +110,11 @@ impl AnalysisKind {
         AnalysisKind::DisplacementSnapshots,
         AnalysisKind::Regions,
         AnalysisKind::Collective,
+        AnalysisKind::Hops,
+        AnalysisKind::Sites,
+        AnalysisKind::DensityMap,
+        AnalysisKind::Paths,
+        AnalysisKind::Reorientation,
         AnalysisKind::Arrhenius,
     ];
 

@@ -5,11 +5,13 @@ use super::structure::keys::{AXES, amorphization, length};
 use super::{AnalysisKind, KeyLine, positive_quantity};
 use crate::error::InputError;
 use vitrion_analysis::{
-    AnalysisError, CollectiveSettings, DiffusionSettings, MotionSettings, MsdSettings, RegionRule,
-    RegionsSettings, ScatteringSettings, Slab, SnapshotSettings, VanHoveSettings,
+    AnalysisError, CollectiveSettings, DensityMapSettings, DiffusionSettings, HopSettings,
+    MotionSettings, MsdSettings, PathSettings, RegionRule, RegionsSettings, ReorientationSettings,
+    ScatteringSettings, SiteSettings, Slab, SnapshotSettings, VanHoveSettings,
 };
-use vitrion_core::units::Kind;
-use vitrion_core::{Matrix3, Structure};
+use vitrion_core::io::{self, ReadOptions};
+use vitrion_core::units::{self, Kind};
+use vitrion_core::{Matrix3, Structure, Vector3};
 
 /// An analysis of motion as written.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +39,11 @@ impl AnalysisKind {
                 Some(&["slabs", "amorphization", "commit", "bin", "r_max", "times", "axes"])
             }
             AnalysisKind::Collective => Some(&["charges", "window"]),
+            AnalysisKind::Hops => Some(&["window", "distance", "commit"]),
+            AnalysisKind::Sites => Some(&["structure", "commit", "axes"]),
+            AnalysisKind::DensityMap => Some(&["spacing"]),
+            AnalysisKind::Paths => Some(&["atoms"]),
+            AnalysisKind::Reorientation => Some(&["bond", "ligands", "angle", "commit"]),
             _ => None,
         }
     }
@@ -52,13 +59,11 @@ impl MotionTable {
             let line = table.line_of(&key);
             (key, line)
         });
+        let keys = keys.collect();
         let example = "species = \"Li\"";
-        Ok(MotionTable {
-            keys: keys.collect(),
-            species: table.require("species", example, table.string("species")?)?,
-            framework: table.strings("framework")?,
-            settings: settings(table, kind)?,
-        })
+        let species = table.require("species", example, table.string("species")?)?;
+        let settings = settings(table, kind, &species.value)?;
+        Ok(MotionTable { keys, species, framework: table.strings("framework")?, settings })
     }
 
     /// Refuses settings that do not suit the atoms of a structure: the key, its line and why.
@@ -76,7 +81,11 @@ impl MotionTable {
     }
 }
 
-fn settings(table: &Table<'_>, kind: AnalysisKind) -> Result<MotionSettings, InputError> {
+fn settings(
+    table: &Table<'_>,
+    kind: AnalysisKind,
+    species: &str,
+) -> Result<MotionSettings, InputError> {
     Ok(match kind {
         AnalysisKind::MeanSquaredDisplacement => {
             MotionSettings::MeanSquaredDisplacement(MsdSettings {
@@ -128,6 +137,24 @@ fn settings(table: &Table<'_>, kind: AnalysisKind) -> Result<MotionSettings, Inp
             charges: charges(table)?,
             window: window(table)?,
         }),
+        AnalysisKind::Hops => {
+            let default = HopSettings::default();
+            MotionSettings::Hops(HopSettings {
+                window: time(table, "window", default.window)?,
+                distance: length(table, "distance", default.distance)?,
+                commit: time(table, "commit", default.commit)?,
+            })
+        }
+        AnalysisKind::Sites => MotionSettings::Sites(SiteSettings {
+            sites: sites(table, species)?,
+            commit: time(table, "commit", SiteSettings::default().commit)?,
+            axes: axes(table)?,
+        }),
+        AnalysisKind::DensityMap => MotionSettings::DensityMap(DensityMapSettings {
+            spacing: length(table, "spacing", DensityMapSettings::default().spacing)?,
+        }),
+        AnalysisKind::Paths => MotionSettings::Paths(PathSettings { atoms: atoms(table)? }),
+        AnalysisKind::Reorientation => MotionSettings::Reorientation(reorientation(table)?),
         other => unreachable!("{} is no analysis of motion", other.name()),
     })
 }
@@ -139,6 +166,60 @@ fn time(table: &Table<'_>, key: &str, default: f64) -> Result<f64, InputError> {
 fn times(table: &Table<'_>) -> Result<Vec<f64>, InputError> {
     let found = table.quantities("times", Kind::Time)?.unwrap_or_default();
     Ok(found.into_iter().map(|found| found.value).collect())
+}
+
+/// Fractional coordinates of the atoms of an element in a file, relative to the file that names it.
+fn sites(table: &Table<'_>, species: &str) -> Result<Vec<Vector3>, InputError> {
+    let Some(file) = table.string("structure")? else { return Ok(Vec::new()) };
+    let folder = table.path().parent().unwrap_or_else(|| std::path::Path::new(""));
+    let path = folder.join(&file.value);
+    let frame = io::read_first(&path, &ReadOptions::default()).map_err(InputError::Io)?;
+    let structure = &frame.structure;
+    let atoms = structure.atoms_of(species);
+    if atoms.is_empty() {
+        let message = format!("{} holds no {species}", path.display());
+        return Err(table.refuse("structure", message));
+    }
+    let fraction = |atom: usize| structure.cell.to_fractional(structure.positions[atom]);
+    Ok(atoms.into_iter().map(fraction).collect())
+}
+
+fn atoms(table: &Table<'_>) -> Result<Vec<usize>, InputError> {
+    let found = table.integers("atoms")?.unwrap_or_default();
+    let atom = |found: Located<i64>| {
+        usize::try_from(found.value).map_err(|_| {
+            let message = format!("expected numbers from zero, found {}", found.value);
+            table.refuse_at(found.line, "atoms", message)
+        })
+    };
+    found.into_iter().map(atom).collect()
+}
+
+/// `bond = "P-S 2.7 A"` and what a flip is.
+fn reorientation(table: &Table<'_>) -> Result<ReorientationSettings, InputError> {
+    let mut settings = ReorientationSettings::default();
+    if let Some(Located { value, line }) = table.string("bond")? {
+        let split = value.trim().split_once(char::is_whitespace);
+        let parsed = split.and_then(|(pair, length)| {
+            let (center, ligand) = pair.split_once('-')?;
+            let cutoff = units::parse(length, Kind::Length).ok().filter(|cutoff| *cutoff > 0.0)?;
+            Some(([center.to_owned(), ligand.to_owned()], cutoff))
+        });
+        let Some((bond, cutoff)) = parsed else {
+            let message =
+                format!("expected a pair and a length, as \"P-S 2.7 A\"; found \"{value}\"");
+            return Err(table.refuse_at(line, "bond", message));
+        };
+        (settings.bond, settings.cutoff) = (bond, cutoff);
+    }
+    if let Some(ligands) = table.count("ligands")? {
+        settings.ligands = (ligands.value > 0).then_some(ligands.value as usize);
+    }
+    if let Some(angle) = table.number("angle")? {
+        settings.angle = angle.value;
+    }
+    settings.commit = time(table, "commit", settings.commit)?;
+    Ok(settings)
 }
 
 /// What tells regions: slabs, the amorphisation profile, or else labels.
