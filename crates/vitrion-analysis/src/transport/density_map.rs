@@ -89,7 +89,7 @@ impl DensityMap {
         (0, 1.0)
     }
 
-    fn cube(&self, data: &Recording) -> Result<Vec<u8>, AnalysisError> {
+    fn cube(&self, data: &Recording) -> Vec<u8> {
         let cell = data.mean_cell();
         let volume = data.mean_volume() / self.counts.len() as f64;
         let scale = 1.0 / (data.frames() as f64 * volume);
@@ -106,7 +106,7 @@ impl DensityMap {
         let mut content = Vec::new();
         let grid = cube::Grid { cell, points: self.grid, values: &density };
         cube::write(&mut content, &title, &atoms, &grid).expect("memory takes everything");
-        Ok(content)
+        content
     }
 }
 
@@ -162,7 +162,7 @@ impl MotionAnalysis for DensityMap {
                 );
             }
         }
-        let content = self.cube(data)?;
+        let content = self.cube(data);
         let attachments = vec![Attachment { ending: "cube", content }];
         Ok(Motion { attachments, ..result.into() })
     }

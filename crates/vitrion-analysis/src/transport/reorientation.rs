@@ -222,7 +222,9 @@ impl Reorientation {
             }
         }
         let mut total = Sums::new(lags.len(), few.len());
-        of_group.iter().for_each(|group| total.add(group, 1.0));
+        for group in &of_group {
+            total.add(group, 1.0);
+        }
         let left: Vec<Sums> = of_group
             .iter()
             .map(|group| {

@@ -87,7 +87,7 @@ impl Sites {
         } else {
             settings.sites.clone()
         };
-        let assignment = Assignment::new(places, &first.cell)?;
+        let assignment = Assignment::new(&places, &first.cell)?;
         let sites = assignment.len();
         Ok(Sites {
             settings,
@@ -272,21 +272,23 @@ fn links(network: &BTreeMap<(u32, u32), Link>, result: &mut Observables) {
         result.categories.push(Categories { name, label, axis, names, values, errors });
     }
     // every pair, for scripts: number of the first site, of the second, jumps either way, length
-    let columns: [(&str, &str, fn(&(&(u32, u32), &Link)) -> f64); 5] = [
-        ("link_from", "", |(pair, _)| f64::from(pair.0)),
-        ("link_to", "", |(pair, _)| f64::from(pair.1)),
-        ("link_forth", "", |(_, link)| link.forth),
-        ("link_back", "", |(_, link)| link.back),
-        ("link_length", "Å", |(_, link)| link.length),
-    ];
-    for (name, unit, f) in columns {
+    let column = |f: &dyn Fn((u32, u32), &Link) -> f64| -> Vec<f64> {
+        all.iter().map(|(pair, link)| f(**pair, link)).collect()
+    };
+    for (name, unit, y) in [
+        ("link_from", "", column(&|pair, _| f64::from(pair.0))),
+        ("link_to", "", column(&|pair, _| f64::from(pair.1))),
+        ("link_forth", "", column(&|_, link| link.forth)),
+        ("link_back", "", column(&|_, link| link.back)),
+        ("link_length", "Å", column(&|_, link| link.length)),
+    ] {
         result.curves.push(Curve {
             name: name.into(),
             label: name.replace('_', " "),
             x_axis: axis("link", ""),
             y_axis: axis(&name.replace("link_", ""), unit),
             x: (0..all.len()).map(|k| k as f64).collect(),
-            y: all.iter().map(f).collect(),
+            y,
             y_error: Vec::new(),
         });
     }

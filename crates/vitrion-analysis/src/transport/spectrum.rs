@@ -77,7 +77,7 @@ fn smooth(least: usize) -> usize {
     let is_smooth = |n: &usize| {
         let mut rest = *n;
         for factor in [2, 3, 5] {
-            while rest % factor == 0 {
+            while rest.is_multiple_of(factor) {
                 rest /= factor;
             }
         }

@@ -3,7 +3,9 @@
 mod arrhenius;
 mod bonds;
 mod coverage;
+mod hops;
 mod regions;
+mod reorientation;
 mod structure;
 mod transport;
 mod van_hove;

@@ -28,7 +28,8 @@ pub fn write(
     atoms: &[(String, Vector3)],
     grid: &Grid<'_>,
 ) -> std::io::Result<()> {
-    assert_eq!(grid.values.len(), grid.points.iter().product(), "one value per grid point");
+    let points: usize = grid.points.iter().product();
+    assert_eq!(grid.values.len(), points, "one value per grid point");
     let bohr = |r: Vector3| math::scale(r, 1.0 / units::BOHR);
     writeln!(out, "{title}\nwritten by vitrion")?;
     writeln!(out, "{:5} {:12.6} {:12.6} {:12.6}", atoms.len(), 0.0, 0.0, 0.0)?;

@@ -83,7 +83,7 @@ pub(super) fn of_runs(results: &Results, about: About) -> Vec<Figure> {
     figures
 }
 
-/// False for curves that are for scripts: one number for every atom, tensors.
+/// False for curves that are for scripts: one number for every atom or link, tensors.
 fn drawn(observables: &Observables, curve: &Curve) -> bool {
     let displacement = observables.kind == "mean_squared_displacement";
     let for_scripts = |prefix: &&str| curve.name.starts_with(*prefix);

@@ -24,7 +24,7 @@ struct Cage {
 /// Where an ion stayed.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Cages {
-    cages: Vec<Cage>,
+    stays: Vec<Cage>,
     flickers: usize,
     frames: usize,
 }
@@ -97,22 +97,22 @@ impl Cages {
         let ends = starts[1..].iter().copied().chain([frames]);
         let cage =
             |(start, end): (usize, usize)| Cage { start, end, place: running.mean(start, end).0 };
-        let cages = starts.iter().copied().zip(ends).map(cage).collect();
-        let mut found = Cages { cages, flickers: 0, frames };
+        let stays = starts.iter().copied().zip(ends).map(cage).collect();
+        let mut found = Cages { stays, flickers: 0, frames };
         found.settle(&running, rule);
         found
     }
 
     /// Joins cages that are one: too close to each other, or left for the one before at once.
     fn settle(&mut self, running: &Running, rule: &Rule) {
-        let mut kept: Vec<Cage> = Vec::with_capacity(self.cages.len());
+        let mut kept: Vec<Cage> = Vec::with_capacity(self.stays.len());
         let join = |first: Cage, last: Cage| Cage {
             start: first.start,
             end: last.end,
             place: running.mean(first.start, last.end).0,
         };
         let near = |a: &Cage, b: &Cage| math::norm(math::sub(a.place, b.place)) < rule.distance;
-        for cage in &self.cages {
+        for cage in &self.stays {
             let mut cage = *cage;
             loop {
                 if let Some(last) = kept.last().filter(|last| near(last, &cage)) {
@@ -134,12 +134,12 @@ impl Cages {
             }
             kept.push(cage);
         }
-        self.cages = kept;
+        self.stays = kept;
     }
 
     /// Vectors between the places of successive cages.
     fn jumps(&self) -> impl Iterator<Item = Vector3> {
-        self.cages.windows(2).map(|pair| math::sub(pair[1].place, pair[0].place))
+        self.stays.windows(2).map(|pair| math::sub(pair[1].place, pair[0].place))
     }
 
     pub(super) fn lengths(&self) -> impl Iterator<Item = f64> {
@@ -148,7 +148,7 @@ impl Cages {
 
     /// Lengths [frames] of the cages whose beginning was seen, and whether their end was.
     pub(super) fn durations(&self) -> impl Iterator<Item = (usize, bool)> {
-        self.cages.iter().skip(1).map(|cage| (cage.end - cage.start, cage.end < self.frames))
+        self.stays.iter().skip(1).map(|cage| (cage.end - cage.start, cage.end < self.frames))
     }
 
     pub(super) fn tally(&self) -> Tally {
@@ -184,8 +184,8 @@ mod tests {
     fn a_step_is_one_hop_at_its_time_and_of_its_length() {
         let x: Vec<f64> = (0..100).map(|t| if t < 40 { 0.0 } else { 3.0 }).collect();
         let found = cages(&x, Rule { window: 10, distance: 1.5, commit: 0 });
-        assert_eq!(found.cages.len(), 2);
-        assert_eq!((found.cages[0].end, found.cages[1].start), (40, 40));
+        assert_eq!(found.stays.len(), 2);
+        assert_eq!((found.stays[0].end, found.stays[1].start), (40, 40));
         let lengths: Vec<f64> = found.lengths().collect();
         assert!((lengths[0] - 3.0).abs() < 1e-12);
         assert_eq!(found.durations().collect::<Vec<_>>(), [(60, false)]);
@@ -196,8 +196,8 @@ mod tests {
         let x: Vec<f64> =
             (0..200).map(|t| if (80..110).contains(&t) { 3.0 } else { 0.0 }).collect();
         let quick = cages(&x, Rule { window: 10, distance: 1.5, commit: 40 });
-        assert_eq!((quick.cages.len(), quick.flickers), (1, 1));
+        assert_eq!((quick.stays.len(), quick.flickers), (1, 1));
         let patient = cages(&x, Rule { window: 10, distance: 1.5, commit: 20 });
-        assert_eq!((patient.cages.len(), patient.flickers), (3, 0));
+        assert_eq!((patient.stays.len(), patient.flickers), (3, 0));
     }
 }

@@ -19,7 +19,7 @@ pub(super) struct Assignment {
 }
 
 impl Assignment {
-    pub(super) fn new(sites: Vec<Vector3>, cell: &Cell) -> Result<Self, AnalysisError> {
+    pub(super) fn new(sites: &[Vector3], cell: &Cell) -> Result<Self, AnalysisError> {
         let sites: Vec<Vector3> = sites.iter().map(|s| s.map(|s| s - s.floor())).collect();
         let widths = cell.perpendicular_widths();
         let grid = widths.map(|width| ((width / BOX) as usize).max(1));
@@ -142,7 +142,7 @@ mod tests {
             let mut random = rng::at(seed, Stream::Testing, 95, 0);
             let mut place = || -> Vector3 { std::array::from_fn(|_| random.uniform()) };
             let sites: Vec<Vector3> = (0..20).map(|_| place()).collect();
-            let Ok(found) = Assignment::new(sites, &cell) else { continue };
+            let Ok(found) = Assignment::new(&sites, &cell) else { continue };
             for _ in 0..100 {
                 let s = place();
                 let last = (20.0 * s[0]) as u32;
@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn sites_in_one_place_are_refused() {
         let cell = Cell::orthorhombic([10.0; 3]).expect("a box");
-        let error = Assignment::new(vec![[0.01, 0.5, 0.5], [0.99, 0.5, 0.5]], &cell)
+        let error = Assignment::new(&[[0.01, 0.5, 0.5], [0.99, 0.5, 0.5]], &cell)
             .err()
             .expect("0.2 Å apart through the border");
         assert!(error.to_string().contains("sites 0 and 1 0.200 Å apart"), "{error}");
