@@ -21,6 +21,6 @@ pub use transport::{
     MotionPass, MotionSettings, MsdSettings, PathSettings, Recording, RecordingSettings,
     RegionRule, RegionsSettings, ReorientationSettings, ScatteringSettings, SiteSettings, Slab,
     SnapshotSettings, VanHoveSettings, arrhenius, diffusion, green_kubo, mean_squared_displacement,
-    non_gaussian_parameter,
+    non_gaussian_parameter, pooled,
 };
 pub use vitrion_core::observables::Observables;

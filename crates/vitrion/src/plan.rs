@@ -94,6 +94,9 @@ pub struct SystemPlan {
     /// Distance of the closest two atoms [Å]; absent if none are within 4 Å.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub closest_pair_a: Option<f64>,
+    /// Part of the atoms that are crystal: as the run file says, or those labelled so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crystal_fraction: Option<f64>,
 }
 
 /// A target over the time of a stage.

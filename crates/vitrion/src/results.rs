@@ -84,6 +84,9 @@ pub struct SystemEntry {
     pub density_g_per_cm3: f64,
     /// Lattice vectors as rows [Å].
     pub cell_a: [[f64; 3]; 3],
+    /// Part of the atoms that are crystal, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crystal_fraction: Option<f64>,
     pub runs: Vec<RunEntry>,
     /// Cross-run analyses, relative to the results folder, for example "analysis/beta/arrhenius.json".
     pub analyses: Vec<String>,

@@ -10,7 +10,7 @@ use std::path::Path;
 use vitrion_analysis::structure::StructureSettings;
 use vitrion_analysis::{
     AnalysisError, ArrheniusPoint, ArrheniusSettings, Attachment, Motion, MotionPass,
-    MotionSettings, Observables, RecordingSettings, arrhenius,
+    MotionSettings, Observables, RecordingSettings, arrhenius, pooled,
 };
 use vitrion_core::Frame;
 use vitrion_core::io::{self, ReadOptions};
@@ -87,8 +87,9 @@ fn write(
     Ok(())
 }
 
-/// Structural analyses of all replicas of a system together: of every temperature with two seeds
-/// or more, from the trajectories once more, with the spread between replicas in the errors.
+/// Analyses of all replicas of a system together: of every temperature with two seeds
+/// or more, with the spread between replicas in the errors. Those of structure see the trajectories once more, those of motion are
+/// averaged.
 pub(super) fn of_replicas(plan: &Plan, ledger: &Ledger<'_>) -> Result<(), Error> {
     for (number, system) in plan.systems.iter().enumerate() {
         let runs = || plan.runs.iter().enumerate().filter(|(_, run)| run.system == system.name);
@@ -120,6 +121,17 @@ fn of_pool(
     ledger: &Ledger<'_>,
 ) -> Result<(), Error> {
     let name = &plan.systems[system].name;
+    for analysis in &plan.analyses {
+        let AnalysisPlan::Motion { name: stem, .. } = analysis else { continue };
+        let read = |index: &usize| {
+            let file = format!("runs/{}/analysis/{stem}.json", plan.runs[*index].id);
+            read_json(&ledger.results.path(&file))
+        };
+        let runs: Vec<Observables> = replicas.iter().map(read).collect::<Result<_, _>>()?;
+        let stem = format!("analysis/{name}/{stem}{suffix}");
+        ledger.results.write_observables(&stem, &pooled(&runs))?;
+        ledger.system_analysis(system, format!("{stem}.json"))?;
+    }
     for (number, stage) in plan.stages.iter().enumerate() {
         let wanted: Vec<&AnalysisPlan> =
             plan.analyses.iter().filter(|analysis| analysis.stage() == Some(&stage.name)).collect();

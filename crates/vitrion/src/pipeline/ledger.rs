@@ -47,6 +47,7 @@ impl<'a> Ledger<'a> {
                 atoms: system.atoms,
                 density_g_per_cm3: system.density_g_per_cm3,
                 cell_a: system.cell_a,
+                crystal_fraction: system.crystal_fraction,
                 runs: Vec::new(),
                 analyses: Vec::new(),
             })

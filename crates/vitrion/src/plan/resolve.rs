@@ -146,8 +146,16 @@ fn system(
         density_g_per_cm3: structure.density_g_per_cm3(),
         cell_a: *structure.cell.matrix(),
         closest_pair_a: closest.map(|(_, _, distance)| distance),
+        crystal_fraction: table.crystal_fraction.or_else(|| labelled_crystal(&structure)),
     };
     Ok((plan, structure))
+}
+
+/// Part of the atoms labelled "crystal"; none without labels.
+fn labelled_crystal(structure: &Structure) -> Option<f64> {
+    let phases = structure.phases.as_ref()?;
+    let crystal = (0..phases.len()).filter(|atom| phases.name(*atom) == "crystal").count();
+    Some(crystal as f64 / structure.len() as f64)
 }
 
 /// Stem of the file name, or the name of the builtin structure.

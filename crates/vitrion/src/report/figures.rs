@@ -107,8 +107,9 @@ pub(super) fn conductivity(results: &Results) -> Option<Figure> {
         let spread = high > low;
         figure.series.push(Series {
             label: format!("{} (literature)", measurement.material),
+            // one colour for all other electrolytes
             style: Style {
-                color: 3 + index % 4,
+                color: if measurement.thiophosphate { 3 + index % 3 } else { 6 },
                 marker: if index % 2 == 0 { 4 } else { 3 },
                 ..Style::default()
             },
@@ -121,6 +122,33 @@ pub(super) fn conductivity(results: &Results) -> Option<Figure> {
         });
     }
     Some(figure)
+}
+
+/// Conductivity extrapolated to 300 K against the crystal fraction of the systems (paper, Fig. S10); none with fewer than two
+/// systems whose fraction is known.
+pub(super) fn crystal_fraction(results: &Results) -> Option<Figure> {
+    let mut figure =
+        figure("crystal-fraction", "Conductivity at 300 K against crystal fraction", "");
+    figure.x = Axis { label: "crystal fraction".to_owned(), log: false };
+    figure.y = Axis { label: "σ at 300 K [S/cm]".to_owned(), log: true };
+    for (index, system) in results.systems.iter().enumerate() {
+        let room = system.analysis("arrhenius").and_then(room_conductivity);
+        let (Some(part), Some(room)) = (system.entry.crystal_fraction, room) else { continue };
+        let (low, high) = number::interval_95(room).unwrap_or((room.value, room.value));
+        figure.series.push(Series {
+            label: system.entry.name.clone(),
+            style: Style { color: index, marker: index % 2 + 1, ..Style::default() },
+            x: vec![part],
+            y: vec![room.value * 1e-3],
+            low: vec![low * 1e-3],
+            high: vec![high * 1e-3],
+            bound: matches!(room.uncertainty, Uncertainty::UpperBound { .. }),
+            ..Series::default()
+        });
+    }
+    "Bars: 95 % intervals of the extrapolation. Fractions are those of the atoms labelled crystal at the start, or as the run file says."
+        .clone_into(&mut figure.caption);
+    (figure.series.len() > 1).then_some(figure)
 }
 
 /// Temperature, pressure, energy, conserved quantity (and density where it may change).
@@ -181,10 +209,11 @@ pub(super) fn literature_caption() -> String {
         });
         let _ = write!(
             out,
-            "<li>{}: {value} S/cm at {:.0} K{energy}. {}</li>",
+            "<li>{}: {value} S/cm at {:.0} K{energy}. {}, doi:{}</li>",
             escape(m.material),
             m.temperature_k,
-            escape(m.citation)
+            escape(m.citation),
+            escape(m.doi)
         );
     }
     out.push_str("</ul>");

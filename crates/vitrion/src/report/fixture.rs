@@ -63,6 +63,7 @@ pub(super) fn write(folder: &Path) {
             atoms: 256,
             density_g_per_cm3: 1.87,
             cell_a: [[EDGE, 0.0, 0.0], [0.0, EDGE, 0.0], [0.0, 0.0, EDGE]],
+            crystal_fraction: Some(if name.contains("glass") { 0.0 } else { 1.0 }),
             runs,
             analyses: vec![path],
         });

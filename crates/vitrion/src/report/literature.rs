@@ -16,6 +16,9 @@ pub(super) struct Measurement {
     pub(super) activation_energy_ev: Option<[f64; 2]>,
     /// Where it was published.
     pub(super) citation: &'static str,
+    pub(super) doi: &'static str,
+    /// False for other electrolytes than Li3PS4.
+    pub(super) thiophosphate: bool,
 }
 
 /// The caveat that goes with every use of [`MEASUREMENTS`].
@@ -23,14 +26,16 @@ pub(super) const CAVEAT: &str = "Literature points are for orientation: read fro
     as remembered, not digitised. They were measured on powders and glasses with grain boundaries, \
     pores and impurities, most of them near room temperature.";
 
-/// Lithium thiophosphates of the composition Li3PS4.
-pub(super) const MEASUREMENTS: [Measurement; 4] = [
+/// Li3PS4 first, then other electrolytes.
+pub(super) const MEASUREMENTS: [Measurement; 9] = [
     Measurement {
         material: "nano-porous β-Li3PS4",
         temperature_k: 298.0,
         conductivity_s_per_cm: [1.6e-4, 1.6e-4],
         activation_energy_ev: Some([0.356, 0.356]),
         citation: "Liu et al., J. Am. Chem. Soc. 135, 975 (2013)",
+        doi: "10.1021/ja3110895",
+        thiophosphate: true,
     },
     Measurement {
         material: "γ-Li3PS4",
@@ -38,6 +43,8 @@ pub(super) const MEASUREMENTS: [Measurement; 4] = [
         conductivity_s_per_cm: [3e-7, 3e-7],
         activation_energy_ev: None,
         citation: "Tachez et al., Solid State Ionics 14, 181 (1984)",
+        doi: "10.1016/0167-2738(84)90097-3",
+        thiophosphate: true,
     },
     Measurement {
         material: "75Li2S–25P2S5 glass",
@@ -45,6 +52,8 @@ pub(super) const MEASUREMENTS: [Measurement; 4] = [
         conductivity_s_per_cm: [2e-4, 4e-4],
         activation_energy_ev: Some([0.35, 0.40]),
         citation: "Dietrich et al., J. Mater. Chem. A 5, 18111 (2017)",
+        doi: "10.1039/C7TA06067J",
+        thiophosphate: true,
     },
     Measurement {
         material: "β-Li3PS4",
@@ -52,6 +61,53 @@ pub(super) const MEASUREMENTS: [Measurement; 4] = [
         conductivity_s_per_cm: [3e-2, 3e-2],
         activation_energy_ev: Some([0.16, 0.16]),
         citation: "Homma et al., Solid State Ionics 182, 53 (2011)",
+        doi: "10.1016/j.ssi.2010.10.001",
+        thiophosphate: true,
+    },
+    Measurement {
+        material: "70Li2S–30P2S5 glass-ceramic",
+        temperature_k: 298.0,
+        conductivity_s_per_cm: [3.2e-3, 3.2e-3],
+        activation_energy_ev: None,
+        citation: "Mizuno et al., Adv. Mater. 17, 918 (2005)",
+        doi: "10.1002/adma.200401286",
+        thiophosphate: false,
+    },
+    Measurement {
+        material: "Li7P3S11, hot-pressed",
+        temperature_k: 298.0,
+        conductivity_s_per_cm: [1.7e-2, 1.7e-2],
+        activation_energy_ev: Some([0.18, 0.18]),
+        citation: "Seino et al., Energy Environ. Sci. 7, 627 (2014)",
+        doi: "10.1039/C3EE41655K",
+        thiophosphate: false,
+    },
+    Measurement {
+        material: "Li10GeP2S12",
+        temperature_k: 300.0,
+        conductivity_s_per_cm: [1.2e-2, 1.2e-2],
+        activation_energy_ev: Some([0.24, 0.24]),
+        citation: "Kamaya et al., Nat. Mater. 10, 682 (2011)",
+        doi: "10.1038/nmat3066",
+        thiophosphate: false,
+    },
+    Measurement {
+        material: "Li7La3Zr2O12",
+        temperature_k: 298.0,
+        conductivity_s_per_cm: [3e-4, 3e-4],
+        activation_energy_ev: Some([0.30, 0.30]),
+        citation: "Murugan et al., Angew. Chem. Int. Ed. 46, 7778 (2007)",
+        doi: "10.1002/anie.200701144",
+        thiophosphate: false,
+    },
+    Measurement {
+        material: "Li9.54Si1.74P1.44S11.7Cl0.3",
+        temperature_k: 298.0,
+        conductivity_s_per_cm: [2.5e-2, 2.5e-2],
+        activation_energy_ev: None,
+        citation: "Kato et al., Nat. Energy 1, 16030 (2016)",
+        doi: "10.1038/nenergy.2016.30",
+        thiophosphate: false,
     },
 ];
 
@@ -69,6 +125,7 @@ mod tests {
     fn every_measurement_is_cited_and_in_order() {
         for m in &MEASUREMENTS {
             assert!(m.citation.contains("(19") || m.citation.contains("(20"), "{}", m.citation);
+            assert!(m.doi.starts_with("10."), "{}", m.doi);
             let [low, high] = m.conductivity_s_per_cm;
             assert!(low > 0.0 && low <= central(m) && central(m) <= high, "{}", m.material);
         }

@@ -46,6 +46,7 @@ pub(super) fn body(results: &Results) -> Body {
     if let Some(figure) = &mut arrhenius {
         figure.caption = figures::literature_caption();
     }
+    let fractions = figures::crystal_fraction(results);
     let correlations = figures::correlations(results);
     let thermo = figures::thermo(results);
     let mut html = header(results);
@@ -58,7 +59,7 @@ pub(super) fn body(results: &Results) -> Body {
             structure.split_at(radial),
             &bars::of_runs(results, About::Structure),
         ),
-        transport_section(msd.as_ref(), arrhenius.as_ref(), &correlations)
+        transport_section(msd.as_ref(), [arrhenius.as_ref(), fractions.as_ref()], &correlations)
             + &motion_section(results, &motion),
         thermo_section(&thermo),
         potential_section(results),
@@ -66,7 +67,8 @@ pub(super) fn body(results: &Results) -> Body {
         formulas_section(results),
         String::new(),
     ];
-    let transport = arrhenius.into_iter().chain(msd).chain(correlations).chain(motion);
+    let transport =
+        arrhenius.into_iter().chain(fractions).chain(msd).chain(correlations).chain(motion);
     let figures: Vec<Figure> = transport.chain(structure).chain(thermo).collect();
     for ((id, title), content) in SECTIONS.iter().zip(contents) {
         let content = if *id == "data" { data_section(&figures) } else { content };
@@ -336,13 +338,16 @@ fn motion_section(results: &Results, motion: &[Figure]) -> String {
 
 fn transport_section(
     msd: Option<&Figure>,
-    arrhenius: Option<&Figure>,
+    [arrhenius, fractions]: [Option<&Figure>; 2],
     correlations: &[Figure],
 ) -> String {
     let mut out = String::new();
     match arrhenius {
         Some(figure) => out.push_str(&chart(figure)),
         None => out.push_str(&note("No conductivity was computed.")),
+    }
+    if let Some(figure) = fractions {
+        out.push_str(&chart(figure));
     }
     match msd {
         Some(figure) => {

@@ -18,16 +18,23 @@ pub struct SystemTable {
     pub repeat: Option<[usize; 3]>,
     /// Density the cell is scaled to [amu/Å³].
     pub density: Option<Located<f64>>,
+    /// Part of the atoms that are crystal, where no labels say it.
+    pub crystal_fraction: Option<f64>,
 }
 
 impl SystemTable {
     pub(super) fn read(table: &Table<'_>) -> Result<Self, InputError> {
-        table.only(&["name", "structure", "type_map", "repeat", "density"])?;
+        table.only(&["name", "structure", "type_map", "repeat", "density", "crystal_fraction"])?;
         let name = table.string("name")?;
         if let Some(name) = &name {
             refuse_unsafe_name(table, name)?;
         }
+        let crystal_fraction = table.number("crystal_fraction")?.map(|found| found.value);
+        if crystal_fraction.is_some_and(|part| !(0.0..=1.0).contains(&part)) {
+            return Err(table.refuse("crystal_fraction", "expected a part between 0 and 1"));
+        }
         Ok(SystemTable {
+            crystal_fraction,
             name,
             structure: table.require(
                 "structure",
