@@ -4,6 +4,7 @@ mod arrhenius;
 mod bonds;
 mod coverage;
 mod hops;
+mod peers;
 mod regions;
 mod reorientation;
 mod structure;

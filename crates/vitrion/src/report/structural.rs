@@ -87,7 +87,8 @@ pub(super) fn of_runs(results: &Results, about: About) -> Vec<Figure> {
 fn drawn(observables: &Observables, curve: &Curve) -> bool {
     let displacement = observables.kind == "mean_squared_displacement";
     let for_scripts = |prefix: &&str| curve.name.starts_with(*prefix);
-    curve.x_axis.label != "mobile atom" && !(displacement && NOT_DRAWN.iter().any(for_scripts))
+    !["mobile atom", "link"].contains(&curve.x_axis.label.as_str())
+        && !(displacement && NOT_DRAWN.iter().any(for_scripts))
 }
 
 /// Charts of one analysis: all curves with the same axes in one.
