@@ -20,7 +20,7 @@ use super::moments::Moments;
 pub(crate) use unwrapping::Noticed;
 
 /// Positions that are kept in memory [bytes].
-const MEMORY: usize = 512 << 20;
+const MEMORY: usize = 256 << 20;
 /// Paths that a thread reads at once [bytes].
 const BATCH: usize = 4 << 20;
 /// The label of an atom without a phase.

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod commands;
+mod motion;
 mod reliability;
 mod resume;
 mod structure;
