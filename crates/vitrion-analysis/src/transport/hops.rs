@@ -26,6 +26,7 @@ use crate::error::AnalysisError;
 use crate::samples::jackknife;
 use cages::{Cages, Rule};
 use serde::{Deserialize, Serialize};
+use vitrion_core::math::{self, Vector3};
 use vitrion_core::observables::{Axis, Curve, Estimate, Observables, Uncertainty};
 use vitrion_core::units;
 
@@ -104,6 +105,25 @@ pub(super) struct Tally {
 }
 
 impl Tally {
+    /// Of the jumps of one ion.
+    pub(super) fn of(jumps: &[Vector3], frames: usize, flickers: usize) -> Tally {
+        let hops = jumps.len() as f64;
+        let cosine = |pair: &[Vector3]| {
+            math::dot(pair[0], pair[1]) / (math::norm(pair[0]) * math::norm(pair[1]))
+        };
+        Tally {
+            time: frames as f64,
+            hops,
+            length: jumps.iter().map(|jump| math::norm(*jump)).sum(),
+            length2: jumps.iter().map(|jump| math::norm2(*jump)).sum(),
+            pairs: (hops - 1.0).max(0.0),
+            cosines: jumps.windows(2).map(cosine).sum(),
+            flickers: flickers as f64,
+            ions: 1.0,
+            hopped: f64::from(u8::from(hops > 0.0)),
+        }
+    }
+
     pub(super) fn plus(self, other: Tally, sign: f64) -> Tally {
         Tally {
             time: self.time + sign * other.time,

@@ -52,8 +52,8 @@ pub fn pooled(runs: &[Observables]) -> Observables {
     result
 }
 
-/// Error of a mean, and how many samples it is from.
-fn error(values: &[f64], errors: &[f64], samples: f64) -> (f64, f64) {
+/// Standard error of the mean of independent runs, and whether it is that of their spread rather than that of their own errors.
+pub(super) fn error_of_mean(values: &[f64], errors: &[f64]) -> (f64, bool) {
     let count = values.len() as f64;
     let squares: f64 = errors.iter().map(|error| error * error).sum();
     let within = squares.sqrt() / count;
@@ -63,7 +63,7 @@ fn error(values: &[f64], errors: &[f64], samples: f64) -> (f64, f64) {
         [a, b] => 0.5 * (a - b).abs(),
         _ => (variance_of(values) / count).sqrt(),
     };
-    if between > within { (between, count) } else { (within, samples) }
+    (within.max(between), between > within)
 }
 
 /// `None` where some of the runs give bounds and others values.
@@ -99,7 +99,8 @@ fn mean(all: &[&Estimate]) -> Option<Estimate> {
         None if values.len() > 2 => (vec![0.0; values.len()], values.len() as f64),
         None => return Some(result),
     };
-    let (value, n_eff) = error(&values, &errors, samples);
+    let (value, spread) = error_of_mean(&values, &errors);
+    let n_eff = if spread { values.len() as f64 } else { samples };
     result.uncertainty = Uncertainty::StandardError { value, n_eff };
     Some(result)
 }
@@ -115,7 +116,7 @@ fn mean_curve(all: &[&Curve]) -> Curve {
             vec![0.0; values.len()]
         };
         let mean = values.iter().sum::<f64>() / values.len() as f64;
-        (mean, error(&values, &errors, 1.0).0)
+        (mean, error_of_mean(&values, &errors).0)
     };
     let (y, y_error) = (0..result.x.len()).map(point).unzip();
     result.y = y;

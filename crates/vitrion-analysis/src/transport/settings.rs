@@ -13,7 +13,7 @@ use super::regions::{Regions, RegionsSettings};
 use super::reorientation::{Reorientation, ReorientationSettings};
 use super::self_intermediate_scattering::{ScatteringSettings, self_intermediate_scattering};
 use super::sites::{SiteSettings, Sites};
-use super::snapshots::{SnapshotSettings, displacement_snapshots};
+use super::snapshots::{SnapshotSettings, Snapshots};
 use super::van_hove::{VanHove, VanHoveSettings};
 use crate::error::AnalysisError;
 use serde::{Deserialize, Serialize};
@@ -94,9 +94,7 @@ impl MotionSettings {
             }
             MotionSettings::DisplacementSnapshots(settings) => {
                 settings.check()?;
-                Box::new(OfPaths(move |data: &Recording| {
-                    displacement_snapshots(data, &settings).map(Motion::from)
-                }))
+                Box::new(Snapshots::new(settings))
             }
             MotionSettings::Regions(settings) => Box::new(Regions::new(settings, first, species)?),
             MotionSettings::Collective(settings) => {

@@ -1,16 +1,20 @@
 //! Which ions moved far in a given time, against time (paper, Fig. 2c).
 //!
 //! `|r_i(t + τ) − r_i(t)| > d` with the displacement of the analysis: drift removed, against the deforming cell. One set of origins a time `τ` apart covers
-//! the trajectory once. Ions that are mobile in one interval may be so in the next more often than chance says; the
+//! the trajectory once; all atoms of the first frame with their displacements in the first interval are a file for a viewer. Ions that are mobile in one interval may be so in the next more often than chance says; the
 //! memory, the share of mobile ions that are mobile again over the share of all ions, tells hopping regions that last from ions that take turns.
 
-use super::lags::{at_times, dealt, longest};
+use super::lags::{at_times, dealt};
 use super::moments::GROUPS;
+use super::pass::{Attachment, Motion, MotionAnalysis};
 use super::recording::{Path, Recording, Reference};
 use crate::error::AnalysisError;
 use crate::samples::jackknife;
 use serde::{Deserialize, Serialize};
+use vitrion_core::columns::{AtomColumn, AtomValues};
+use vitrion_core::io::extxyz;
 use vitrion_core::observables::{Axis, Curve, Estimate, Observables, Uncertainty};
+use vitrion_core::{Frame, Vector3};
 
 /// What counts as far.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -65,17 +69,54 @@ impl Sums {
     }
 }
 
+/// Ions that moved far; keeps the first frame for the picture.
+pub(super) struct Snapshots {
+    settings: SnapshotSettings,
+    first: Option<Frame>,
+}
+
+impl Snapshots {
+    pub(super) fn new(settings: SnapshotSettings) -> Self {
+        Snapshots { settings, first: None }
+    }
+
+    /// All atoms of the first frame, with how far the mobile ones came in the first interval.
+    fn picture(&self, data: &Recording) -> Result<Vec<Attachment>, AnalysisError> {
+        let Some(first) = &self.first else { return Ok(Vec::new()) };
+        let lag = at_times(&[self.settings.time], data, "time")?[0];
+        let mut moved = vec![0.0; first.structure.len()];
+        let measure = |atom: usize, path: Path<'_>| {
+            (atom, path.r.iter().map(|x| (x[lag] - x[0]).powi(2)).sum::<f64>().sqrt())
+        };
+        let species = &data.settings().species;
+        data.each_path(species, Reference::Framework, measure, |_, (atom, distance)| {
+            moved[atom] = distance;
+        })?;
+        let column = AtomColumn { name: "displacement".into(), values: AtomValues::Real(moved) };
+        let mut content = Vec::new();
+        extxyz::write_frame_with(&mut content, first, &[column]).expect("memory takes everything");
+        Ok(vec![Attachment { ending: "xyz", content }])
+    }
+}
+
+impl MotionAnalysis for Snapshots {
+    fn see(&mut self, frame: &Frame, _drift: Vector3) -> Result<(), AnalysisError> {
+        if self.first.is_none() {
+            self.first = Some(frame.structure.clone().into());
+        }
+        Ok(())
+    }
+
+    fn report(&self, data: &Recording) -> Result<Motion, AnalysisError> {
+        let observables = shares(data, &self.settings)?;
+        Ok(Motion { attachments: self.picture(data)?, ..observables.into() })
+    }
+}
+
 /// Shares of ions that moved far.
-///
-/// # Errors
-/// A time that is no multiple of the interval between frames, or longer than a third of the trajectory.
-pub(super) fn displacement_snapshots(
-    data: &Recording,
-    settings: &SnapshotSettings,
-) -> Result<Observables, AnalysisError> {
+fn shares(data: &Recording, settings: &SnapshotSettings) -> Result<Observables, AnalysisError> {
     data.needs(4, "snapshots of displacements")?;
     let lag = at_times(&[settings.time], data, "time")?[0];
-    debug_assert!(lag <= longest(data.frames()));
     let origins: Vec<usize> = (0..data.frames() - lag).step_by(lag).collect();
     let atoms = data.mobile_atoms();
     let groups = GROUPS.min(atoms);

@@ -83,6 +83,8 @@ fn settings_of_the_guide_and_of_the_example_work_as_printed() {
     for name in ["density_map.cube", "paths.xyz", "van_hove.self_li.csv", "sites.link.csv"] {
         assert!(made(name).exists(), "{name}");
     }
+    let moved = io::read_first(&made("displacement_snapshots.xyz"), &ReadOptions::default());
+    assert!(moved.expect("a frame").structure.len() > 100);
     assert!(made("figures/van-hove-self-Li.svg").exists(), "the map is drawn");
     let page = fs::read_to_string(made("report.html")).expect("a page");
     for title in ["Hops of Li between sites", "Collective transport", "Reorientation", "Density"] {

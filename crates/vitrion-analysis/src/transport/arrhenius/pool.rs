@@ -1,7 +1,7 @@
 //! Runs at one temperature.
 
 use super::ArrheniusPoint;
-use crate::transport::moments::variance_of;
+use crate::transport::replicas::error_of_mean;
 
 /// Temperatures closer than this are one [K].
 const SAME: f64 = 1e-6;
@@ -17,17 +17,10 @@ pub(super) fn pool(sorted: &[ArrheniusPoint]) -> Vec<ArrheniusPoint> {
 fn mean(runs: &[ArrheniusPoint]) -> ArrheniusPoint {
     let count = runs.len() as f64;
     let values: Vec<f64> = runs.iter().map(|run| run.diffusion.value).collect();
-    let squares: f64 = runs.iter().map(|run| run.diffusion.error.powi(2)).sum();
-    let within = squares.sqrt() / count;
-    let between = match values[..] {
-        [_] => 0.0,
-        [a, b] if (a - b).abs() < 3.0 * squares.sqrt() => 0.0,
-        [a, b] => 0.5 * (a - b).abs(),
-        _ => (variance_of(&values) / count).sqrt(),
-    };
+    let errors: Vec<f64> = runs.iter().map(|run| run.diffusion.error).collect();
     let mut point = runs[0];
     point.diffusion.value = values.iter().sum::<f64>() / count;
-    point.diffusion.error = within.max(between);
+    point.diffusion.error = error_of_mean(&values, &errors).0;
     point.diffusion.number_density =
         runs.iter().map(|run| run.diffusion.number_density).sum::<f64>() / count;
     point

@@ -153,21 +153,7 @@ impl Cages {
 
     pub(super) fn tally(&self) -> Tally {
         let jumps: Vec<Vector3> = self.jumps().collect();
-        let hops = jumps.len() as f64;
-        let cosine = |pair: &[Vector3]| {
-            math::dot(pair[0], pair[1]) / (math::norm(pair[0]) * math::norm(pair[1]))
-        };
-        Tally {
-            time: self.frames as f64,
-            hops,
-            length: jumps.iter().map(|jump| math::norm(*jump)).sum(),
-            length2: jumps.iter().map(|jump| math::norm2(*jump)).sum(),
-            pairs: (hops - 1.0).max(0.0),
-            cosines: jumps.windows(2).map(cosine).sum(),
-            flickers: self.flickers as f64,
-            ions: 1.0,
-            hopped: f64::from(u8::from(hops > 0.0)),
-        }
+        Tally::of(&jumps, self.frames, self.flickers)
     }
 }
 
