@@ -289,3 +289,57 @@ fn the_diffusion_coefficient_agrees_with_kinisi() {
     let truth = data["true_diffusion"].as_f64().expect("a number");
     assert!((found.value - truth).abs() < 4.0 * found.error, "{found:?}");
 }
+
+/// What is found for a Li atom beside resting S, one frame after the other.
+fn recorded(frames: &[(Cell, Vector3)], unwrap: bool) -> Result<Recording, AnalysisError> {
+    let mut data = Recording::new(settings(unwrap));
+    for (k, (cell, lithium)) in frames.iter().enumerate() {
+        let sulphur = [cell.to_cartesian([0.5; 3])];
+        data.add(&frame(cell, &[*lithium], &sulphur, k as f64 * INTERVAL))?;
+    }
+    Ok(data)
+}
+
+#[test]
+fn a_cell_whose_tilt_is_flipped_moves_nothing() {
+    let before = Cell::periodic([[10.0, 0.0, 0.0], [4.9, 10.0, 0.0], [0.0, 0.0, 12.0]]);
+    let after = Cell::periodic([[10.0, 0.0, 0.0], [-5.1, 10.0, 0.0], [0.0, 0.0, 12.0]]);
+    let (before, after) = (before.expect("a cell"), after.expect("the same lattice"));
+    let r = [8.0, 7.0, 3.0];
+    let frames: Vec<(Cell, Vector3)> = (0..40)
+        .map(|k| if k < 20 { (before.clone(), r) } else { (after.clone(), after.wrap(r).0) })
+        .collect();
+    // the framework is written where the new cell has its middle; Li alone must not move
+    let mut data =
+        Recording::new(RecordingSettings { framework: vec!["S".into()], ..settings(true) });
+    for (k, (cell, lithium)) in frames.iter().enumerate() {
+        let sulphur = [cell.wrap([5.0, 5.0, 6.0]).0];
+        data.add(&frame(cell, &[*lithium], &sulphur, k as f64 * INTERVAL)).expect("one lattice");
+    }
+    let msd = mean_squared_displacement(&data, &MsdSettings::default()).expect("frames");
+    assert!(msd.curve("msd_Li").expect("there").y.iter().all(|x| *x < 1e-20));
+}
+
+#[test]
+fn a_cell_that_jumps_is_refused() {
+    let small = Cell::orthorhombic([10.0; 3]).expect("a box");
+    let large = Cell::orthorhombic([16.0; 3]).expect("a box");
+    let frames = [(small, [1.0; 3]), (large, [1.0; 3])];
+    let error = recorded(&frames, true).expect_err("no displacement can be told");
+    assert_eq!(error, AnalysisError::CellJumped { frame: 1 });
+}
+
+#[test]
+fn images_that_disagree_are_counted() {
+    let cell = Cell::orthorhombic([10.0; 3]).expect("a box");
+    // 6 Å along a in one step as written, 4 Å the other way to the nearest image
+    let at = |k: usize| [if k < 20 { 1.0 } else { 7.0 }, 2.0, 3.0];
+    let frames: Vec<(Cell, Vector3)> = (0..40).map(|k| (cell.clone(), at(k))).collect();
+    let data = recorded(&frames, false).expect("taken as written");
+    let msd = mean_squared_displacement(&data, &MsdSettings::default()).expect("frames");
+    assert!(msd.cautions.iter().any(|caution| caution.code == "images_disagree"));
+    let joined = recorded(&frames, true).expect("joined");
+    let joined = mean_squared_displacement(&joined, &MsdSettings::default()).expect("frames");
+    let first = |found: &vitrion_analysis::Observables| found.curve("msd_Li").expect("there").y[0];
+    assert!((first(&msd) / first(&joined) - 36.0 / 16.0).abs() < 1e-9);
+}

@@ -87,8 +87,8 @@ pub(super) fn of_runs(results: &Results, about: About) -> Vec<Figure> {
 fn drawn(observables: &Observables, curve: &Curve) -> bool {
     let displacement = observables.kind == "mean_squared_displacement";
     let for_scripts = |prefix: &&str| curve.name.starts_with(*prefix);
-    !["mobile atom", "link"].contains(&curve.x_axis.label.as_str())
-        && !(displacement && NOT_DRAWN.iter().any(for_scripts))
+    let of_each = ["mobile atom", "link"].contains(&curve.x_axis.label.as_str());
+    !(of_each || displacement && NOT_DRAWN.iter().any(for_scripts))
 }
 
 /// Charts of one analysis: all curves with the same axes in one.
