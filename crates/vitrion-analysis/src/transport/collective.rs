@@ -33,7 +33,7 @@ use vitrion_core::{Frame, Structure};
 pub struct CollectiveSettings {
     /// Charge numbers by element; that of the mobile one at least. All others that are not given do not count.
     pub charges: Vec<(String, f64)>,
-    /// Lags of the fit, first and last [fs]; otherwise from where the tracers are diffusive.
+    /// Lags of the fit, first and last [fs]; otherwise from the later of 1 ps and a twentieth of the trajectory to a third of it.
     pub window: Option<[f64; 2]>,
 }
 

@@ -25,7 +25,7 @@ use vitrion_core::stats::{student_t_distribution, student_t_quantile};
 use vitrion_core::units;
 
 /// Net squared displacement below which motion counts as rattling [Å²]: (2 Å)².
-const RATTLING: f64 = 4.0;
+pub(crate) const RATTLING: f64 = 4.0;
 /// Above this exponent over the window the motion is closer to free flight than to diffusion.
 const FLIGHT: f64 = 1.5;
 /// Below this exponent at the longest lags the MSD grows too slowly for a coefficient to be given.

@@ -8,7 +8,7 @@
 //!   before. Bonds of one unit that flip within the commit time are one flip of the unit: a rotation about one bond turns three others.
 //! * **angles** turned in fixed times.
 //!
-//! A unit counts until one of its bonds is broken (longer than 1.3 times the cut-off). Errors are those of leaving out groups of units.
+//! A unit counts until one of its bonds is broken (longer than 1.2 times the cut-off). Errors are those of leaving out groups of units.
 
 mod flips;
 
@@ -31,7 +31,7 @@ use vitrion_core::{Frame, Structure};
 /// Vectors that are kept in memory [bytes].
 const MEMORY: usize = 256 << 20;
 /// A bond is broken beyond so many cut-offs.
-const BROKEN: f64 = 1.3;
+const BROKEN: f64 = 1.2;
 /// Lags of the correlation functions, and of the distributions of angles.
 const LAGS: usize = 60;
 const DISTRIBUTIONS: usize = 4;

@@ -4,12 +4,11 @@ use super::walk::{self, WalkFit};
 use super::{Collective, green_kubo};
 use crate::error::AnalysisError;
 use crate::transport::diffusion::fit::{self, Fit};
-use crate::transport::diffusion::nernst_einstein;
+use crate::transport::diffusion::{RATTLING, nernst_einstein};
 use crate::transport::lags::{longest, spaced};
 use crate::transport::moments::variance_of;
 use crate::transport::msd::times;
 use crate::transport::recording::{Recording, Reference};
-use crate::transport::window;
 use vitrion_core::math::{self, Vector3};
 use vitrion_core::observables::{Axis, Curve, Estimate, Observables, Uncertainty};
 use vitrion_core::stats::normal_quantile;
@@ -93,10 +92,10 @@ fn coefficient(
 ) -> Result<(), AnalysisError> {
     let species = &data.settings().species;
     let moments = data.moments()?;
-    let exponents = window::exponents(moments);
+    // charges that rattle (P and S too) hide the slope at short lags, where tracers may be diffusive already
     let range = match of.settings.window {
         Some(window) => fit::given(window, data, moments)?,
-        None => window::diffusive(moments, &exponents).unwrap_or_else(|| fit::late(data, moments)),
+        None => fit::late(data, moments),
     };
     let (first, last) = (moments.lags[range.start], moments.lags[range.end - 1]);
     let place = |k: usize| {
@@ -142,6 +141,17 @@ fn coefficient(
             interval(low * per_d, high * per_d),
             "mS/cm",
         );
+    }
+    let net = 6.0 * tracer.value * (data.frames() - 1) as f64;
+    if net < RATTLING || tracer.value < 2.0 * tracer.error {
+        result.caution(
+            "no_haven_ratio",
+            format!(
+                "{species} moved too little for a tracer coefficient, and so for a Haven ratio"
+            ),
+            "run longer, or hotter",
+        );
+        return Ok(());
     }
     let haven = tracer.value / (found.value / per_ion);
     let (haven_low, haven_high) = haven_interval(&tracer, &found, per_ion);
