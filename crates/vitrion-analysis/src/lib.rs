@@ -17,10 +17,10 @@ pub use pass::{Accumulator, Pass, StructuralAnalysis};
 pub use structure::{Neighborhood, RadialDistribution, Steinhardt, SteinhardtSettings};
 pub use transport::{
     ArrheniusPoint, ArrheniusSettings, Attachment, CollectiveSettings, Correlator,
-    CorrelatorSettings, DensityMapSettings, Diffusion, DiffusionSettings, HopSettings, Motion,
-    MotionPass, MotionSettings, MsdSettings, PathSettings, Recording, RecordingSettings,
-    RegionRule, RegionsSettings, ReorientationSettings, ScatteringSettings, SiteSettings, Slab,
-    SnapshotSettings, VanHoveSettings, arrhenius, diffusion, green_kubo, mean_squared_displacement,
-    non_gaussian_parameter, pooled,
+    CorrelatorSettings, CurrentCorrelation, DensityMapSettings, Diffusion, DiffusionSettings,
+    HopSettings, Motion, MotionPass, MotionSettings, MsdSettings, PathSettings, Recording,
+    RecordingSettings, RegionRule, RegionsSettings, ReorientationSettings, ScatteringSettings,
+    SiteSettings, Slab, SnapshotSettings, VanHoveSettings, arrhenius, diffusion,
+    mean_squared_displacement, non_gaussian_parameter, pooled,
 };
 pub use vitrion_core::observables::Observables;

@@ -26,7 +26,7 @@ mod van_hove;
 mod window;
 
 pub use arrhenius::{ArrheniusPoint, ArrheniusSettings, arrhenius};
-pub use collective::{CollectiveSettings, GreenKubo, green_kubo};
+pub use collective::{CollectiveSettings, CurrentCorrelation, GreenKubo};
 pub use correlator::{Correlator, CorrelatorSettings};
 pub use density_map::DensityMapSettings;
 pub use diffusion::{Diffusion, DiffusionSettings, diffusion};

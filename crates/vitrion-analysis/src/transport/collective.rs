@@ -6,6 +6,7 @@
 //! charge MSD    ⟨|M(t + τ) − M(t)|²⟩ / (N z²) = a + 6 D_σ τ      (per mobile ion)
 //! conductivity  σ = N (z e)² D_σ / (V k_B T)                       (Einstein–Helfand)
 //! Haven ratio   H_R = D*/D_σ
+//! of two kinds  σ = Σ_ab σ_ab,  σ_ab from ⟨ΔM_a·ΔM_b⟩ with M_a = z_a Σ_{i∈a} r_i
 //! Green–Kubo    σ = 1/(3 V k_B T) ∫₀^∞ ⟨J(0)·J(τ)⟩ dτ,  J = Σ z_i v_i
 //! ```
 //!
@@ -15,11 +16,12 @@
 //! noise about it, all origins counted (see `walk.rs`); an estimate with relative variance `2/ν` has the distribution of `χ²_ν/ν`, whose quantiles make the
 //! intervals. The spread over five parts of the trajectory is given beside it.
 
+mod currents;
 mod green_kubo;
 mod report;
 mod walk;
 
-pub use green_kubo::{GreenKubo, green_kubo};
+pub use green_kubo::{CurrentCorrelation, GreenKubo};
 
 use super::pass::{Motion, MotionAnalysis};
 use super::recording::{Recording, Reference};
@@ -43,13 +45,20 @@ impl CollectiveSettings {
     }
 }
 
+/// Atoms of one element, as currents need them.
+struct Element {
+    symbol: String,
+    mass: f64,
+    charge: f64,
+    atoms: Vec<usize>,
+}
+
 /// Charge of all mobile ions together; sees velocities where frames have them.
 pub(super) struct Collective {
     settings: CollectiveSettings,
-    /// Charge numbers by atom.
-    charges: Vec<f64>,
-    /// `Σ z_i v_i` of every frame so far [Å/fs]; `None` once a frame had no velocities.
-    currents: Option<Vec<Vector3>>,
+    elements: Vec<Element>,
+    /// `Σ v` of every frame so far and every element in it [Å/fs]; `None` once a frame had no velocities.
+    velocities: Option<Vec<Vector3>>,
 }
 
 impl Collective {
@@ -74,33 +83,70 @@ impl Collective {
         if settings.charge(species) == 0.0 {
             return refuse(format!("none of {species}"), "a charge of the mobile element".into());
         }
-        let charges = (0..first.len()).map(|atom| settings.charge(first.symbol(atom))).collect();
-        Ok(Collective { settings, charges, currents: Some(Vec::new()) })
+        let element = |symbol: &String| {
+            let atoms = first.atoms_of(symbol);
+            let (mass, charge) = (first.mass(*atoms.first()?), settings.charge(symbol));
+            Some(Element { symbol: symbol.clone(), mass, charge, atoms })
+        };
+        let elements = first.table.symbols().iter().filter_map(element).collect();
+        Ok(Collective { settings, elements, velocities: Some(Vec::new()) })
+    }
+
+    /// `J(t)` [e Å/fs], the framework at rest; `None` without velocities.
+    fn currents(&self, data: &Recording) -> Option<Vec<Vector3>> {
+        let in_framework = |element: &Element| data.framework().contains(&element.symbol);
+        let of_frame = |sums: &[Vector3]| {
+            let (mut momentum, mut mass, mut current, mut charge) = ([0.0; 3], 0.0, [0.0; 3], 0.0);
+            for (element, sum) in self.elements.iter().zip(sums) {
+                if in_framework(element) {
+                    momentum = math::add(momentum, math::scale(*sum, element.mass));
+                    mass += element.mass * element.atoms.len() as f64;
+                }
+                current = math::add(current, math::scale(*sum, element.charge));
+                charge += element.charge * element.atoms.len() as f64;
+            }
+            math::sub(current, math::scale(momentum, charge / mass))
+        };
+        let velocities = self.velocities.as_ref()?;
+        Some(velocities.chunks_exact(self.elements.len()).map(of_frame).collect())
     }
 
     /// `M(t)` [e Å] in a frame of reference.
     fn dipole(&self, data: &Recording, reference: Reference) -> Vec<Vector3> {
         let mut sum = vec![[0.0; 3]; data.frames()];
-        for (symbol, z) in &self.settings.charges {
-            let (centers, atoms) = data.center(symbol, reference);
-            for (sum, r) in sum.iter_mut().zip(centers) {
-                *sum = math::add(*sum, math::scale(r, z * atoms as f64));
+        for (_, part) in self.parts(data, reference) {
+            for (sum, part) in sum.iter_mut().zip(part) {
+                *sum = math::add(*sum, part);
             }
         }
         sum
+    }
+
+    /// What each element with a charge adds to `M(t)`.
+    fn parts(&self, data: &Recording, reference: Reference) -> Vec<(&str, Vec<Vector3>)> {
+        let charged = self.settings.charges.iter().filter(|(_, z)| *z != 0.0);
+        charged
+            .map(|(symbol, z)| {
+                let (centers, atoms) = data.center(symbol, reference);
+                let weight = z * atoms as f64;
+                let part = centers.into_iter().map(|r| math::scale(r, weight)).collect();
+                (symbol.as_str(), part)
+            })
+            .collect()
     }
 }
 
 impl MotionAnalysis for Collective {
     fn see(&mut self, frame: &Frame, _drift: Vector3) -> Result<(), AnalysisError> {
-        let Some(currents) = &mut self.currents else { return Ok(()) };
-        match &frame.velocities {
-            None => self.currents = None,
-            Some(velocities) => {
-                let terms = self.charges.iter().zip(velocities);
-                currents
-                    .push(terms.fold([0.0; 3], |sum, (z, v)| math::add(sum, math::scale(*v, *z))));
+        match (&frame.velocities, &mut self.velocities) {
+            (Some(of_atoms), Some(sums)) => {
+                let sum = |element: &Element| {
+                    let atoms = element.atoms.iter();
+                    atoms.fold([0.0; 3], |sum, atom| math::add(sum, of_atoms[*atom]))
+                };
+                sums.extend(self.elements.iter().map(sum));
             }
+            _ => self.velocities = None,
         }
         Ok(())
     }

@@ -15,6 +15,7 @@ pub(super) mod fit;
 mod report;
 pub(super) mod tensor;
 
+use super::moments::Moments;
 use super::recording::Recording;
 use super::window;
 use crate::error::AnalysisError;
@@ -25,7 +26,7 @@ use vitrion_core::stats::{student_t_distribution, student_t_quantile};
 use vitrion_core::units;
 
 /// Net squared displacement below which motion counts as rattling [Å²]: (2 Å)².
-pub(crate) const RATTLING: f64 = 4.0;
+const RATTLING: f64 = 4.0;
 /// Above this exponent over the window the motion is closer to free flight than to diffusion.
 const FLIGHT: f64 = 1.5;
 /// Below this exponent at the longest lags the MSD grows too slowly for a coefficient to be given.
@@ -59,7 +60,7 @@ pub struct Diffusion {
 
 /// What the MSD says about diffusion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Regime {
+pub(crate) enum Regime {
     Diffusive,
     /// Too little motion to tell it from rattling.
     Trapped,
@@ -67,6 +68,25 @@ enum Regime {
     Slowing,
     /// Closer to free flight.
     Flying,
+}
+
+impl Regime {
+    /// That of a fit.
+    pub(crate) fn of(fit: &Fit, moments: &Moments, data: &Recording) -> Self {
+        let slowing = window::late_exponent(moments).is_some_and(|late| {
+            late.value < TRAPPED && late.value + window::ERRORS * late.error < 1.0
+        });
+        let net = 6.0 * fit.value * data.duration() / data.interval();
+        if fit.exponent(moments) > FLIGHT {
+            Regime::Flying
+        } else if net < RATTLING || fit.value < 2.0 * fit.error {
+            Regime::Trapped
+        } else if slowing {
+            Regime::Slowing
+        } else {
+            Regime::Diffusive
+        }
+    }
 }
 
 /// `σ = N/V (Z e)² D / (k_B T)` [S/cm] from a density [1/Å³], `D` [Å²/fs] and `T` [K] (paper, eq. 15).
@@ -96,19 +116,7 @@ pub fn diffusion(
         found: "displacements without any variance".into(),
         expected: "moving atoms".into(),
     })?;
-    let late = window::late_exponent(moments);
-    let slowing = late
-        .is_some_and(|late| late.value < TRAPPED && late.value + window::ERRORS * late.error < 1.0);
-    let net = 6.0 * fit.value * data.duration() / data.interval();
-    let regime = if fit.exponent(moments) > FLIGHT {
-        Regime::Flying
-    } else if net < RATTLING || fit.value < 2.0 * fit.error {
-        Regime::Trapped
-    } else if slowing {
-        Regime::Slowing
-    } else {
-        Regime::Diffusive
-    };
+    let regime = Regime::of(&fit, moments, data);
     // lags are counted in frames up to here
     let per_fs = 1.0 / data.interval();
     let (value, error) = (fit.value * per_fs, fit.error * per_fs);
@@ -123,7 +131,7 @@ pub fn diffusion(
     };
     let known = report::Known { data, settings, moments, fit: &fit, found, regime };
     let mut observables = known.observables(diffusive.is_some())?;
-    report::cautions(&known, late, &mut observables)?;
+    report::cautions(&known, &mut observables)?;
     Ok((observables, found))
 }
 

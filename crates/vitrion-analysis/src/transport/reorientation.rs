@@ -385,7 +385,9 @@ fn flip_rate(data: &Recording, total: &Sums, left: &[Sums], result: &mut Observa
         );
         (NONE_SEEN / total.time * per_ps, Uncertainty::UpperBound { level: 0.95 })
     } else if left.len() > 1 {
-        let error = jackknife(left.iter().map(rate));
+        // units that happen to flip equally often do not make the rate exact: flips are counted
+        let counted = total.flips.sqrt() / total.time * per_ps;
+        let error = jackknife(left.iter().map(rate)).max(counted);
         (rate(total), Uncertainty::StandardError { value: error, n_eff: left.len() as f64 })
     } else {
         (rate(total), Uncertainty::NotEstimated { why: "a single unit".into() })

@@ -7,6 +7,10 @@ use super::moments::variance_of;
 use vitrion_core::observables::{Curve, Estimate, Observables, Uncertainty};
 use vitrion_core::stats::normal_quantile;
 
+/// Estimates that are ratios of two others, by name. The mean of ratios with a noisy denominator is too large: that of the means is given.
+const RATIOS: [(&str, &str, &str); 1] =
+    [("haven_ratio", "tracer_diffusion_cm2_per_s", "charge_diffusion_cm2_per_s")];
+
 /// What several runs say together, the same analysis of each.
 ///
 /// # Panics
@@ -31,6 +35,7 @@ pub fn pooled(runs: &[Observables]) -> Observables {
             None => apart.push(estimate.label.clone()),
         }
     }
+    RATIOS.iter().for_each(|names| ratio(&mut result, names));
     if !apart.is_empty() {
         let message = format!("not every run gives {}", apart.join(", "));
         result.caution("runs_differ", message, "look at the runs one by one");
@@ -50,6 +55,28 @@ pub fn pooled(runs: &[Observables]) -> Observables {
         }
     }
     result
+}
+
+/// Replaces the mean of a ratio by the ratio of the means, with their relative errors combined.
+fn ratio(result: &mut Observables, (name, above, below): &(&str, &str, &str)) {
+    let known = |name: &str| {
+        let estimate = result.estimate(name)?;
+        match estimate.uncertainty {
+            Uncertainty::StandardError { value, n_eff } => Some((estimate.value, value, n_eff)),
+            _ => None,
+        }
+    };
+    let (Some((a, a_error, a_n)), Some((b, b_error, b_n))) = (known(above), known(below)) else {
+        return;
+    };
+    if let Some(estimate) = result.estimates.iter_mut().find(|one| one.name == *name) {
+        let value = a / b;
+        estimate.value = value;
+        estimate.uncertainty = Uncertainty::StandardError {
+            value: value * (a_error / a).hypot(b_error / b),
+            n_eff: a_n.min(b_n),
+        };
+    }
 }
 
 /// Standard error of the mean of independent runs, and whether it is that of their spread rather than that of their own errors.
@@ -152,6 +179,23 @@ mod tests {
         };
         assert!((value - (1.0_f64 / 3.0).sqrt()).abs() < 1e-12 && (n_eff - 3.0).abs() < 1e-12);
         assert!((far.estimates[0].value - 2.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_ratio_is_that_of_the_means() {
+        let run = |charge: f64| {
+            let mut run = Observables::new("collective", "", "");
+            for (name, value) in
+                [("haven_ratio", 1.0 / charge), (RATIOS[0].1, 1.0), (RATIOS[0].2, charge)]
+            {
+                let uncertainty = Uncertainty::StandardError { value: 0.1 * value, n_eff: 20.0 };
+                let (name, label, unit) = (name.to_owned(), String::new(), String::new());
+                run.estimates.push(Estimate { name, label, value, uncertainty, unit });
+            }
+            run
+        };
+        let found = pooled(&[run(0.5), run(1.0), run(1.5)]);
+        assert!((found.estimates[0].value - 1.0).abs() < 1e-12, "{:?}", found.estimates[0]);
     }
 
     #[test]

@@ -76,6 +76,23 @@ pub fn generalised_line_fit(x: &[f64], y: &[f64], covariance: &[f64]) -> Option<
     })
 }
 
+/// [`generalised_line_fit`] with a covariance that was estimated and may not be positive definite: its off-diagonal part is then shrunk, as
+/// little as is needed of 10⁻⁶, 10⁻⁴, 1 %, 10 %, 30 % and all of it.
+///
+/// Returns `None` with a variance that is not positive, or if the abscissae coincide.
+pub fn shrunk_line_fit(x: &[f64], y: &[f64], covariance: &[f64]) -> Option<LineFit> {
+    let n = x.len();
+    [0.0, 1e-6, 1e-4, 1e-2, 0.1, 0.3, 1.0].into_iter().find_map(|shrink| {
+        let mut c = covariance.to_vec();
+        for (place, value) in c.iter_mut().enumerate() {
+            if place / n != place % n {
+                *value *= 1.0 - shrink;
+            }
+        }
+        generalised_line_fit(x, y, &c)
+    })
+}
+
 /// Lower triangle `L` with `L Lᵀ = C`, or `None` if `C` is not positive definite.
 fn cholesky(c: &[f64], n: usize) -> Option<Vec<f64>> {
     let mut l = vec![0.0; n * n];

@@ -151,9 +151,11 @@ fn system(
     Ok((plan, structure))
 }
 
-/// Part of the atoms labelled "crystal"; none without labels.
+/// Part of the atoms labelled "crystal"; none without labels, or where they say nothing about crystal and glass.
 fn labelled_crystal(structure: &Structure) -> Option<f64> {
     let phases = structure.phases.as_ref()?;
+    let known = ["crystal", "glass", "interface"];
+    phases.names().iter().find(|name| known.contains(&name.as_str()))?;
     let crystal = (0..phases.len()).filter(|atom| phases.name(*atom) == "crystal").count();
     Some(crystal as f64 / structure.len() as f64)
 }

@@ -96,8 +96,7 @@ pub(super) struct Density {
 }
 
 impl Density {
-    /// A straight line through those of the runs; their mean where it makes no sense: below three runs, at one temperature, or where
-    /// it would change the density by more than a fifth of what was simulated.
+    /// A straight line through those of the runs; their mean below three runs or at one temperature.
     pub(super) fn of(points: &[ArrheniusPoint]) -> Self {
         let count = points.len() as f64;
         let mean = points.iter().map(|p| p.diffusion.number_density).sum::<f64>() / count;

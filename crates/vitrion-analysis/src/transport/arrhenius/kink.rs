@@ -7,9 +7,11 @@
 //! ln B = (χ²₁ − χ²₂)/(2 q) − ln n,   q = max(1, χ²₂/(n − 4))
 //! ```
 //!
-//! where `q` enlarges errors that do not explain the scatter about the broken line either. Above `ln 20` the kink is called likely.
+//! where `q` enlarges errors that do not explain the scatter about the broken line either. With few temperatures `q` is badly known; so the same two lines are fitted with the scatter
+//! of the straight one in the weights, and `(χ²₂/χ²₁)^((n − 4)/2)`, the chance of the F test with two parameters more, is asked for too. Above `ln 20` and below 1 % the kink
+//! is called likely.
 
-use super::fit::{inverse, own_variance};
+use super::fit::{Fit, inverse, own_variance};
 use super::{ArrheniusPoint, Data};
 use vitrion_core::math::{self, Matrix3, Vector3};
 use vitrion_core::observables::{Estimate, Observables, Uncertainty};
@@ -20,6 +22,8 @@ use vitrion_core::units;
 const FEWEST: usize = 5;
 /// Breaks that are tried between two temperatures.
 const BREAKS: usize = 20;
+/// Chance below which a kink is likely.
+const CHANCE: f64 = 0.01;
 /// `ln B` above which a kink is likely: 20 to 1.
 const LIKELY: f64 = 2.995_732;
 
@@ -28,6 +32,8 @@ const LIKELY: f64 = 2.995_732;
 pub(super) struct Kink {
     /// `ln B`
     pub(super) evidence: f64,
+    /// Probability of as good a broken line where one line with scatter is true.
+    pub(super) chance: f64,
     /// Temperature of the break [K].
     pub(super) temperature: f64,
     /// Activation energies above and below it [eV], with standard errors.
@@ -44,28 +50,36 @@ pub(super) fn find(points: &[ArrheniusPoint]) -> Option<Kink> {
     let y: Vec<f64> = points.iter().map(|point| point.diffusion.value.ln()).collect();
     let variance: Vec<f64> = points.iter().map(own_variance).collect();
     let straight = weighted_line_fit(&x, &y, &variance)?;
-    let mut best: Option<(f64, f64, Vector3, Matrix3)> = None;
-    for pair in x[1..count - 1].windows(2) {
-        for k in 0..=BREAKS {
-            let at = pair[0] + (pair[1] - pair[0]) * k as f64 / BREAKS as f64;
-            let Some((chi2, solution, covariance)) = broken(&x, &y, &variance, at) else {
-                continue;
-            };
-            if best.as_ref().is_none_or(|(least, ..)| chi2 < *least) {
-                best = Some((chi2, at, solution, covariance));
-            }
-        }
-    }
-    let (chi2, at, [_, b, c], covariance) = best?;
+    let (chi2, at, [_, b, c], covariance) = best(&x, &y, &variance)?;
+    let scatter = Fit::new(points, 0.95)?.scatter;
+    let scattered: Vec<f64> = variance.iter().map(|own| own + scatter * scatter).collect();
+    let one = weighted_line_fit(&x, &y, &scattered)?.chi2;
+    let ratio = if one > 0.0 { best(&x, &y, &scattered)?.0 / one } else { 1.0 };
     let inflated = (chi2 / (count as f64 - 4.0)).max(1.0);
     let error = |variance: f64| (inflated * variance).sqrt();
     // x falls with T: b is the slope at high temperatures
     let low = covariance[1][1] + 2.0 * covariance[1][2] + covariance[2][2];
     Some(Kink {
         evidence: 0.5 * (straight.chi2 - chi2) / inflated - (count as f64).ln(),
+        chance: ratio.powf(0.5 * (count as f64 - 4.0)),
         temperature: 1.0 / (units::BOLTZMANN * at),
         energies: [(-b, error(covariance[1][1])), (-(b + c), error(low))],
     })
+}
+
+/// The best break: χ², its place, parameters and their covariance.
+fn best(x: &[f64], y: &[f64], variance: &[f64]) -> Option<(f64, f64, Vector3, Matrix3)> {
+    let mut best: Option<(f64, f64, Vector3, Matrix3)> = None;
+    for pair in x[1..x.len() - 1].windows(2) {
+        for k in 0..=BREAKS {
+            let at = pair[0] + (pair[1] - pair[0]) * k as f64 / BREAKS as f64;
+            let Some((chi2, solution, covariance)) = broken(x, y, variance, at) else { continue };
+            if best.as_ref().is_none_or(|(least, ..)| chi2 < *least) {
+                best = Some((chi2, at, solution, covariance));
+            }
+        }
+    }
+    best
 }
 
 /// χ², parameters and their covariance of the broken line with its break at `at`.
@@ -96,9 +110,12 @@ pub(super) fn report(data: &Data<'_>, result: &mut Observables) {
     let ratio = kink.evidence.exp();
     result.parameter(
         "kink",
-        format!("odds of a broken line {ratio:.2e}, break at {:.0} K", kink.temperature),
+        format!(
+            "odds of a broken line {ratio:.2e}, chance without one {:.2e}, break at {:.0} K",
+            kink.chance, kink.temperature
+        ),
     );
-    if kink.evidence < LIKELY {
+    if kink.evidence < LIKELY || kink.chance > CHANCE {
         return;
     }
     for (name, label, (value, error)) in [

@@ -1,15 +1,15 @@
 //! Numbers and curves of collective transport.
 
 use super::walk::{self, WalkFit};
-use super::{Collective, green_kubo};
+use super::{Collective, currents};
 use crate::error::AnalysisError;
 use crate::transport::diffusion::fit::{self, Fit};
-use crate::transport::diffusion::{RATTLING, nernst_einstein};
+use crate::transport::diffusion::{Regime, nernst_einstein};
 use crate::transport::lags::{longest, spaced};
 use crate::transport::moments::variance_of;
 use crate::transport::msd::times;
 use crate::transport::recording::{Recording, Reference};
-use vitrion_core::math::{self, Vector3};
+use vitrion_core::math::Vector3;
 use vitrion_core::observables::{Axis, Curve, Estimate, Observables, Uncertainty};
 use vitrion_core::stats::normal_quantile;
 use vitrion_core::units;
@@ -20,10 +20,6 @@ const POINTS: usize = 12;
 const PARTS: usize = 5;
 /// Probability of intervals.
 const LEVEL: f64 = 0.95;
-/// Currents must be seen at least so often [fs].
-const OFTEN: f64 = 10.0;
-/// Longest lag of the current autocorrelation [fs].
-const CURRENT: f64 = 5000.0;
 
 pub(super) fn observables(of: &Collective, data: &Recording) -> Result<Observables, AnalysisError> {
     let species = &data.settings().species;
@@ -41,7 +37,7 @@ pub(super) fn observables(of: &Collective, data: &Recording) -> Result<Observabl
     let per_ion = data.mobile_atoms() as f64 * of.settings.charge(species).powi(2);
     curves(of, data, &dipole, per_ion, &mut result);
     coefficient(of, data, &dipole, per_ion, &mut result)?;
-    currents(of, data, &mut result);
+    currents::report(of, data, &mut result);
     Ok(result)
 }
 
@@ -63,14 +59,16 @@ fn curves(
         .sum();
     result.parameter("sum of all charges", format!("{total} e"));
     let mut push = |name: &str, label: &str, path: &[Vector3]| {
+        let found = lags.iter().map(|lag| walk::msd_with_error(path, *lag));
+        let (y, y_error) = found.map(|(value, error)| (value / per_ion, error / per_ion)).unzip();
         result.curves.push(Curve {
             name: name.into(),
             label: label.into(),
             x_axis: Axis { label: "lag time".into(), unit: "ps".into() },
             y_axis: Axis { label: "MSD".into(), unit: "Å²".into() },
             x: times(data, &lags),
-            y: lags.iter().map(|lag| walk::msd(path, *lag) / per_ion).collect(),
-            y_error: Vec::new(),
+            y,
+            y_error,
         });
     };
     push("charge_msd", "charge, framework at rest", dipole);
@@ -118,12 +116,9 @@ fn coefficient(
     };
     let scale = units::A2_PER_FS_IN_CM2_PER_S / data.interval() / per_ion;
     let (low, high) = found.interval(LEVEL);
-    let mut push = |name: &str, label: String, value: f64, uncertainty, unit: &str| {
-        let (name, unit) = (name.into(), unit.into());
-        result.estimates.push(Estimate { name, label, value, uncertainty, unit });
-    };
     let interval = |low: f64, high: f64| Uncertainty::Interval { low, high, level: LEVEL };
-    push(
+    push_estimate(
+        result,
         "charge_diffusion_cm2_per_s",
         format!("{species} charge diffusion coefficient"),
         found.value * scale,
@@ -134,30 +129,47 @@ fn coefficient(
     if let Some(temperature) = data.settings().temperature {
         let density = data.mobile_atoms() as f64 / data.mean_volume();
         let per_d = 1e3 * nernst_einstein(density, z, 1.0, temperature) / data.interval() / per_ion;
-        push(
+        push_estimate(
+            result,
             "conductivity_ms_per_cm",
             "conductivity (Einstein–Helfand)".into(),
             found.value * per_d,
             interval(low * per_d, high * per_d),
             "mS/cm",
         );
+        by_elements(of, data, &lags, &found, per_d, result);
     }
-    let net = 6.0 * tracer.value * (data.frames() - 1) as f64;
-    if net < RATTLING || tracer.value < 2.0 * tracer.error {
+    result.parameter("independent squares behind D_σ", format!("{:.1}", found.degrees()));
+    spread(dipole, &lags, &found, scale, result);
+    if Regime::of(&tracer, moments, data) != Regime::Diffusive {
         result.caution(
             "no_haven_ratio",
             format!(
-                "{species} moved too little for a tracer coefficient, and so for a Haven ratio"
+                "{species} does not diffuse: it has no tracer coefficient, and so no Haven ratio"
             ),
-            "run longer, or hotter",
+            "run longer, or hotter; the analysis of diffusion says what is missing",
         );
         return Ok(());
     }
+    let own = Uncertainty::StandardError {
+        value: tracer.error * scale * per_ion,
+        n_eff: tracer.degrees + 1.0,
+    };
+    push_estimate(
+        result,
+        "tracer_diffusion_cm2_per_s",
+        format!("{species} tracer diffusion coefficient, over the same lags"),
+        tracer.value * scale * per_ion,
+        own,
+        "cm²/s",
+    );
     let haven = tracer.value / (found.value / per_ion);
     let (haven_low, haven_high) = haven_interval(&tracer, &found, per_ion);
-    push("haven_ratio", "Haven ratio D*/D_σ".into(), haven, interval(haven_low, haven_high), "");
+    let (name, label) = ("haven_ratio", "Haven ratio D*/D_σ".to_owned());
+    push_estimate(result, name, label, haven, interval(haven_low, haven_high), "");
     let distinct = found.value * scale - tracer.value * scale * per_ion;
-    push(
+    push_estimate(
+        result,
         "distinct_diffusion_cm2_per_s",
         "distinct part D_σ − D*".into(),
         distinct,
@@ -167,8 +179,6 @@ fn coefficient(
         ),
         "cm²/s",
     );
-    result.parameter("independent squares behind D_σ", format!("{:.1}", found.degrees()));
-    parts(dipole, &lags, &found, scale, result);
     if haven_low < 1.0 && haven_high > 1.0 {
         result.caution(
             "haven_ratio_unknown",
@@ -177,6 +187,51 @@ fn coefficient(
         );
     }
     Ok(())
+}
+
+fn push_estimate(
+    result: &mut Observables,
+    name: &str,
+    label: String,
+    value: f64,
+    uncertainty: Uncertainty,
+    unit: &str,
+) {
+    let (name, unit) = (name.into(), unit.into());
+    result.estimates.push(Estimate { name, label, value, uncertainty, unit });
+}
+
+/// What pairs of elements add to the conductivity, where more than one has a charge.
+fn by_elements(
+    of: &Collective,
+    data: &Recording,
+    lags: &[usize],
+    found: &WalkFit,
+    per_d: f64,
+    result: &mut Observables,
+) {
+    let parts = of.parts(data, Reference::Framework);
+    if parts.len() < 2 {
+        return;
+    }
+    for (k, (a, of_a)) in parts.iter().enumerate() {
+        for (b, of_b) in &parts[k..] {
+            let (value, error) = walk::part(found, lags, of_a, of_b);
+            // both orders of two elements
+            let twice = if a == b { per_d } else { 2.0 * per_d };
+            let label = if a == b {
+                format!("part of {a} in the conductivity")
+            } else {
+                format!("part of {a} with {b} in the conductivity")
+            };
+            let known = Uncertainty::StandardError {
+                value: error * twice.abs(),
+                n_eff: found.degrees() + 1.0,
+            };
+            let name = format!("conductivity_{a}_{b}_ms_per_cm");
+            push_estimate(result, &name, label, value * twice, known, "mS/cm");
+        }
+    }
 }
 
 /// 95 % interval of the ratio: relative errors of both are combined on either side, in the logarithm.
@@ -190,7 +245,7 @@ fn haven_interval(tracer: &Fit, charge: &WalkFit, per_ion: f64) -> (f64, f64) {
 }
 
 /// The same estimate from parts of the trajectory.
-fn parts(
+fn spread(
     dipole: &[Vector3],
     lags: &[usize],
     found: &WalkFit,
@@ -214,54 +269,4 @@ fn parts(
     let values: Vec<f64> = (0..PARTS).map(of_part).collect();
     let error = (variance_of(&values) / PARTS as f64).sqrt() * scale;
     result.parameter("spread over five parts", format!("{error:.2e} cm²/s standard error"));
-}
-
-/// Green–Kubo from the velocities of the frames.
-fn currents(of: &Collective, data: &Recording, result: &mut Observables) {
-    let Some(currents) = of.currents.as_ref().filter(|_| data.interval() <= OFTEN) else {
-        let why = if of.currents.is_none() {
-            "no: frames carry no velocities".to_owned()
-        } else {
-            format!("no: frames are more than {OFTEN} fs apart")
-        };
-        result.parameter("Green–Kubo", why);
-        return;
-    };
-    let (Some(temperature), true) = (data.settings().temperature, currents.len() > 20 * PARTS)
-    else {
-        result.parameter("Green–Kubo", "no: no temperature, or too few frames");
-        return;
-    };
-    let most = ((CURRENT / data.interval()) as usize).min(currents.len() / (2 * PARTS));
-    let lags: Vec<usize> = (0..=most).collect();
-    let correlation = |part: &[Vector3]| -> Vec<f64> {
-        let at = |lag: &usize| {
-            let pairs = part.iter().zip(&part[*lag..]);
-            pairs.map(|(a, b)| math::dot(*a, *b)).sum::<f64>() / (part.len() - lag) as f64
-        };
-        lags.iter().map(at).collect()
-    };
-    let all = correlation(currents);
-    let length = currents.len() / PARTS;
-    let of_parts: Vec<Vec<f64>> =
-        (0..PARTS).map(|k| correlation(&currents[k * length..(k + 1) * length])).collect();
-    let error = |lag: usize| {
-        let values: Vec<f64> = of_parts.iter().map(|part| part[lag]).collect();
-        (variance_of(&values) / PARTS as f64).sqrt()
-    };
-    let errors: Vec<f64> = (0..all.len()).map(error).collect();
-    let in_fs: Vec<f64> = lags.iter().map(|lag| *lag as f64 * data.interval()).collect();
-    let found = green_kubo(&in_fs, (&all, &errors), data.mean_volume(), temperature, PARTS as f64);
-    result.parameter("Green–Kubo", format!("from velocities, errors from {PARTS} parts"));
-    result.curves.push(Curve {
-        name: "current_acf".into(),
-        label: "current autocorrelation".into(),
-        x_axis: Axis { label: "lag time".into(), unit: "ps".into() },
-        y_axis: Axis { label: "⟨J(0)·J(τ)⟩".into(), unit: "e²Å²/fs²".into() },
-        x: in_fs.iter().map(|lag| lag * 1e-3).collect(),
-        y: all,
-        y_error: errors,
-    });
-    result.curves.push(found.curve);
-    result.estimates.extend(found.conductivity);
 }

@@ -6,7 +6,7 @@
 
 use super::Correlator;
 use crate::error::AnalysisError;
-use crate::transport::collective::green_kubo;
+use crate::transport::collective::CurrentCorrelation;
 use vitrion_core::observables::{Axis, Curve, Observables};
 
 /// Fewer windows than this are few.
@@ -182,15 +182,41 @@ impl Correlator {
         result.parameter("mean volume", format!("{volume:.1} Å³"));
         result.parameter("mean temperature", format!("{temperature:.1} K"));
         let in_fs: Vec<f64> = current.x.iter().map(|tau| tau * 1e3).collect();
-        let longest = in_fs.last().copied().unwrap_or(1.0) * 1e-3;
         if volume > 0.0 && temperature > 0.0 {
-            let values = (&current.y[..], &current.error[..]);
-            let found = green_kubo(&in_fs, values, volume, temperature, span / longest);
+            let (at, integral) = self.slopes();
+            let values = &current.y[..];
+            let known = Some((&at[..], &integral[..]));
+            let (lags, span) = (&in_fs[..], span * 1e3);
+            let current =
+                CurrentCorrelation { lags, values, integral: known, span, volume, temperature };
+            let found = current.green_kubo();
             result.curves.push(found.curve);
             result.estimates.extend(found.conductivity);
         }
         let name = "current_acf".to_owned();
         let current = current.scaled(PER_PS2);
         result.curves.push(current.curve(name, "current", "<J(0).J(tau)>", "e²Å²/ps²"));
+    }
+
+    /// Half of the slope of `⟨|Σ z Δr|²⟩` between neighbouring lags of one level [fs, e²Å²/fs]. It is the integral of the current
+    /// autocorrelation up to there, whatever the spacing of the lags.
+    fn slopes(&self) -> (Vec<f64>, Vec<f64>) {
+        let unit = self.settings.interval;
+        let (mut at, mut integral) = (Vec::new(), Vec::new());
+        for level in &self.levels {
+            let step = level.every() as f64 * unit;
+            let mean = |lag: usize| {
+                let origins = level.origins(lag);
+                let sums = level.collective(lag).filter(|_| origins > 0);
+                sums.map(|sums| sums.dipole / origins as f64)
+            };
+            for lag in level.lags().skip(1) {
+                if let (Some(shorter), Some(longer)) = (mean(lag - 1), mean(lag)) {
+                    at.push((lag as f64 - 0.5) * step);
+                    integral.push(0.5 * (longer - shorter) / step);
+                }
+            }
+        }
+        (at, integral)
     }
 }

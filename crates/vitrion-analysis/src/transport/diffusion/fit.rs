@@ -4,7 +4,7 @@ use crate::error::AnalysisError;
 use crate::transport::moments::{Moments, Sums};
 use crate::transport::recording::Recording;
 use std::ops::Range;
-use vitrion_core::stats::{LineFit, generalised_line_fit};
+use vitrion_core::stats::{LineFit, shrunk_line_fit};
 
 /// Points of the fit: more adds nothing, neighbouring lags being nearly equal.
 const POINTS: usize = 24;
@@ -89,25 +89,7 @@ fn line(moments: &Moments, range: Range<usize>, frames: usize) -> Option<(Vec<us
             covariance[i * n + j] = variances[i.min(j)] / independent(i.max(j));
         }
     }
-    Some((chosen, shrunk(&x, &y, &covariance)?))
-}
-
-/// The generalised fit. Variances that do not grow as those of a walk (rattling ions) can leave a
-/// covariance that is not positive definite; its off-diagonal part is then shrunk as little as is
-/// needed.
-fn shrunk(x: &[f64], y: &[f64], covariance: &[f64]) -> Option<LineFit> {
-    let n = x.len();
-    [0.0, 1e-6, 1e-4, 1e-2, 0.1, 0.3, 1.0].into_iter().find_map(|shrink| {
-        let mut c = covariance.to_vec();
-        for i in 0..n {
-            for j in 0..n {
-                if i != j {
-                    c[i * n + j] *= 1.0 - shrink;
-                }
-            }
-        }
-        generalised_line_fit(x, y, &c)
-    })
+    Some((chosen, shrunk_line_fit(&x, &y, &covariance)?))
 }
 
 /// The lags of a window that was asked for [fs].
