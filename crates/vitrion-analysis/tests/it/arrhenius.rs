@@ -100,11 +100,15 @@ fn a_straight_line_has_no_kink_and_a_broken_one_has() {
     let kinked = |result: &vitrion_analysis::Observables| {
         result.cautions.iter().any(|caution| caution.code == "arrhenius_kink")
     };
-    let (mut wrong, mut found) = (0, 0);
+    let (mut wrong, mut scattered, mut found) = (0, 0, 0);
     for seed in 0..500 {
         let mut random = rng::at(seed, Stream::Testing, 61, 0);
         let points: Vec<_> = temperatures.map(|t| point(t, random.normal(), 0.1)).to_vec();
         wrong += u32::from(kinked(&arrhenius(&points, &settings()).expect("points")));
+        // runs that scatter ten times more than their errors say
+        let mut optimistic = points.clone();
+        optimistic.iter_mut().for_each(|point| point.diffusion.error *= 0.1);
+        scattered += u32::from(kinked(&arrhenius(&optimistic, &settings()).expect("points")));
         // 0.25 eV more below 700 K
         let extra = |t: f64| {
             let x = |t: f64| 1.0 / (units::BOLTZMANN * t);
@@ -128,6 +132,7 @@ fn a_straight_line_has_no_kink_and_a_broken_one_has() {
         }
     }
     assert!(wrong < 25, "{wrong} of 500 straight lines");
+    assert!(scattered < 40, "{scattered} of 500 straight lines with scatter");
     assert!(found > 400, "{found} of 500 broken lines");
 }
 

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! where `q` enlarges errors that do not explain the scatter about the broken line either. With few temperatures `q` is badly known; so the same two lines are fitted with the scatter
-//! of the straight one in the weights, and `(χ²₂/χ²₁)^((n − 4)/2)`, the chance of the F test with two parameters more, is asked for too. Above `ln 20` and below 1 % the kink
+//! of the straight one in the weights, and `(χ²₂/χ²₁)^((n − 4)/2)`, the chance of the F test with two parameters more, is asked for too. Above `ln 20` and below 5 % the kink
 //! is called likely.
 
 use super::fit::{Fit, inverse, own_variance};
@@ -23,7 +23,7 @@ const FEWEST: usize = 5;
 /// Breaks that are tried between two temperatures.
 const BREAKS: usize = 20;
 /// Chance below which a kink is likely.
-const CHANCE: f64 = 0.01;
+const CHANCE: f64 = 0.05;
 /// `ln B` above which a kink is likely: 20 to 1.
 const LIKELY: f64 = 2.995_732;
 
