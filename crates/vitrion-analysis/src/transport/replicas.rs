@@ -35,7 +35,9 @@ pub fn pooled(runs: &[Observables]) -> Observables {
             None => apart.push(estimate.label.clone()),
         }
     }
-    RATIOS.iter().for_each(|names| ratio(&mut result, names));
+    for names in &RATIOS {
+        ratio(&mut result, names);
+    }
     if !apart.is_empty() {
         let message = format!("not every run gives {}", apart.join(", "));
         result.caution("runs_differ", message, "look at the runs one by one");
