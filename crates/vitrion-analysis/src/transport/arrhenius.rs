@@ -99,7 +99,7 @@ pub fn arrhenius(
         return Ok(result);
     };
     report::fitted(&data, &fit, &mut result);
-    kink::report(&data, &mut result);
+    kink::report(&data, &fit, &mut result);
     leave_one_out::report(&data, &fit, &mut result);
     Ok(result)
 }

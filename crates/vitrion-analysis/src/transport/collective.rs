@@ -30,6 +30,9 @@ use serde::{Deserialize, Serialize};
 use vitrion_core::math::{self, Vector3};
 use vitrion_core::{Frame, Structure};
 
+/// Parts of the trajectory, for the spread beside the errors of the models.
+const PARTS: usize = 5;
+
 /// Charges, and what is fitted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CollectiveSettings {

@@ -17,7 +17,7 @@ pub(super) mod tensor;
 
 use super::moments::Moments;
 use super::recording::Recording;
-use super::window;
+use super::window::{self, Exponent};
 use crate::error::AnalysisError;
 use fit::Fit;
 use serde::{Deserialize, Serialize};
@@ -71,9 +71,14 @@ pub(crate) enum Regime {
 }
 
 impl Regime {
-    /// That of a fit.
-    pub(crate) fn of(fit: &Fit, moments: &Moments, data: &Recording) -> Self {
-        let slowing = window::late_exponent(moments).is_some_and(|late| {
+    /// That of a fit, with the exponent of the MSD at the longest lags.
+    pub(crate) fn of(
+        fit: &Fit,
+        late: Option<Exponent>,
+        moments: &Moments,
+        data: &Recording,
+    ) -> Self {
+        let slowing = late.is_some_and(|late| {
             late.value < TRAPPED && late.value + window::ERRORS * late.error < 1.0
         });
         let net = 6.0 * fit.value * data.duration() / data.interval();
@@ -116,7 +121,8 @@ pub fn diffusion(
         found: "displacements without any variance".into(),
         expected: "moving atoms".into(),
     })?;
-    let regime = Regime::of(&fit, moments, data);
+    let late = window::late_exponent(moments);
+    let regime = Regime::of(&fit, late, moments, data);
     // lags are counted in frames up to here
     let per_fs = 1.0 / data.interval();
     let (value, error) = (fit.value * per_fs, fit.error * per_fs);
@@ -131,7 +137,7 @@ pub fn diffusion(
     };
     let known = report::Known { data, settings, moments, fit: &fit, found, regime };
     let mut observables = known.observables(diffusive.is_some())?;
-    report::cautions(&known, &mut observables)?;
+    report::cautions(&known, late, &mut observables)?;
     Ok((observables, found))
 }
 

@@ -203,6 +203,11 @@ impl Moments {
     }
 }
 
+/// Standard error of the mean of independent values.
+pub(crate) fn standard_error(values: &[f64]) -> f64 {
+    (variance_of(values) / values.len() as f64).sqrt()
+}
+
 /// Unbiased variance; zero for less than two values.
 pub(crate) fn variance_of(values: &[f64]) -> f64 {
     let count = values.len() as f64;

@@ -3,7 +3,7 @@
 //! Every number is the mean over the runs. Its standard error is the larger of what the runs say of themselves, `√(Σ s²)/R`, and of their spread, `sd/√R`, which is known from three runs
 //! on; then Student's t has `R − 1` degrees of freedom. Of two runs that differ by more than three of their errors half of the difference counts.
 
-use super::moments::variance_of;
+use super::moments::standard_error;
 use vitrion_core::observables::{Curve, Estimate, Observables, Uncertainty};
 use vitrion_core::stats::normal_quantile;
 
@@ -90,7 +90,7 @@ pub(super) fn error_of_mean(values: &[f64], errors: &[f64]) -> (f64, bool) {
         [_] => 0.0,
         [a, b] if (a - b).abs() < 3.0 * squares.sqrt() => 0.0,
         [a, b] => 0.5 * (a - b).abs(),
-        _ => (variance_of(values) / count).sqrt(),
+        _ => standard_error(values),
     };
     (within.max(between), between > within)
 }

@@ -41,7 +41,7 @@ pub(super) struct Kink {
 }
 
 /// `None` below five temperatures.
-pub(super) fn find(points: &[ArrheniusPoint]) -> Option<Kink> {
+pub(super) fn find(points: &[ArrheniusPoint], fit: &Fit) -> Option<Kink> {
     let count = points.len();
     if count < FEWEST {
         return None;
@@ -51,9 +51,8 @@ pub(super) fn find(points: &[ArrheniusPoint]) -> Option<Kink> {
     let variance: Vec<f64> = points.iter().map(own_variance).collect();
     let straight = weighted_line_fit(&x, &y, &variance)?;
     let (chi2, at, [_, b, c], covariance) = best(&x, &y, &variance)?;
-    let scatter = Fit::new(points, 0.95)?.scatter;
-    let scattered: Vec<f64> = variance.iter().map(|own| own + scatter * scatter).collect();
-    let one = weighted_line_fit(&x, &y, &scattered)?.chi2;
+    let scattered: Vec<f64> = variance.iter().map(|own| own + fit.scatter * fit.scatter).collect();
+    let one = fit.line.chi2;
     let ratio = if one > 0.0 { best(&x, &y, &scattered)?.0 / one } else { 1.0 };
     let inflated = (chi2 / (count as f64 - 4.0)).max(1.0);
     let error = |variance: f64| (inflated * variance).sqrt();
@@ -101,8 +100,8 @@ fn broken(x: &[f64], y: &[f64], variance: &[f64], at: f64) -> Option<(f64, Vecto
     Some((chi2, solution, covariance))
 }
 
-pub(super) fn report(data: &Data<'_>, result: &mut Observables) {
-    let Some(kink) = find(&data.points) else {
+pub(super) fn report(data: &Data<'_>, fit: &Fit, result: &mut Observables) {
+    let Some(kink) = find(&data.points, fit) else {
         let found = data.points.len();
         result.parameter("kink", format!("not tested: {found} temperatures, {FEWEST} are needed"));
         return;

@@ -1,8 +1,8 @@
 //! Green–Kubo from the velocities of stored frames.
 
-use super::Collective;
 use super::green_kubo::{CurrentCorrelation, trapezoidal};
-use crate::transport::moments::variance_of;
+use super::{Collective, PARTS};
+use crate::transport::moments::standard_error;
 use crate::transport::recording::Recording;
 use vitrion_core::math::{self, Vector3};
 use vitrion_core::observables::{Axis, Curve, Observables};
@@ -11,8 +11,6 @@ use vitrion_core::observables::{Axis, Curve, Observables};
 const OFTEN: f64 = 10.0;
 /// Longest lag of the current autocorrelation [fs].
 const LONGEST: f64 = 5000.0;
-/// Parts of the trajectory.
-const PARTS: usize = 5;
 /// The spread over the parts is not that of currents with a normal distribution beyond so many times it: less than one time in a hundred for five parts.
 const UNUSUAL: f64 = 2.0;
 
@@ -88,9 +86,4 @@ fn correlation(currents: &[Vector3], most: usize) -> Vec<f64> {
         pairs.map(|(a, b)| math::dot(*a, *b)).sum::<f64>() / (currents.len() - lag) as f64
     };
     (0..=most).map(at).collect()
-}
-
-/// Of the mean of the parts.
-fn standard_error(parts: &[f64]) -> f64 {
-    (variance_of(parts) / parts.len() as f64).sqrt()
 }

@@ -1,14 +1,15 @@
 //! Numbers and curves of collective transport.
 
 use super::walk::{self, WalkFit};
-use super::{Collective, currents};
+use super::{Collective, PARTS, currents};
 use crate::error::AnalysisError;
 use crate::transport::diffusion::fit::{self, Fit};
 use crate::transport::diffusion::{Regime, nernst_einstein};
 use crate::transport::lags::{longest, spaced};
-use crate::transport::moments::variance_of;
+use crate::transport::moments::standard_error;
 use crate::transport::msd::times;
 use crate::transport::recording::{Recording, Reference};
+use crate::transport::window;
 use vitrion_core::math::Vector3;
 use vitrion_core::observables::{Axis, Curve, Estimate, Observables, Uncertainty};
 use vitrion_core::stats::normal_quantile;
@@ -16,8 +17,6 @@ use vitrion_core::units;
 
 /// Points of the fit.
 const POINTS: usize = 12;
-/// Parts of the trajectory for the spread beside the model's error.
-const PARTS: usize = 5;
 /// Probability of intervals.
 const LEVEL: f64 = 0.95;
 
@@ -141,7 +140,7 @@ fn coefficient(
     }
     result.parameter("independent squares behind D_σ", format!("{:.1}", found.degrees()));
     spread(dipole, &lags, &found, scale, result);
-    if Regime::of(&tracer, moments, data) != Regime::Diffusive {
+    if Regime::of(&tracer, window::late_exponent(moments), moments, data) != Regime::Diffusive {
         result.caution(
             "no_haven_ratio",
             format!(
@@ -267,6 +266,6 @@ fn spread(
         terms.map(|(weight, lag)| weight * walk::msd(path, *lag)).sum()
     };
     let values: Vec<f64> = (0..PARTS).map(of_part).collect();
-    let error = (variance_of(&values) / PARTS as f64).sqrt() * scale;
+    let error = standard_error(&values) * scale;
     result.parameter("spread over five parts", format!("{error:.2e} cm²/s standard error"));
 }

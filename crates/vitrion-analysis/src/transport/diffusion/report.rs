@@ -8,7 +8,7 @@ use crate::transport::moments::Moments;
 use crate::transport::msd::{along, unit};
 use crate::transport::recording::Recording;
 use crate::transport::reference;
-use crate::transport::window::{self, ERRORS};
+use crate::transport::window::{ERRORS, Exponent};
 use vitrion_core::observables::{Estimate, Observables, Uncertainty};
 use vitrion_core::units;
 
@@ -200,8 +200,11 @@ impl Known<'_> {
     }
 }
 
-pub(super) fn cautions(known: &Known<'_>, result: &mut Observables) -> Result<(), AnalysisError> {
-    let late = window::late_exponent(known.moments);
+pub(super) fn cautions(
+    known: &Known<'_>,
+    late: Option<Exponent>,
+    result: &mut Observables,
+) -> Result<(), AnalysisError> {
     let Known { data, fit, moments, found, .. } = known;
     let species = &data.settings().species;
     let exponent = fit.exponent(moments);
