@@ -4,7 +4,7 @@ Free diffusion of N ions over T frames, made in memory by every program for itse
 its own. Peers get positions as they like them best and nothing to unwrap. The peak of memory includes the positions.
 
     pip install numpy freud-analysis tidynamics MDAnalysis kinisi
-    python scripts/benchmarks/transport.py --atoms 5000 --frames 20000 --only freud,tidynamics,vitrion
+    python scripts/benchmarks/transport.py --atoms 5000 --frames 20000 --only freud,freud-batches,tidynamics,tidynamics-f32,vitrion
     python scripts/benchmarks/transport.py --atoms 1000 --frames 5000 --only kinisi,vitrion
 """
 
@@ -42,14 +42,29 @@ def freud(atoms, frames):
     return time.perf_counter() - start, float(result[10])
 
 
-def tidynamics(atoms, frames):
+def freud_in_batches(atoms, frames, batch=250):
+    """As little memory as freud can do with."""
+    import freud
+
+    positions = walk(atoms, frames, np.float32)
+    start = time.perf_counter()
+    total = np.zeros(frames)
+    for first in range(0, atoms, batch):
+        part = positions[:, first : first + batch]
+        total += freud.msd.MSD(mode="window").compute(part).msd * part.shape[1]
+    return time.perf_counter() - start, float(total[10] / atoms)
+
+
+def tidynamics(atoms, frames, dtype=np.float64):
     import tidynamics
 
-    positions = np.ascontiguousarray(walk(atoms, frames, np.float64).transpose(1, 0, 2))
+    positions = walk(atoms, frames, dtype).transpose(1, 0, 2)
+    if dtype == np.float64:  # a copy that is read atom by atom; single precision is for little memory
+        positions = np.ascontiguousarray(positions)
     start = time.perf_counter()
     total = np.zeros(frames)
     for one in positions:
-        total += tidynamics.msd(one)
+        total += tidynamics.msd(one.astype(np.float64))
     return time.perf_counter() - start, float(total[10] / atoms)
 
 
@@ -94,13 +109,21 @@ def kinisi(atoms, frames):
     return time.perf_counter() - start, d
 
 
+PEERS = {
+    "freud": freud,
+    "freud-batches": freud_in_batches,
+    "tidynamics": tidynamics,
+    "tidynamics-f32": lambda atoms, frames: tidynamics(atoms, frames, np.float32),
+    "MDAnalysis": mdanalysis,
+    "kinisi": kinisi,
+}
+
+
 def peer(name, atoms, frames):
     """Measured in this process."""
     resource.setrlimit(resource.RLIMIT_AS, (LIMIT, LIMIT))
     try:
-        seconds, check = {"freud": freud, "tidynamics": tidynamics, "MDAnalysis": mdanalysis, "kinisi": kinisi}[name](
-            atoms, frames
-        )
+        seconds, check = PEERS[name](atoms, frames)
     except MemoryError as error:
         return {"failed": f"more than {LIMIT >> 30} GiB: {error}"}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -6,7 +6,7 @@
 //! then measured from the residuals), the normal distribution otherwise.
 //!
 //! * Runs at one temperature are averaged first; the larger of their own errors and of their spread counts ([`pool`]).
-//! * `σ = n (Z e)² D/(k_B T)` with the number density `n` of that temperature: a straight line through those of the runs. Fits of `ln σ` and of `ln σT`
+//! * `σ = n (Z e)² D/(k_B T)` with the number density `n` of the runs at that temperature, between and beyond them that of a straight line through all. Fits of `ln σ` and of `ln σT`
 //!   (that of `ln D`, if `n` is constant) differ by about `k_B T` in the activation energy; both are given.
 //! * A kink (see `kink.rs`) and fits without each temperature tell whether one line is enough.
 

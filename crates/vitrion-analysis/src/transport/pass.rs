@@ -64,14 +64,16 @@ impl MotionPass {
     /// Adds a frame.
     ///
     /// # Errors
-    /// As [`Recording::add`]; settings that do not suit the atoms of the first frame.
+    /// As [`Recording::add`]; settings that do not suit the atoms of the first frame that is not skipped.
     pub fn add(&mut self, frame: &Frame) -> Result<(), AnalysisError> {
-        if self.analyses.is_empty() {
-            let species = &self.recording.settings().species;
-            let analysis = |settings: &MotionSettings| settings.analysis(&frame.structure, species);
-            self.analyses = self.settings.iter().map(analysis).collect::<Result<_, _>>()?;
-        }
         if self.recording.add(frame)? {
+            // the frame from which drift counts: an earlier one, that is skipped, may lie elsewhere and have other bonds
+            if self.analyses.is_empty() {
+                let species = &self.recording.settings().species;
+                let analysis =
+                    |settings: &MotionSettings| settings.analysis(&frame.structure, species);
+                self.analyses = self.settings.iter().map(analysis).collect::<Result<_, _>>()?;
+            }
             let drift = self.recording.present_drift();
             for analysis in &mut self.analyses {
                 analysis.see(frame, drift)?;

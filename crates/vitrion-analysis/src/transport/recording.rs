@@ -1,6 +1,6 @@
 //! A trajectory as analyses of motion need it: continuous positions, atom by atom, drift taken out.
 //!
-//! Frames go in one by one; what is kept of them lies in memory up to [`MEMORY`] and in an unnamed temporary file beyond it
+//! Frames go in one by one; what is kept of them lies in memory up to 64 MB and in an unnamed temporary file beyond it
 //! (in the folder `TMPDIR`), 24 bytes per atom and frame. Analyses read the path of one atom after the other, on several threads.
 
 pub(super) mod store;
@@ -19,8 +19,6 @@ use vitrion_core::{Frame, Structure};
 use super::moments::Moments;
 pub(crate) use unwrapping::Noticed;
 
-/// Positions that are kept in memory [bytes].
-const MEMORY: usize = 256 << 20;
 /// Paths that a thread reads at once [bytes].
 const BATCH: usize = 4 << 20;
 /// The label of an atom without a phase.
@@ -106,7 +104,7 @@ impl Recording {
             symbols: Vec::new(),
             unwrapping: None,
             continuous: Vec::new(),
-            positions: Store::new(0, 0),
+            positions: Store::new(0),
             labels: None,
             phases: Vec::new(),
             cells: Vec::new(),
@@ -187,8 +185,8 @@ impl Recording {
             self.elements.push(Element { symbol, mass, rows, centers, moments });
         }
         self.symbols = (0..structure.len()).map(|i| structure.symbol(i).to_owned()).collect();
-        self.positions = Store::new(3 * structure.len(), MEMORY);
-        self.labels = structure.phases.is_some().then(|| Store::new(structure.len(), MEMORY / 4));
+        self.positions = Store::new(3 * structure.len());
+        self.labels = structure.phases.is_some().then(|| Store::new(structure.len()));
         Ok(())
     }
 

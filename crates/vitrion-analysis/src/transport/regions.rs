@@ -29,9 +29,6 @@ pub use rule::{RegionRule, Slab};
 use serde::{Deserialize, Serialize};
 use vitrion_core::{Frame, Matrix3, Structure, Vector3};
 
-/// Labels that are kept in memory [bytes].
-const MEMORY: usize = 256 << 20;
-
 /// Which regions, and what is said about them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RegionsSettings {
@@ -95,7 +92,7 @@ impl Regions {
         let mobile = first.atoms_of(species);
         Ok(Regions {
             labels: Labels::new(&settings.rule, first)?,
-            of_atoms: Store::new(mobile.len(), MEMORY),
+            of_atoms: Store::new(mobile.len()),
             others: first.len() - mobile.len(),
             counts: Vec::new(),
             settings,

@@ -1,6 +1,6 @@
 //! How polyanions turn: PS4 tetrahedra, say.
 //!
-//! Bonds are those of the first frame; `u(t)` is the unit vector from a centre to a ligand by the nearest image in the momentary cell.
+//! Bonds are those of the first frame that is kept; `u(t)` is the unit vector from a centre to a ligand by the nearest image in the momentary cell.
 //!
 //! * **correlation** `C_l(τ) = ⟨P_l(u(t)·u(t + τ))⟩`, `l` = 1 and 2, over bonds and all origins; `exp(−l(l + 1) D_r τ)` for rotational diffusion. The relaxation time is
 //!   where it falls to 1/e.
@@ -24,12 +24,11 @@ use crate::pairs::Neighbors;
 use crate::samples::jackknife;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use vitrion_core::math::{self, Vector3};
-use vitrion_core::observables::{Axis, Curve, Estimate, Observables, Uncertainty};
+use vitrion_core::observables::{Axis, Categories, Curve, Estimate, Observables, Uncertainty};
 use vitrion_core::{Frame, Structure};
 
-/// Vectors that are kept in memory [bytes].
-const MEMORY: usize = 256 << 20;
 /// A bond is broken beyond so many cut-offs.
 const BROKEN: f64 = 1.2;
 /// Lags of the correlation functions, and of the distributions of angles.
@@ -81,6 +80,8 @@ pub(super) struct Reorientation {
     units: Vec<Unit>,
     /// Centre and ligand.
     bonds: Vec<[usize; 2]>,
+    /// Centres with as many ligands, among them those that are not followed.
+    with_ligands: BTreeMap<usize, usize>,
     directions: Store<f64>,
 }
 
@@ -102,11 +103,12 @@ impl Reorientation {
         }
         let mut neighbors = Neighbors::default();
         neighbors.find(&first.cell, &first.positions, *cutoff);
-        let (mut units, mut bonds) = (Vec::new(), Vec::new());
+        let (mut units, mut bonds, mut with_ligands) = (Vec::new(), Vec::new(), BTreeMap::new());
         for atom in first.atoms_of(center) {
             let around = neighbors.table().of(atom).map(|(other, _)| other);
             let ligands: Vec<usize> =
                 around.filter(|other| first.symbol(*other) == ligand).collect();
+            *with_ligands.entry(ligands.len()).or_default() += 1;
             if ligands.is_empty() || settings.ligands.is_some_and(|n| n != ligands.len()) {
                 continue;
             }
@@ -116,14 +118,19 @@ impl Reorientation {
         }
         if units.is_empty() {
             let many = settings.ligands.map_or("some".to_owned(), |n| n.to_string());
+            let there: Vec<String> =
+                with_ligands.iter().map(|(n, count)| format!("{count} with {n}")).collect();
             return Err(AnalysisError::Parameter {
                 name: "bond",
-                found: format!("no {center} with {many} {ligand} within {cutoff} Å in the first frame"),
+                found: format!(
+                    "no {center} with {many} {ligand} within {cutoff} Å in the first frame ({})",
+                    if there.is_empty() { format!("no {center} at all") } else { there.join(", ") },
+                ),
                 expected: "units of this kind; \"ligands\" says how many atoms they have around the middle".into(),
             });
         }
-        let directions = Store::new(3 * bonds.len(), MEMORY);
-        Ok(Reorientation { settings, units, bonds, directions })
+        let directions = Store::new(3 * bonds.len());
+        Ok(Reorientation { settings, units, bonds, with_ligands, directions })
     }
 }
 
@@ -165,7 +172,7 @@ struct Sums {
     legendre: [Vec<f64>; 2],
     /// `[lag of a distribution][bin]`
     angles: Vec<Vec<f64>>,
-    /// Units times frames.
+    /// Units times frames in which a flip would be seen.
     time: f64,
     flips: f64,
 }
@@ -225,7 +232,8 @@ impl Reorientation {
         for group in &of_group {
             total.add(group, 1.0);
         }
-        let left: Vec<Sums> = of_group
+        // a single group leaves nothing
+        let left: Vec<Sums> = of_group[..if groups > 1 { groups } else { 0 }]
             .iter()
             .map(|group| {
                 let mut rest = total.clone();
@@ -242,7 +250,7 @@ impl Reorientation {
         data.describe(&mut result);
         self.parameters(commit as f64 * data.interval(), &mut result);
         correlations(data, &lags, &total, &left, &mut result);
-        angles(data, &few, &total, &mut result);
+        angles(data, &few, &total, &left, &mut result);
         flip_rate(data, &total, &left, &mut result);
         Ok(result)
     }
@@ -252,6 +260,16 @@ impl Reorientation {
         result.parameter("bond", format!("{center}–{ligand} within {} Å", self.settings.cutoff));
         result.parameter("units", self.units.len());
         result.parameter("bonds", self.bonds.len());
+        let (names, values) =
+            self.with_ligands.iter().map(|(n, count)| (n.to_string(), *count as f64)).unzip();
+        result.categories.push(Categories {
+            name: "ligands".into(),
+            label: format!("{ligand} within {} Å of {center}, first frame", self.settings.cutoff),
+            axis: Axis { label: center.clone(), unit: String::new() },
+            names,
+            values,
+            errors: Vec::new(),
+        });
         result.parameter("angle of a flip", format!("{}°", self.settings.angle));
         result.parameter("commit time", format!("{commit} fs"));
         let broken = self.units.iter().filter(|unit| unit.whole.is_some()).count();
@@ -309,7 +327,7 @@ impl Reorientation {
                 }
             }
         }
-        sums.time = whole as f64;
+        sums.time = flips::seen(whole, commit) as f64;
         sums.flips = flips::count(&bonds, commit, turn) as f64;
         Ok(sums)
     }
@@ -322,6 +340,12 @@ fn correlations(
     left: &[Sums],
     result: &mut Observables,
 ) {
+    // where every unit has lost a bond before, nothing is known
+    let known = |k: &usize| left.iter().chain([total]).all(|sums| sums.count[*k] > 0.0);
+    let lags = &lags[..(0..lags.len()).take_while(known).count()];
+    if lags.is_empty() {
+        return;
+    }
     let times = times(data, lags);
     for l in 0..2 {
         let y = total.correlation(l);
@@ -357,24 +381,38 @@ fn correlations(
     }
 }
 
-fn angles(data: &Recording, few: &[usize], total: &Sums, result: &mut Observables) {
+fn angles(data: &Recording, few: &[usize], total: &Sums, left: &[Sums], result: &mut Observables) {
     let width = 180.0 / BINS as f64;
-    for (counts, time) in total.angles.iter().zip(times(data, few)) {
-        let sum: f64 = counts.iter().sum();
+    for (which, time) in times(data, few).into_iter().enumerate() {
+        let density = |sums: &Sums| -> Vec<f64> {
+            let sum: f64 = sums.angles[which].iter().sum();
+            sums.angles[which].iter().map(|count| count / (sum * width)).collect()
+        };
+        if left.iter().chain([total]).any(|sums| sums.angles[which].iter().all(|n| *n == 0.0)) {
+            continue;
+        }
+        let others: Vec<Vec<f64>> = left.iter().map(density).collect();
+        let error = |bin: usize| jackknife(others.iter().map(|curve| curve[bin]));
         result.curves.push(Curve {
             name: format!("angle_{time:.3}ps"),
             label: format!("{time:.3} ps"),
             x_axis: Axis { label: "angle turned".into(), unit: "°".into() },
             y_axis: Axis { label: "probability density".into(), unit: "1/°".into() },
             x: (0..BINS).map(|k| (k as f64 + 0.5) * width).collect(),
-            y: counts.iter().map(|count| count / (sum * width)).collect(),
-            y_error: Vec::new(),
+            y: density(total),
+            y_error: if left.len() > 1 { (0..BINS).map(error).collect() } else { Vec::new() },
         });
     }
 }
 
 fn flip_rate(data: &Recording, total: &Sums, left: &[Sums], result: &mut Observables) {
     let per_ps = 1e3 / data.interval();
+    if total.time == 0.0 {
+        let message =
+            format!("no unit was whole for two commit times in {:.1} ps", data.duration() * 1e-3);
+        result.caution("no_flip_rate", message, "run longer, or lower \"commit\"");
+        return;
+    }
     let rate = |sums: &Sums| sums.flips / sums.time * per_ps;
     let (value, uncertainty) = if total.flips == 0.0 {
         let message = format!("no unit flipped in {:.1} ps", data.duration() * 1e-3);
@@ -384,7 +422,7 @@ fn flip_rate(data: &Recording, total: &Sums, left: &[Sums], result: &mut Observa
             "the rate is an upper bound (95 %); run longer, or hotter",
         );
         (NONE_SEEN / total.time * per_ps, Uncertainty::UpperBound { level: 0.95 })
-    } else if left.len() > 1 {
+    } else if left.len() > 1 && left.iter().all(|sums| sums.time > 0.0) {
         // units that happen to flip equally often do not make the rate exact: flips are counted
         let counted = total.flips.sqrt() / total.time * per_ps;
         let error = jackknife(left.iter().map(rate)).max(counted);

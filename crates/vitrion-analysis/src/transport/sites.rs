@@ -27,8 +27,6 @@ use vitrion_core::math::{self, Matrix3, Vector3};
 use vitrion_core::observables::{Axis, Categories, Curve, Estimate, Observables, Uncertainty};
 use vitrion_core::{Cell, Frame, Structure};
 
-/// Labels that are kept in memory [bytes].
-const MEMORY: usize = 256 << 20;
 /// Pairs of the network that are listed.
 const LISTED: usize = 40;
 /// Part of the time two ions may share a site before that is worth a caution.
@@ -91,7 +89,7 @@ impl Sites {
         let sites = assignment.len();
         Ok(Sites {
             settings,
-            of_ions: Store::new(atoms.len(), MEMORY),
+            of_ions: Store::new(atoms.len()),
             last: vec![0; atoms.len()],
             atoms,
             assignment,

@@ -101,6 +101,7 @@ fn a_straight_line_has_no_kink_and_a_broken_one_has() {
         result.cautions.iter().any(|caution| caution.code == "arrhenius_kink")
     };
     let (mut wrong, mut scattered, mut found) = (0, 0, 0);
+    let mut covered = [0; 2];
     for seed in 0..500 {
         let mut random = rng::at(seed, Stream::Testing, 61, 0);
         let points: Vec<_> = temperatures.map(|t| point(t, random.normal(), 0.1)).to_vec();
@@ -128,14 +129,25 @@ fn a_straight_line_has_no_kink_and_a_broken_one_has() {
         let result = arrhenius(&broken, &settings()).expect("points");
         if kinked(&result) {
             found += 1;
-            let cold = result.estimate("activation_energy_cold_ev").expect("stated").value;
-            let hot = result.estimate("activation_energy_hot_ev").expect("stated").value;
-            assert!(cold > hot, "{cold} {hot}");
+            for (k, (name, exact)) in
+                [("hot", ENERGY), ("cold", ENERGY + 0.25)].into_iter().enumerate()
+            {
+                let energy = result.estimate(&format!("activation_energy_{name}_ev"));
+                let Uncertainty::Interval { low, high, .. } = energy.expect("stated").uncertainty
+                else {
+                    panic!("an interval")
+                };
+                covered[k] += u32::from(low < exact && exact < high);
+            }
         }
     }
     assert!(wrong < 25, "{wrong} of 500 straight lines");
     assert!(scattered < 40, "{scattered} of 500 straight lines with scatter");
     assert!(found > 400, "{found} of 500 broken lines");
+    for covered in covered {
+        let share = f64::from(covered) / f64::from(found);
+        assert!(share > 0.92, "{covered} of {found} intervals hold the activation energy");
+    }
 }
 
 #[test]

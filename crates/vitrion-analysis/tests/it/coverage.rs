@@ -15,7 +15,7 @@ const WALKERS: Walkers = Walkers { ions: 64, frames: 150 };
 
 /// Shares of 68.27 % and 95 % intervals that held the truth.
 #[derive(Debug, Default)]
-struct Coverage {
+pub(crate) struct Coverage {
     inside: [u32; 2],
     trials: u32,
     sum: f64,
@@ -31,7 +31,7 @@ impl Coverage {
         self.sum += value;
     }
 
-    fn estimate(&mut self, estimate: &Estimate, truth: f64) {
+    pub(crate) fn estimate(&mut self, estimate: &Estimate, truth: f64) {
         match estimate.uncertainty {
             Uncertainty::StandardError { value, n_eff } => {
                 self.add(estimate.value, value, n_eff, truth);
@@ -40,13 +40,13 @@ impl Coverage {
         }
     }
 
-    fn point(&mut self, curve: &Curve, at: usize, n_eff: f64, truth: f64) {
+    pub(crate) fn point(&mut self, curve: &Curve, at: usize, n_eff: f64, truth: f64) {
         self.add(curve.y[at], curve.y_error[at], n_eff, truth);
     }
 
     /// Refuses shares that are not those of the intervals, within three standard errors of the share and `bias`; and a mean off
     /// the truth by 2 %.
-    fn check(&self, what: &str, truth: f64, bias: f64) {
+    pub(crate) fn check(&self, what: &str, truth: f64, bias: f64) {
         let trials = f64::from(self.trials);
         for (inside, level) in self.inside.iter().zip([0.682_689_5, 0.95]) {
             let share = f64::from(*inside) / trials;

@@ -10,12 +10,15 @@
 //! where `q` enlarges errors that do not explain the scatter about the broken line either. With few temperatures `q` is badly known; so the same two lines are fitted with the scatter
 //! of the straight one in the weights, and `(χ²₂/χ²₁)^((n − 4)/2)`, the chance of the F test with two parameters more, is asked for too. Above `ln 20` and below 5 % the kink
 //! is called likely.
+//!
+//! The broken line only says where to part the points: where the break lies is as uncertain as the slopes are, and a slope whose error takes it as known is too sure of itself.
+//! The activation energies are those of straight lines through the points of each side alone.
 
 use super::fit::{Fit, inverse, own_variance};
 use super::{ArrheniusPoint, Data};
-use vitrion_core::math::{self, Matrix3, Vector3};
+use vitrion_core::math;
 use vitrion_core::observables::{Estimate, Observables, Uncertainty};
-use vitrion_core::stats::weighted_line_fit;
+use vitrion_core::stats::{student_t_quantile, weighted_line_fit};
 use vitrion_core::units;
 
 /// Temperatures that the test needs.
@@ -36,12 +39,12 @@ pub(super) struct Kink {
     pub(super) chance: f64,
     /// Temperature of the break [K].
     pub(super) temperature: f64,
-    /// Activation energies above and below it [eV], with standard errors.
+    /// Activation energies above and below it [eV], each with half of its interval.
     pub(super) energies: [(f64, f64); 2],
 }
 
 /// `None` below five temperatures.
-pub(super) fn find(points: &[ArrheniusPoint], fit: &Fit) -> Option<Kink> {
+pub(super) fn find(points: &[ArrheniusPoint], fit: &Fit, level: f64) -> Option<Kink> {
     let count = points.len();
     if count < FEWEST {
         return None;
@@ -50,39 +53,51 @@ pub(super) fn find(points: &[ArrheniusPoint], fit: &Fit) -> Option<Kink> {
     let y: Vec<f64> = points.iter().map(|point| point.diffusion.value.ln()).collect();
     let variance: Vec<f64> = points.iter().map(own_variance).collect();
     let straight = weighted_line_fit(&x, &y, &variance)?;
-    let (chi2, at, [_, b, c], covariance) = best(&x, &y, &variance)?;
+    let (chi2, at) = best(&x, &y, &variance)?;
     let scattered: Vec<f64> = variance.iter().map(|own| own + fit.scatter * fit.scatter).collect();
     let one = fit.line.chi2;
     let ratio = if one > 0.0 { best(&x, &y, &scattered)?.0 / one } else { 1.0 };
     let inflated = (chi2 / (count as f64 - 4.0)).max(1.0);
-    let error = |variance: f64| (inflated * variance).sqrt();
-    // x falls with T: b is the slope at high temperatures
-    let low = covariance[1][1] + 2.0 * covariance[1][2] + covariance[2][2];
+    // x falls with T, and the points rise with it
+    let cold = x.iter().filter(|x| **x > at).count();
+    let (below, above) = points.split_at(cold);
     Some(Kink {
         evidence: 0.5 * (straight.chi2 - chi2) / inflated - (count as f64).ln(),
         chance: ratio.powf(0.5 * (count as f64 - 4.0)),
         temperature: 1.0 / (units::BOLTZMANN * at),
-        energies: [(-b, error(covariance[1][1])), (-(b + c), error(low))],
+        energies: [side(above, level, inflated)?, side(below, level, inflated)?],
     })
 }
 
-/// The best break: χ², its place, parameters and their covariance.
-fn best(x: &[f64], y: &[f64], variance: &[f64]) -> Option<(f64, f64, Vector3, Matrix3)> {
-    let mut best: Option<(f64, f64, Vector3, Matrix3)> = None;
+/// Activation energy of the points on one side of the break, and half of its interval; two points show no scatter, their errors are enlarged by that of all.
+fn side(points: &[ArrheniusPoint], level: f64, inflated: f64) -> Option<(f64, f64)> {
+    if let Some(fit) = Fit::new(points, level) {
+        return Some((-fit.line.slope, fit.quantile() * fit.line.variance_slope.sqrt()));
+    }
+    let [one, other] = points else { return None };
+    let step = inverse(other.temperature) - inverse(one.temperature);
+    let slope = (other.diffusion.value / one.diffusion.value).ln() / step;
+    let error = (inflated * (own_variance(one) + own_variance(other))).sqrt() / step.abs();
+    Some((-slope, student_t_quantile(0.5 + 0.5 * level, f64::INFINITY) * error))
+}
+
+/// The best break: χ² and its place.
+fn best(x: &[f64], y: &[f64], variance: &[f64]) -> Option<(f64, f64)> {
+    let mut best: Option<(f64, f64)> = None;
     for pair in x[1..x.len() - 1].windows(2) {
         for k in 0..=BREAKS {
             let at = pair[0] + (pair[1] - pair[0]) * k as f64 / BREAKS as f64;
-            let Some((chi2, solution, covariance)) = broken(x, y, variance, at) else { continue };
-            if best.as_ref().is_none_or(|(least, ..)| chi2 < *least) {
-                best = Some((chi2, at, solution, covariance));
+            let Some(chi2) = broken(x, y, variance, at) else { continue };
+            if best.is_none_or(|(least, _)| chi2 < least) {
+                best = Some((chi2, at));
             }
         }
     }
     best
 }
 
-/// χ², parameters and their covariance of the broken line with its break at `at`.
-fn broken(x: &[f64], y: &[f64], variance: &[f64], at: f64) -> Option<(f64, Vector3, Matrix3)> {
+/// χ² of the broken line with its break at `at`.
+fn broken(x: &[f64], y: &[f64], variance: &[f64], at: f64) -> Option<f64> {
     let row = |x: f64| [1.0, x - at, (x - at).max(0.0)];
     let (mut normal, mut right) = (math::ZERO, [0.0; 3]);
     for k in 0..x.len() {
@@ -93,20 +108,17 @@ fn broken(x: &[f64], y: &[f64], variance: &[f64], at: f64) -> Option<(f64, Vecto
         );
         right = math::add(right, math::scale(row, y[k] / variance[k]));
     }
-    let covariance = math::inverse(&normal)?;
-    let solution = math::row_times(right, &covariance);
-    let chi2 =
-        (0..x.len()).map(|k| (y[k] - math::dot(solution, row(x[k]))).powi(2) / variance[k]).sum();
-    Some((chi2, solution, covariance))
+    let solution = math::row_times(right, &math::inverse(&normal)?);
+    Some((0..x.len()).map(|k| (y[k] - math::dot(solution, row(x[k]))).powi(2) / variance[k]).sum())
 }
 
 pub(super) fn report(data: &Data<'_>, fit: &Fit, result: &mut Observables) {
-    let Some(kink) = find(&data.points, fit) else {
+    let Some(kink) = find(&data.points, fit, data.settings.level) else {
         let found = data.points.len();
         result.parameter("kink", format!("not tested: {found} temperatures, {FEWEST} are needed"));
         return;
     };
-    let ratio = kink.evidence.exp();
+    let (ratio, level) = (kink.evidence.exp(), data.settings.level);
     result.parameter(
         "kink",
         format!(
@@ -117,21 +129,18 @@ pub(super) fn report(data: &Data<'_>, fit: &Fit, result: &mut Observables) {
     if kink.evidence < LIKELY || kink.chance > CHANCE {
         return;
     }
-    for (name, label, (value, error)) in [
+    for (name, label, (value, half)) in [
         ("activation_energy_hot_ev", "above", kink.energies[0]),
         ("activation_energy_cold_ev", "below", kink.energies[1]),
     ] {
         result.estimates.push(Estimate {
             name: name.into(),
             label: format!(
-                "activation energy {label} {:.0} K, by the broken line",
+                "activation energy {label} {:.0} K, by the points there",
                 kink.temperature
             ),
             value,
-            uncertainty: Uncertainty::StandardError {
-                value: error,
-                n_eff: data.points.len() as f64 - 3.0,
-            },
+            uncertainty: Uncertainty::Interval { low: value - half, high: value + half, level },
             unit: "eV".into(),
         });
     }

@@ -2,6 +2,7 @@
 
 use super::fit::{Fit, inverse};
 use super::{ArrheniusPoint, Data};
+use crate::transport::diffusion::{Diffusion, nernst_einstein};
 use vitrion_core::observables::{Axis, Curve, Estimate, Observables, Uncertainty};
 use vitrion_core::units;
 
@@ -59,14 +60,15 @@ fn axis(label: &str, unit: &str) -> Axis {
     Axis { label: label.into(), unit: unit.into() }
 }
 
-/// What is drawn of a coefficient: name, label of the axis, unit, and the factor [per Å²/fs] at a temperature.
-type Form<'a> = (&'static str, &'static str, &'static str, Box<dyn Fn(f64, f64) -> f64 + 'a>);
+/// What is drawn of a coefficient: name, label of the axis, unit, and its value for a coefficient [Å²/fs], a temperature and a number density.
+type Form<'a> = (&'static str, &'static str, &'static str, Box<dyn Fn(f64, f64, f64) -> f64 + 'a>);
 
 /// `D`, `σ` and `σT`.
 fn forms<'a>(data: &'a Data<'a>) -> [Form<'a>; 3] {
-    let cm2 = Box::new(|d: f64, _: f64| d * units::A2_PER_FS_IN_CM2_PER_S);
-    let ms = Box::new(|d: f64, t: f64| 1e3 * data.conductivity(d, t));
-    let times_t = Box::new(|d: f64, t: f64| data.conductivity(d, t) * t);
+    let charge = data.settings.charge;
+    let cm2 = Box::new(|d: f64, _: f64, _: f64| d * units::A2_PER_FS_IN_CM2_PER_S);
+    let ms = Box::new(move |d: f64, t: f64, n: f64| 1e3 * nernst_einstein(n, charge, d, t));
+    let times_t = Box::new(move |d: f64, t: f64, n: f64| nernst_einstein(n, charge, d, t) * t);
     [
         ("diffusion", "D", "cm²/s", cm2),
         ("conductivity", "σ", "mS/cm", ms),
@@ -83,7 +85,9 @@ fn points(all: &[ArrheniusPoint], data: &Data<'_>, result: &mut Observables) {
                 return;
             }
             let shown = |f: fn(&ArrheniusPoint) -> f64| -> Vec<f64> {
-                points.iter().map(|point| scale(f(point), point.temperature)).collect()
+                let at =
+                    |p: &ArrheniusPoint| scale(f(p), p.temperature, p.diffusion.number_density);
+                points.iter().map(at).collect()
             };
             result.curves.push(Curve {
                 name: format!("{name}_{suffix}"),
@@ -126,8 +130,11 @@ pub(super) fn fitted(data: &Data<'_>, fit: &Fit, result: &mut Observables) {
         });
     };
     energy("activation_energy_ev", "activation energy (of D)", fit);
-    let sigma =
-        |point: &ArrheniusPoint| data.conductivity(point.diffusion.value, point.temperature);
+    // at the density of the runs there; that of the line through all is for where none was made
+    let sigma = |point: &ArrheniusPoint| {
+        let Diffusion { value, number_density, .. } = point.diffusion;
+        nernst_einstein(number_density, settings.charge, value, point.temperature)
+    };
     for (name, label, times_t) in [
         ("activation_energy_of_sigma_t_ev", "activation energy of σT", true),
         ("activation_energy_of_sigma_ev", "activation energy of σ", false),
@@ -194,7 +201,9 @@ fn curves(data: &Data<'_>, fit: &Fit, result: &mut Observables) {
         for (suffix, what, sign) in
             [("fit", "fit", 0.0), ("low", "lower bound", -1.0), ("high", "upper bound", 1.0)]
         {
-            let at = |t: &f64| scale((fit.at(*t) + sign * fit.half_width(*t)).exp(), *t);
+            let at = |t: &f64| {
+                scale((fit.at(*t) + sign * fit.half_width(*t)).exp(), *t, data.density.at(*t))
+            };
             result.curves.push(Curve {
                 name: format!("{name}_{suffix}"),
                 label: format!("{label} {what}"),

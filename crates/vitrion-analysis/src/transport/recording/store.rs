@@ -10,6 +10,8 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::sync::Mutex;
 
+/// What one store keeps in memory [bytes]; the page cache keeps the rest there anyway while there is room.
+const MEMORY: usize = 64 << 20;
 /// Size of a chunk [bytes], about.
 const CHUNK: usize = 16 << 20;
 /// Most frames of a chunk.
@@ -34,8 +36,12 @@ pub(crate) struct Store<T> {
 }
 
 impl<T: Pod> Store<T> {
+    pub(crate) fn new(rows: usize) -> Self {
+        Store::within(rows, MEMORY)
+    }
+
     /// `limit` is how much is kept in memory [bytes].
-    pub(crate) fn new(rows: usize, limit: usize) -> Self {
+    fn within(rows: usize, limit: usize) -> Self {
         let size = std::mem::size_of::<T>();
         Store {
             rows,
@@ -153,7 +159,7 @@ mod tests {
     #[test]
     fn what_was_written_by_frames_is_read_by_rows_from_memory_and_disk() {
         for (limit, frames) in [(usize::MAX, 100), (0, 100), (0, 80), (0, 83), (0, 3)] {
-            let mut store = Store::<f64>::new(50_000, limit);
+            let mut store = Store::<f64>::within(50_000, limit);
             for frame in 0..frames {
                 store.push(|row| (row * 1000 + frame) as f64).expect("written");
             }

@@ -2,6 +2,14 @@
 
 use vitrion_core::math::{self, Vector3};
 
+/// Length of the mean of directions that last.
+const STEADY: f64 = 0.8;
+
+/// Frames out of `frames` in which a flip would be seen: with a direction of `commit` frames on either side.
+pub(super) fn seen(frames: usize, commit: usize) -> usize {
+    (frames + 1).saturating_sub(2 * commit)
+}
+
 /// Flips of a unit: bonds whose mean direction over `commit` frames has turned so that its cosine with the one before is below `turn`; those of several
 /// bonds within `commit` frames are one.
 pub(super) fn count(bonds: &[[&[f64]; 3]], commit: usize, turn: f64) -> usize {
@@ -25,25 +33,27 @@ fn of_bond(u: &[&[f64]; 3], commit: usize, turn: f64) -> Vec<usize> {
     if frames < 2 * commit {
         return Vec::new();
     }
-    let mut sum: Vector3 = u.map(|x| x[..commit].iter().sum());
-    let mut before = direction(sum);
+    let mut sum = [0.0; 3];
+    let mut before: Option<Vector3> = None;
     let mut found = Vec::new();
-    for t in commit..frames {
-        sum = std::array::from_fn(|k| sum[k] + u[k][t] - u[k][t - commit]);
+    for t in 0..frames {
+        let out = |k: usize| if t < commit { 0.0 } else { u[k][t - commit] };
+        sum = std::array::from_fn(|k| sum[k] + u[k][t] - out(k));
         // the mean of directions on the way is short; it counts when the new direction has lasted
-        let steady = math::norm(sum) > 0.8 * commit as f64;
-        let present = direction(sum);
-        if steady && math::dot(present, before) < turn {
-            found.push(t);
-            before = present;
+        let length = math::norm(sum);
+        if t + 1 < commit || length <= STEADY * commit as f64 {
+            continue;
+        }
+        let present = math::scale(sum, 1.0 / length);
+        match before {
+            Some(last) if math::dot(present, last) >= turn => {}
+            last => {
+                found.extend(last.map(|_| t));
+                before = Some(present);
+            }
         }
     }
     found
-}
-
-fn direction(sum: Vector3) -> Vector3 {
-    let length = math::norm(sum);
-    if length > 0.0 { math::scale(sum, 1.0 / length) } else { [0.0; 3] }
 }
 
 #[cfg(test)]
