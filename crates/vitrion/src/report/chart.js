@@ -144,6 +144,11 @@ var Vitrion = (function () {
     this.box = { l: 70, r: 12, t: fig.reciprocal ? 44 : 12, b: 48 };
     var pad = fig.reciprocal ? 0.03 : 0;
     this.x = this.zoom ? this.zoom.x : this.extent(function (q) { return q.x; }, fig.x.log, pad, s);
+    // curves fill the width, single points are drawn whole
+    if (!this.zoom && !fig.x.log && s.every(function (q) { return q.style.guide || q.x.length < 2; })) {
+      var margin = 0.04 * (this.x[1] - this.x[0]);
+      this.x = [this.x[0] - margin, this.x[1] + margin];
+    }
     this.y = this.zoom ? this.zoom.y : this.extent(function (q) { return q.y.concat(q.low, q.high); }, fig.y.log, 0.06, s);
   };
   function share(v, range, log) {

@@ -174,7 +174,12 @@ impl Figure {
     fn plot(&self) -> Plot {
         let log = (self.x.log, self.y.log);
         let shown = || self.first_facet().filter(|series| !series.style.guide);
-        let x = range(shown().flat_map(|s| s.x.iter().copied()), log.0, 0.0);
+        let mut x = range(shown().flat_map(|s| s.x.iter().copied()), log.0, 0.0);
+        // curves fill the width, single points are drawn whole
+        if !log.0 && shown().all(|series| series.x.len() < 2) {
+            let margin = POINT_MARGIN * (x.1 - x.0);
+            x = (x.0 - margin, x.1 + margin);
+        }
         let y = range(
             shown().flat_map(|s| s.y.iter().chain(&s.low).chain(&s.high).copied()),
             log.1,
@@ -416,6 +421,9 @@ fn fraction(value: f64, (low, high): (f64, f64), log: bool) -> f64 {
         (value - low) / (high - low)
     }
 }
+
+/// Share of the width on either side of single points.
+const POINT_MARGIN: f64 = 0.04;
 
 /// Least and greatest usable value, padded by a share of the span; never empty.
 fn range(values: impl Iterator<Item = f64>, log: bool, pad: f64) -> (f64, f64) {

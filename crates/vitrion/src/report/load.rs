@@ -65,6 +65,32 @@ impl System {
     pub(super) fn analysis(&self, kind: &str) -> Option<&Observables> {
         self.analyses.iter().find(|observables| observables.kind == kind)
     }
+
+    /// Diffusion at each temperature, in the order of the runs: the mean over replicas where there are several, with the runs it is of.
+    pub(super) fn diffusion(&self) -> Vec<(&Observables, Vec<&Run>)> {
+        let temperature = |observables: &Observables| -> Option<String> {
+            let mut parameters = observables.parameters.iter();
+            parameters.find(|(name, _)| name == "temperature").map(|(_, value)| value.clone())
+        };
+        let mut found: Vec<(&Observables, Vec<&Run>)> = Vec::new();
+        for run in &self.runs {
+            let Some(own) = run.analysis("diffusion") else { continue };
+            let at = temperature(own);
+            let same = |(known, _): &&mut (&Observables, Vec<&Run>)| {
+                at.is_some() && temperature(known) == at
+            };
+            let Some((known, runs)) = found.iter_mut().find(same) else {
+                found.push((own, vec![run]));
+                continue;
+            };
+            runs.push(run);
+            let mean = |all: &&Observables| all.kind == "diffusion" && temperature(all) == at;
+            if let Some(mean) = self.analyses.iter().find(mean) {
+                *known = mean;
+            }
+        }
+        found
+    }
 }
 
 impl Run {

@@ -175,18 +175,30 @@ fn verdict_card(system: &System) -> String {
                 escape(&shown(room).detail)
             );
         }
-        None => out.push_str(&note("No conductivity at 300 K: no Arrhenius analysis.")),
+        None => {
+            let no_fit = |a: &Observables| {
+                let mut cautions = a.cautions.iter();
+                cautions.find(|caution| caution.code == "no_fit").map(|c| c.message.clone())
+            };
+            let why = arrhenius.map_or(Some("no Arrhenius analysis".to_owned()), no_fit);
+            let why = why.unwrap_or("the Arrhenius analysis extrapolates elsewhere".to_owned());
+            out.push_str(&note(&format!("No conductivity at 300 K: {why}.")));
+        }
     }
     let mut rows = Vec::new();
     if let Some(energy) = arrhenius.and_then(|a| a.estimate("activation_energy_ev")) {
         rows.push(("Activation energy".to_owned(), with_unit(energy)));
     }
-    for run in &system.runs {
-        let Some(d) = run.analysis("diffusion").and_then(|o| o.estimate("diffusion_cm2_per_s"))
-        else {
-            continue;
+    for (mean, runs) in system.diffusion() {
+        let of = |observables: &Observables| {
+            observables.estimate("diffusion_cm2_per_s").map(|estimate| with_unit(estimate))
         };
-        rows.push((format!("D at {}", temperature(run)), with_unit(d)));
+        // replicas that do not all give a number have no mean
+        let all = || runs.iter().filter_map(|run| of(run.analysis("diffusion")?)).collect();
+        let values: Vec<String> = of(mean).map_or_else(all, |value| vec![value]);
+        if !values.is_empty() {
+            rows.push((format!("D at {}", temperature(runs[0])), values.join("<br>")));
+        }
     }
     out.push_str("<dl class=\"pairs\">");
     for (term, value) in rows {

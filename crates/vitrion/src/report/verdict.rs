@@ -47,16 +47,13 @@ pub(super) fn comparisons(results: &Results) -> Vec<String> {
     out
 }
 
-/// The conductivity of each run of a system [mS/cm] with its temperature [K].
-pub(super) fn conductivities(system: &System) -> Vec<(f64, &Estimate)> {
-    system
-        .runs
-        .iter()
-        .filter_map(|run| {
-            let estimate = run.analysis("diffusion")?.estimate("conductivity_ms_per_cm")?;
-            Some((run.temperature_k()?, estimate))
-        })
-        .collect()
+/// The conductivity of a system at each of its temperatures [K]; `None` where not all runs there give it.
+fn conductivities(system: &System) -> Vec<(f64, Option<&Estimate>)> {
+    let diffusion = system.diffusion().into_iter();
+    let with_temperature = diffusion.filter_map(|(observables, runs)| {
+        Some((runs[0].temperature_k()?, observables.estimate("conductivity_ms_per_cm")))
+    });
+    with_temperature.collect()
 }
 
 /// True when any number of the run is an upper bound.
@@ -103,7 +100,7 @@ fn at_temperatures(
     for (t, a) in conductivities(first) {
         for (_, b) in conductivities(second).iter().filter(|(other, _)| (other - t).abs() < 1e-6) {
             let place = format!("{t:.0} K");
-            match (interval_95(a), interval_95(b)) {
+            match (a.and_then(interval_95), b.and_then(interval_95)) {
                 (Some(a), Some(b)) if order(a, b) == Order::Above => above.push(place),
                 (Some(a), Some(b)) if order(a, b) == Order::Below => below.push(place),
                 _ => unclear.push(place),

@@ -92,6 +92,9 @@ fn described(axis: &Axis) -> String {
     }
 }
 
+/// With so many samples Student's distribution is the normal one.
+const NORMAL: f64 = 1e6;
+
 fn estimates(estimates: &[Estimate]) -> String {
     let mut text = "name,value,standard_error,low,high,level,unit,label,uncertainty\n".to_owned();
     for estimate in estimates {
@@ -100,7 +103,11 @@ fn estimates(estimates: &[Estimate]) -> String {
         match &estimate.uncertainty {
             Uncertainty::StandardError { value, n_eff } => {
                 known[0] = value.to_string();
-                remark = format!("standard error from {n_eff} samples");
+                remark = if *n_eff < NORMAL {
+                    format!("standard error from {n_eff:.1} samples")
+                } else {
+                    "standard error of a normal distribution".to_owned()
+                };
             }
             Uncertainty::Interval { low, high, level } => {
                 known[1] = low.to_string();

@@ -5,7 +5,7 @@ use super::{Collective, PARTS};
 use crate::transport::moments::standard_error;
 use crate::transport::recording::Recording;
 use vitrion_core::math::{self, Vector3};
-use vitrion_core::observables::{Axis, Curve, Observables};
+use vitrion_core::observables::{Axis, Curve, Observables, Uncertainty};
 
 /// Currents must be seen at least so often [fs].
 const OFTEN: f64 = 10.0;
@@ -47,12 +47,12 @@ pub(super) fn report(of: &Collective, data: &Recording, result: &mut Observables
     let found = all.green_kubo();
     result.parameter("Green–Kubo", "from velocities, the framework at rest");
     if let (Some(read), Some(estimate)) = (found.read, &found.conductivity) {
-        let read_off: Vec<f64> =
-            of_parts.iter().map(|part| trapezoidal(&lags, part)[read] * all.scale()).collect();
+        let integral = |part: &Vec<f64>| read.mean(&lags, &trapezoidal(&lags, part)) * all.scale();
+        let read_off: Vec<f64> = of_parts.iter().map(integral).collect();
         let spread = standard_error(&read_off);
         let shown = format!("{spread:.3e} mS/cm standard error");
         result.parameter("spread of the Green–Kubo integral over five parts", shown);
-        let stated = found.curve.y_error[read];
+        let Uncertainty::StandardError { value: stated, .. } = estimate.uncertainty else { return };
         if spread > UNUSUAL * stated {
             result.caution(
                 "green_kubo_parts_differ",
