@@ -163,36 +163,32 @@ fn verdict_card(system: &System) -> String {
         number::significant(system.entry.density_g_per_cm3, 4)
     );
     let arrhenius = system.analysis("arrhenius");
-    match arrhenius.and_then(figures::room_conductivity) {
-        Some(room) => {
-            let _ = write!(
-                out,
-                "<p class=\"figure\"><span class=\"number\">{}</span> <span class=\"unit\">{}</span></p>\
-                 <p class=\"quiet\">{}; {}</p>",
-                escape(&shown(room).text),
-                escape(&room.unit),
-                escape(&room.label),
-                escape(&shown(room).detail)
-            );
-        }
-        None => {
-            let no_fit = |a: &Observables| {
-                let mut cautions = a.cautions.iter();
-                cautions.find(|caution| caution.code == "no_fit").map(|c| c.message.clone())
-            };
-            let why = arrhenius.map_or(Some("no Arrhenius analysis".to_owned()), no_fit);
-            let why = why.unwrap_or("the Arrhenius analysis extrapolates elsewhere".to_owned());
-            out.push_str(&note(&format!("No conductivity at 300 K: {why}.")));
-        }
+    if let Some(room) = arrhenius.and_then(figures::room_conductivity) {
+        let _ = write!(
+            out,
+            "<p class=\"figure\"><span class=\"number\">{}</span> <span class=\"unit\">{}</span></p>\
+             <p class=\"quiet\">{}; {}</p>",
+            escape(&shown(room).text),
+            escape(&room.unit),
+            escape(&room.label),
+            escape(&shown(room).detail)
+        );
+    } else {
+        let no_fit = |a: &Observables| {
+            let mut cautions = a.cautions.iter();
+            cautions.find(|caution| caution.code == "no_fit").map(|c| c.message.clone())
+        };
+        let why = arrhenius.map_or(Some("no Arrhenius analysis".to_owned()), no_fit);
+        let why = why.unwrap_or("the Arrhenius analysis extrapolates elsewhere".to_owned());
+        out.push_str(&note(&format!("No conductivity at 300 K: {why}.")));
     }
     let mut rows = Vec::new();
     if let Some(energy) = arrhenius.and_then(|a| a.estimate("activation_energy_ev")) {
         rows.push(("Activation energy".to_owned(), with_unit(energy)));
     }
     for (mean, runs) in system.diffusion() {
-        let of = |observables: &Observables| {
-            observables.estimate("diffusion_cm2_per_s").map(|estimate| with_unit(estimate))
-        };
+        let of =
+            |observables: &Observables| observables.estimate("diffusion_cm2_per_s").map(with_unit);
         // replicas that do not all give a number have no mean
         let all = || runs.iter().filter_map(|run| of(run.analysis("diffusion")?)).collect();
         let values: Vec<String> = of(mean).map_or_else(all, |value| vec![value]);
