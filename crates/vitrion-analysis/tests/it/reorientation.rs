@@ -157,7 +157,7 @@ fn units_at_rest_have_an_upper_bound_of_flips() {
 #[test]
 fn units_count_until_they_break() {
     // every other unit breaks at frame 40: all in all 32 × 100 + 32 × 40 frames of units at rest
-    let half = |unit: usize| if unit % 2 == 0 { 40 } else { usize::MAX };
+    let half = |unit: usize| if unit.is_multiple_of(2) { 40 } else { usize::MAX };
     let found = breaking(4, 100, |_, _| [0.0; 3], half);
     let said = |name: &str| found.parameters.iter().find(|(known, _)| known == name);
     assert_eq!(said("units that lost a bond, followed until then").expect("said").1, "32");
