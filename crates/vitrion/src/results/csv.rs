@@ -104,7 +104,7 @@ fn estimates(estimates: &[Estimate]) -> String {
             Uncertainty::StandardError { value, n_eff } => {
                 known[0] = value.to_string();
                 remark = if *n_eff < NORMAL {
-                    format!("standard error from {n_eff:.1} samples")
+                    format!("standard error from {} samples", (10.0 * n_eff).round() / 10.0)
                 } else {
                     "standard error of a normal distribution".to_owned()
                 };
