@@ -119,7 +119,7 @@ impl Reorientation {
         if units.is_empty() {
             let many = settings.ligands.map_or("some".to_owned(), |n| n.to_string());
             let there: Vec<String> =
-                with_ligands.iter().map(|(n, count)| format!("{count} with {n}")).collect();
+                with_ligands.iter().map(|(n, count)| format!("{count} have {n}")).collect();
             return Err(AnalysisError::Parameter {
                 name: "bond",
                 found: format!(
