@@ -8,6 +8,7 @@ pub mod error;
 pub mod pairs;
 pub mod pass;
 pub mod samples;
+pub mod softness;
 pub mod structure;
 pub mod tessellation;
 pub mod transport;

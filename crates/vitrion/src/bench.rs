@@ -7,6 +7,7 @@
 pub mod analysis;
 pub mod flops;
 pub mod peak;
+pub mod softness;
 pub mod training;
 pub mod transport;
 

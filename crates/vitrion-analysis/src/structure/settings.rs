@@ -9,6 +9,7 @@ use super::{
 };
 use crate::error::AnalysisError;
 use crate::pass::StructuralAnalysis;
+use crate::softness::{Softness, SoftnessSettings};
 use serde::{Deserialize, Serialize};
 use vitrion_core::Structure;
 
@@ -25,6 +26,7 @@ pub enum StructureSettings {
     Profiles(ProfilesSettings),
     StructureFactor(StructureFactorSettings),
     Voronoi(VoronoiSettings),
+    Softness(Box<SoftnessSettings>),
 }
 
 impl StructureSettings {
@@ -78,6 +80,7 @@ impl StructureSettings {
             StructureSettings::Profiles(_) => "profiles",
             StructureSettings::StructureFactor(_) => "structure_factor",
             StructureSettings::Voronoi(_) => "voronoi",
+            StructureSettings::Softness(_) => "softness",
         }
     }
 
@@ -98,6 +101,7 @@ impl StructureSettings {
             StructureSettings::Steinhardt(settings) => &mut settings.phases,
             StructureSettings::Profiles(settings) => &mut settings.phases,
             StructureSettings::Voronoi(settings) => &mut settings.phases,
+            StructureSettings::Softness(settings) => &mut settings.phases,
             _ => return self,
         };
         if phases.is_empty() {
@@ -133,6 +137,7 @@ impl StructureSettings {
                 Box::new(StructureFactor::new(settings, first)?)
             }
             StructureSettings::Voronoi(settings) => Box::new(VoronoiVolumes::new(settings, first)?),
+            StructureSettings::Softness(settings) => Box::new(Softness::new(*settings, first)?),
         })
     }
 }

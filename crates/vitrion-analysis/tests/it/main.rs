@@ -7,6 +7,7 @@ mod hops;
 mod peers;
 mod regions;
 mod reorientation;
+mod softness;
 mod structure;
 mod transport;
 mod van_hove;

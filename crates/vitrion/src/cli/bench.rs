@@ -1,6 +1,7 @@
 //! `vitrion bench`: how fast this machine is.
 
 mod analysis;
+mod softness;
 mod transport;
 
 use super::output::{complain, print, print_json, table, words};
@@ -34,6 +35,7 @@ enum What {
     Train(TrainArguments),
     Analysis(analysis::AnalysisArguments),
     Transport(transport::TransportArguments),
+    Softness(softness::SoftnessArguments),
 }
 
 /// Training: time per atom and step, operations per second, and where the time goes
@@ -135,6 +137,7 @@ pub(super) fn bench(
         What::Train(arguments) => return bench_training(arguments, given_threads, common),
         What::Analysis(arguments) => return analysis::bench(arguments, given_threads, common),
         What::Transport(arguments) => return transport::bench(arguments, given_threads, common),
+        What::Softness(arguments) => return softness::bench(arguments, given_threads, common),
     };
     let (model, _) =
         inputs::model(&arguments.model, Path::new(&arguments.model)).map_err(InputError::Usage)?;
