@@ -9,6 +9,7 @@ pub mod dataset;
 pub mod features;
 pub mod mobility;
 pub mod model;
+pub mod report;
 pub mod scores;
 pub mod training;
 
@@ -20,6 +21,7 @@ pub use dataset::{Dataset, Label, Row, Sample};
 pub use features::{Angular, FeatureSettings, Shape};
 pub use mobility::{Mobility, MobilitySettings, Norm, Snapshot, Window, WindowReader, Windows};
 pub use model::SoftnessModel;
+pub use report::{Findings, SampleStatistics};
 pub use scores::{Scores, pearson, probability, spearman};
 pub use training::{
     FoldError, ScanSettings, Scans, Scored, Threshold, Trained, TrainingSettings, train,

@@ -14,6 +14,7 @@ mod progress;
 mod relax;
 mod report;
 mod run;
+mod softness;
 mod train;
 
 use clap::{Args, Parser, Subcommand};
@@ -47,6 +48,7 @@ enum Command {
     Run(run::RunArguments),
     Md(run::MdArguments),
     Train(train::Arguments),
+    Softness(softness::Arguments),
     Check(check::Arguments),
     Analyze(analyze::Arguments),
     Predict(predict::Arguments),
@@ -145,6 +147,7 @@ fn dispatch(cli: Cli) -> Result<(), Error> {
         Command::Run(arguments) => run::run(&arguments, &common),
         Command::Md(arguments) => run::md(&arguments, &common),
         Command::Train(arguments) => train::train(&arguments, &common),
+        Command::Softness(arguments) => softness::softness(&arguments, &common),
         Command::Check(arguments) => check::check(&arguments, &common),
         Command::Analyze(arguments) => {
             threads::on(threads, || analyze::analyze(&arguments, &common))

@@ -9,6 +9,7 @@ pub mod plan;
 pub mod report;
 pub mod results;
 pub mod run_file;
+pub mod softness;
 pub mod structural_pass;
 pub mod threads;
 pub mod training;

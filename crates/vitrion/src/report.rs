@@ -27,7 +27,7 @@ mod structural;
 mod training;
 mod verdict;
 
-pub use analysis::{Analysed, write_analysis_report};
+pub use analysis::{Analysed, Picture, write_analysis_report};
 pub use number::{Shown, shown};
 pub use training::write_training_report;
 

@@ -126,6 +126,22 @@ impl FeatureSettings {
     /// # Errors
     /// Widths or cut-offs that are not positive, fewer than one or more than 10,000 functions.
     pub fn check(&self) -> Result<(), AnalysisError> {
+        self.check_without_elements()?;
+        if self.elements.is_empty() || self.len() > 10_000 {
+            return Err(AnalysisError::Parameter {
+                name: "features",
+                found: format!("{} functions", self.len()),
+                expected: "between 1 and 10000: elements, dr below the cut-off".into(),
+            });
+        }
+        Ok(())
+    }
+
+    /// The same where elements are not known yet.
+    ///
+    /// # Errors
+    /// As [`FeatureSettings::check`].
+    pub fn check_without_elements(&self) -> Result<(), AnalysisError> {
         let sigma = match self.shape {
             Shape::Gaussian { sigma } => sigma,
             Shape::Shell => self.dr,
@@ -139,12 +155,10 @@ impl FeatureSettings {
                 return Err(AnalysisError::Parameter { name, found, expected });
             }
         }
-        if self.elements.is_empty() || self.bins() == 0 || self.len() > 10_000 {
-            return Err(AnalysisError::Parameter {
-                name: "features",
-                found: format!("{} functions", self.len()),
-                expected: "between 1 and 10000: elements, dr below the cut-off".into(),
-            });
+        if self.bins() == 0 {
+            let (name, found) = ("dr", format!("{} Å", self.dr));
+            let expected = format!("less than the cut-off, {} Å", self.cutoff);
+            return Err(AnalysisError::Parameter { name, found, expected });
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use vitrion::error::{Error, InputError};
-use vitrion::report::{Analysed, shown, write_analysis_report};
+use vitrion::report::{Analysed, Picture, shown, write_analysis_report};
 use vitrion::results::{write_atomically, write_observables};
 use vitrion::run_file::{AnalysisFile, FileAnalysis, Located};
 use vitrion::structural_pass::StructuralPass;
@@ -112,8 +112,21 @@ pub(super) fn analyze(arguments: &Arguments, common: &Common) -> Result<(), Erro
         for (name, content) in &attachments {
             write_atomically(&out.join(name), content)?;
         }
-        let analysed =
-            Analysed { files: &arguments.trajectories, frames, last: &last, results: &results };
+        let files: Vec<String> =
+            arguments.trajectories.iter().map(|path| path.display().to_string()).collect();
+        let lead = format!(
+            "{frames} frame{} · {} · {:.4} g/cm³ in the last frame",
+            if frames == 1 { "" } else { "s" },
+            last.formula(),
+            last.density_g_per_cm3()
+        );
+        let title = "The last frame".to_owned();
+        let analysed = Analysed {
+            title: &files.join(", "),
+            lead: &lead,
+            pictures: &[Picture { title, structure: &last, values: None }],
+            results: &results,
+        };
         let page = write_analysis_report(out, &analysed)?;
         if !common.quiet {
             complain(&format!("{}", page.display()));

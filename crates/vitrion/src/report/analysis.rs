@@ -1,7 +1,8 @@
-//! The page of `vitrion analyze`: what every analysis of a trajectory found.
+//! The page of `vitrion analyze` and of `vitrion softness`: what every analysis found.
 
+use super::atoms::Scene;
 use super::chart::Figure;
-use super::html::{counted, details, escape, note, table};
+use super::html::{details, escape, note, table};
 use super::number::shown;
 use super::sections::{chart, selector, value_cell};
 use super::{ReportError, atoms, bars, document, heat_map, structural, write_figures, write_page};
@@ -12,14 +13,21 @@ use vitrion_core::observables::Observables;
 
 /// What was analysed.
 pub struct Analysed<'a> {
-    /// Files, as given.
-    pub files: &'a [PathBuf],
-    /// Frames read.
-    pub frames: usize,
-    /// The last frame.
-    pub last: &'a Structure,
+    /// Heading of the page.
+    pub title: &'a str,
+    /// What it is about.
+    pub lead: &'a str,
+    pub pictures: &'a [Picture<'a>],
     /// What was found.
     pub results: &'a [Observables],
+}
+
+/// Atoms to look at.
+pub struct Picture<'a> {
+    pub title: String,
+    pub structure: &'a Structure,
+    /// A quantity of some atoms that colours them, NaN for the others.
+    pub values: Option<(&'a str, &'a [f64])>,
 }
 
 /// Writes `report.html` and `figures/*.svg` into a folder and returns the page.
@@ -31,17 +39,25 @@ pub fn write_analysis_report(
     analysed: &Analysed<'_>,
 ) -> Result<PathBuf, ReportError> {
     let charts: Vec<Vec<Figure>> = analysed.results.iter().map(structural::of_one).collect();
-    let files: Vec<String> = analysed.files.iter().map(|path| path.display().to_string()).collect();
-    let name = files.join(", ");
-    let scene = atoms::scene("atoms-0", "The last frame", analysed.last);
+    let name = analysed.title;
+    let scenes: Vec<Scene> = analysed
+        .pictures
+        .iter()
+        .enumerate()
+        .map(|(number, picture)| {
+            let (id, title) = (format!("atoms-{number}"), &picture.title);
+            match picture.values {
+                Some(values) => atoms::coloured(&id, title, picture.structure, values),
+                None => atoms::scene(&id, title, picture.structure),
+            }
+        })
+        .collect();
     let mut html = format!(
         "<a class=\"skip\" href=\"#main\">Skip to the results</a><header>\
          <p class=\"brand\">vitrion <span>analysis</span></p><h1>{}</h1>\
-         <p class=\"lead\">{} · {} · {} g/cm³ in the last frame</p><nav aria-label=\"Sections\"><ul>",
-        escape(&name),
-        counted(analysed.frames, "frame"),
-        escape(&analysed.last.formula()),
-        super::number::significant(analysed.last.density_g_per_cm3(), 4)
+         <p class=\"lead\">{}</p><nav aria-label=\"Sections\"><ul>",
+        escape(name),
+        escape(analysed.lead)
     );
     for (number, one) in analysed.results.iter().enumerate() {
         let _ = write!(html, "<li><a href=\"#a-{number}\">{}</a></li>", escape(&one.title));
@@ -51,14 +67,19 @@ pub fn write_analysis_report(
          <main id=\"main\">",
     );
     html.push_str(&cautions(analysed.results));
-    let _ = write!(
-        html,
-        "<section><h2>Atoms</h2><div class=\"scenes\"><figure class=\"scene card\" data-scene=\"{}\">\
-         <div class=\"stage\">{}</div>{}<figcaption>The last frame</figcaption></figure></div></section>",
-        escape(&scene.id),
-        scene.svg(),
-        scene.legend()
-    );
+    html.push_str("<section><h2>Atoms</h2><div class=\"scenes\">");
+    for scene in &scenes {
+        let _ = write!(
+            html,
+            "<figure class=\"scene card\" data-scene=\"{}\"><div class=\"stage\">{}</div>{}\
+             <figcaption>{}</figcaption></figure>",
+            escape(&scene.id),
+            scene.svg(),
+            scene.legend(),
+            escape(&scene.title)
+        );
+    }
+    html.push_str("</div></section>");
     let mut stills: Vec<(String, String)> = Vec::new();
     for (number, (one, charts)) in analysed.results.iter().zip(&charts).enumerate() {
         let (bars, maps) = (bars::of_one(one), heat_map::of_one(one));
@@ -72,7 +93,7 @@ pub fn write_analysis_report(
     let figures: Vec<Figure> = charts.into_iter().flatten().collect();
     stills.extend(figures.iter().map(|figure| (figure.id.clone(), figure.file())));
     write_figures(folder, &stills)?;
-    write_page(folder, &document(&name, &html, &figures, &[scene])?)
+    write_page(folder, &document(name, &html, &figures, &scenes)?)
 }
 
 fn cautions(results: &[Observables]) -> String {

@@ -1,7 +1,10 @@
 //! The atom picture: what `viewer.js` turns, and a still drawn as SVG.
 
+use super::heat_map;
 use super::html::escape;
+use super::number::significant;
 use serde::Serialize;
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use vitrion_core::{Structure, Vector3, math};
 
@@ -9,6 +12,8 @@ use vitrion_core::{Structure, Vector3, math};
 const BOND_LENGTH: f64 = 2.6;
 /// Stills of more atoms than this would be larger than the page is worth.
 const STILL_LIMIT: usize = 3000;
+/// Colours of a number.
+const CLASSES: usize = 8;
 
 /// Atoms, bonds and cell edges ready to be drawn, centred on the cell.
 #[derive(Debug, Serialize)]
@@ -17,7 +22,7 @@ pub(super) struct Scene {
     /// What is shown, for screen readers and the caption.
     pub(super) title: String,
     /// Distinct elements: symbol, radius [Å], colour.
-    elements: Vec<(String, f64, &'static str)>,
+    elements: Vec<(String, f64, Cow<'static, str>)>,
     /// Element of each atom.
     kinds: Vec<usize>,
     /// [Å], two decimals.
@@ -70,7 +75,7 @@ pub(super) fn scene(id: &str, title: &str, structure: &Structure) -> Scene {
             .enumerate()
             .map(|(index, symbol)| {
                 let (radius, color) = look(symbol, index);
-                (symbol.clone(), radius, color)
+                (symbol.clone(), radius, Cow::Borrowed(color))
             })
             .collect(),
         kinds: structure.species.iter().map(|species| species.index()).collect(),
@@ -78,6 +83,38 @@ pub(super) fn scene(id: &str, title: &str, structure: &Structure) -> Scene {
         bonds,
         edges,
     }
+}
+
+/// The same with atoms coloured by a number of theirs: those without one keep the colour of their element but are small and grey.
+pub(super) fn coloured(
+    id: &str,
+    title: &str,
+    structure: &Structure,
+    (quantity, values): (&str, &[f64]),
+) -> Scene {
+    let mut scene = scene(id, title, structure);
+    let known = || values.iter().copied().filter(|value| value.is_finite());
+    let largest = known().map(f64::abs).fold(0.0, f64::max).max(f64::MIN_POSITIVE);
+    for (_, radius, color) in &mut scene.elements {
+        (*radius, *color) = (0.45 * *radius, Cow::Borrowed("#b8b8b8"));
+    }
+    // classes of equal width, zero in the middle of the scale
+    let first = scene.elements.len();
+    let class =
+        |value: f64| (((value / largest + 1.0) * 0.5 * CLASSES as f64) as usize).min(CLASSES - 1);
+    for k in 0..CLASSES {
+        let edge = |k: usize| (2.0 * k as f64 / CLASSES as f64 - 1.0) * largest;
+        let text =
+            format!("{quantity} {} to {}", significant(edge(k), 2), significant(edge(k + 1), 2));
+        let color = heat_map::color(k as f64 / (CLASSES - 1) as f64);
+        scene.elements.push((text, 0.62, Cow::Owned(color)));
+    }
+    for (kind, value) in scene.kinds.iter_mut().zip(values) {
+        if value.is_finite() {
+            *kind = first + class(*value);
+        }
+    }
+    scene
 }
 
 impl Scene {
@@ -103,14 +140,14 @@ impl Scene {
              aria-label=\"{}\"><defs>",
             escape(&self.title)
         );
-        for (symbol, _, color) in &self.elements {
+        for (kind, (_, _, color)) in self.elements.iter().enumerate() {
             let _ = write!(
                 out,
                 "<radialGradient id=\"{0}-{1}\" cx=\".35\" cy=\".3\" r=\".8\">\
                  <stop offset=\"0\" stop-color=\"#fff\"/><stop offset=\".3\" stop-color=\"{color}\"/>\
                  <stop offset=\"1\" stop-color=\"#333\"/></radialGradient>",
                 escape(&self.id),
-                escape(symbol)
+                kind
             );
         }
         out.push_str("</defs>");
@@ -128,14 +165,14 @@ impl Scene {
         }
         for (kind, r) in self.kinds.iter().zip(&self.positions) {
             let (x, y, z) = place(*r);
-            let (symbol, radius, _) = &self.elements[*kind];
+            let radius = self.elements[*kind].1;
             pieces.push((
                 z,
                 format!(
                     "<circle cx=\"{x:.0}\" cy=\"{y:.0}\" r=\"{:.1}\" fill=\"url(#{}-{})\"/>",
                     radius * scale,
                     escape(&self.id),
-                    escape(symbol)
+                    kind
                 ),
             ));
         }
@@ -150,6 +187,9 @@ impl Scene {
         let mut out = String::from("<ul class=\"legend elements\">");
         for (kind, (symbol, _, color)) in self.elements.iter().enumerate() {
             let count = self.kinds.iter().filter(|k| **k == kind).count();
+            if count == 0 {
+                continue;
+            }
             let _ = write!(
                 out,
                 "<li><span class=\"ball\" style=\"background:{color}\"></span>{} × {count}</li>",

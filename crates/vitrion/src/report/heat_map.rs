@@ -15,6 +15,8 @@ const TOP: f64 = 10.0;
 const BOTTOM: f64 = 46.0;
 /// Cells along the second axis; finer grids are averaged.
 const CELLS: usize = 80;
+/// So few abscissae or ordinates are all named.
+const FEW: usize = 12;
 /// Colours of the scale, dark to light (viridis).
 const COLORS: [[u8; 3]; 9] = [
     [68, 1, 84],
@@ -88,7 +90,7 @@ impl HeatMap {
     fn svg(&self, head: &str) -> String {
         let map = &self.map;
         let (columns, rows) = self.cells();
-        let most = columns.iter().flatten().copied().fold(0.0, f64::max);
+        let scale = Scale::of(&columns);
         let mut out = format!(
             "<svg class=\"static\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">{head}\
              <rect x=\"{LEFT}\" y=\"{TOP}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"{}\"/>\
@@ -98,17 +100,25 @@ impl HeatMap {
             HEIGHT - TOP - BOTTOM,
             color(0.0)
         );
-        let edges = edges(&map.x);
+        // times span decades
+        let log = map.x_axis.label == "lag time";
+        let edges = if log {
+            edges(&map.x.iter().map(|x| x.ln()).collect::<Vec<f64>>())
+        } else {
+            edges(&map.x)
+        };
         let (first, last) = (edges[0], edges[edges.len() - 1]);
         let x = |value: f64| LEFT + (WIDTH - LEFT - RIGHT) * (value - first) / (last - first);
-        let top = map.y[map.y.len() - 1] + 0.5 * (map.y[1] - map.y[0]);
-        let y = |value: f64| HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * value / top;
+        let (bottom, top) = (rows[0], rows[rows.len() - 1]);
+        let y = |value: f64| {
+            HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (value - bottom) / (top - bottom)
+        };
         for (column, values) in columns.iter().enumerate() {
             let (left, right) = (x(edges[column]), x(edges[column + 1]));
             for (row, value) in values.iter().enumerate() {
-                let part = (value / most).sqrt();
+                let part = scale.part(*value);
                 // what cannot be told from zero is the ground
-                if part.is_nan() || part < 0.02 {
+                if part.is_nan() || scale.from_zero() && part < 0.02 {
                     continue;
                 }
                 let (high, low) = (y(rows[row + 1]), y(rows[row]));
@@ -122,20 +132,36 @@ impl HeatMap {
             }
         }
         out.push_str("</g>");
-        let decades = (first / std::f64::consts::LN_10).ceil() as i32
-            ..=(last / std::f64::consts::LN_10).floor() as i32;
-        for decade in decades {
-            let at = x(f64::from(decade) * std::f64::consts::LN_10);
-            tick(
-                &mut out,
-                at,
-                HEIGHT - BOTTOM + 16.0,
-                "middle",
-                &significant(10f64.powi(decade), 1),
-            );
+        if log {
+            let decades = (first / std::f64::consts::LN_10).ceil() as i32
+                ..=(last / std::f64::consts::LN_10).floor() as i32;
+            for decade in decades {
+                let at = x(f64::from(decade) * std::f64::consts::LN_10);
+                let text = significant(10f64.powi(decade), 1);
+                tick(&mut out, at, HEIGHT - BOTTOM + 16.0, "middle", &text);
+            }
+        } else if map.x.len() <= FEW {
+            for value in &map.x {
+                tick(
+                    &mut out,
+                    x(*value),
+                    HEIGHT - BOTTOM + 16.0,
+                    "middle",
+                    &significant(*value, 2),
+                );
+            }
+        } else {
+            for k in 0..=4 {
+                let value = first + (last - first) * f64::from(k) / 4.0;
+                tick(&mut out, x(value), HEIGHT - BOTTOM + 16.0, "middle", &significant(value, 2));
+            }
         }
-        for k in 0..=4 {
-            let value = top * f64::from(k) / 4.0;
+        let heights: Vec<f64> = if map.y.len() <= FEW {
+            map.y.clone()
+        } else {
+            (0..=4).map(|k| bottom + (top - bottom) * f64::from(k) / 4.0).collect()
+        };
+        for value in heights {
             tick(&mut out, LEFT - 8.0, y(value) + 4.0, "end", &significant(value, 2));
         }
         let (x_label, y_label) = (escape(&axis_text(&map.x_axis)), escape(&axis_text(&map.y_axis)));
@@ -147,13 +173,13 @@ impl HeatMap {
             f64::midpoint(LEFT, WIDTH - RIGHT),
             HEIGHT - 8.0
         );
-        self.scale(most, &mut out);
+        self.scale(scale, &mut out);
         out.push_str("</svg>");
         out
     }
 
-    /// The colours and what they mean: the square root of the number.
-    fn scale(&self, most: f64, out: &mut String) {
+    /// The colours and what they mean.
+    fn scale(&self, scale: Scale, out: &mut String) {
         let left = WIDTH - RIGHT + 18.0;
         let (top, height) = (TOP + 16.0, HEIGHT - TOP - BOTTOM - 16.0);
         for k in 0..40 {
@@ -168,7 +194,7 @@ impl HeatMap {
         }
         for part in [0.0, 0.25, 0.5, 0.75, 1.0_f64] {
             let y = top + height * (1.0 - part) + 4.0;
-            tick(out, left + 17.0, y, "start", &significant(most * part * part, 2));
+            tick(out, left + 17.0, y, "start", &significant(scale.value(part), 2));
         }
         tick(out, left - 4.0, TOP + 6.0, "start", &axis_text(&self.map.z_axis));
     }
@@ -179,19 +205,48 @@ impl HeatMap {
         let merged = map.y.len().div_ceil(CELLS);
         let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
         let columns = map.z.iter().map(|of| of.chunks(merged).map(mean).collect()).collect();
-        let width = map.y[1] - map.y[0];
-        let edge = |row: usize| (row * merged).min(map.y.len()) as f64 * width;
+        let all = edges(&map.y);
+        let edge = |row: usize| all[(row * merged).min(map.y.len())];
         (columns, (0..=map.y.len().div_ceil(merged)).map(edge).collect())
     }
 }
 
-/// Logarithms of the borders between abscissae.
+/// Borders halfway between rising numbers, and beyond the ends.
 fn edges(x: &[f64]) -> Vec<f64> {
-    let logs: Vec<f64> = x.iter().map(|x| x.ln()).collect();
-    let middle = logs.windows(2).map(|pair| f64::midpoint(pair[0], pair[1]));
-    let first = 1.5 * logs[0] - 0.5 * logs[1];
-    let last = 1.5 * logs[logs.len() - 1] - 0.5 * logs[logs.len() - 2];
+    let middle = x.windows(2).map(|pair| f64::midpoint(pair[0], pair[1]));
+    let first = 1.5 * x[0] - 0.5 * x[1];
+    let last = 1.5 * x[x.len() - 1] - 0.5 * x[x.len() - 2];
     [first].into_iter().chain(middle).chain([last]).collect()
+}
+
+/// What colours mean: numbers from zero, by their square root, or, where the least of them is far from zero, evenly from the least to the largest.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Scale {
+    least: f64,
+    most: f64,
+}
+
+impl Scale {
+    fn of(columns: &[Vec<f64>]) -> Self {
+        let finite = || columns.iter().flatten().copied().filter(|value| value.is_finite());
+        let (least, most) = (finite().fold(f64::INFINITY, f64::min), finite().fold(0.0, f64::max));
+        Scale { least: if least > 0.1 * most && least < most { least } else { 0.0 }, most }
+    }
+
+    fn from_zero(self) -> bool {
+        self.least == 0.0
+    }
+
+    /// Place of a number on the scale, NaN for what is not known.
+    fn part(self, value: f64) -> f64 {
+        let part = (value - self.least) / (self.most - self.least);
+        if self.from_zero() { part.sqrt() } else { part }
+    }
+
+    fn value(self, part: f64) -> f64 {
+        let part = if self.from_zero() { part * part } else { part };
+        self.least + part * (self.most - self.least)
+    }
 }
 
 fn tick(out: &mut String, x: f64, y: f64, anchor: &str, text: &str) {
@@ -202,7 +257,8 @@ fn tick(out: &mut String, x: f64, y: f64, anchor: &str, text: &str) {
     );
 }
 
-fn color(part: f64) -> String {
+/// Of a place on the scale, from 0 to 1.
+pub(super) fn color(part: f64) -> String {
     let place = part.clamp(0.0, 1.0) * (COLORS.len() - 1) as f64;
     let low = (place as usize).min(COLORS.len() - 2);
     let share = place - low as f64;

@@ -20,7 +20,7 @@ const DRAWN_ELSEWHERE: [&str; 4] =
 const NOT_DRAWN: [&str; 2] = ["tensor_", "every_lag_"];
 
 /// Kinds of analyses that belong to the structure; all others are about motion.
-const STRUCTURE: [&str; 9] = [
+const STRUCTURE: [&str; 10] = [
     "radial_distribution",
     "bond_angles",
     "coordination",
@@ -30,6 +30,7 @@ const STRUCTURE: [&str; 9] = [
     "profiles",
     "structure_factor",
     "voronoi",
+    "softness",
 ];
 
 /// What a chart is about.

@@ -45,6 +45,7 @@ pub enum AnalysisKind {
     Profiles,
     StructureFactor,
     Voronoi,
+    Softness,
     MeanSquaredDisplacement,
     NonGaussian,
     Diffusion,
@@ -74,6 +75,7 @@ impl AnalysisKind {
             AnalysisKind::Profiles => "profiles",
             AnalysisKind::StructureFactor => "structure_factor",
             AnalysisKind::Voronoi => "voronoi",
+            AnalysisKind::Softness => "softness",
             AnalysisKind::MeanSquaredDisplacement => "mean_squared_displacement",
             AnalysisKind::NonGaussian => "non_gaussian",
             AnalysisKind::Diffusion => "diffusion",
@@ -92,7 +94,7 @@ impl AnalysisKind {
     }
 
     /// Every kind.
-    const ALL: [AnalysisKind; 23] = [
+    const ALL: [AnalysisKind; 24] = [
         AnalysisKind::RadialDistribution,
         AnalysisKind::BondAngles,
         AnalysisKind::Coordination,
@@ -102,6 +104,7 @@ impl AnalysisKind {
         AnalysisKind::Profiles,
         AnalysisKind::StructureFactor,
         AnalysisKind::Voronoi,
+        AnalysisKind::Softness,
         AnalysisKind::MeanSquaredDisplacement,
         AnalysisKind::NonGaussian,
         AnalysisKind::Diffusion,

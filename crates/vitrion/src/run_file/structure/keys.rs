@@ -4,6 +4,7 @@ use super::super::reader::{Located, Table};
 use super::super::{AnalysisKind, positive_quantity};
 use crate::error::InputError;
 use std::path::Path;
+use vitrion_analysis::softness::{SoftnessModel, SoftnessSettings};
 use vitrion_analysis::structure::{
     AmorphizationSettings, BondAnglesSettings, BondCutoff, Center, CoordinationSettings,
     Experiment, Neighborhood, ProfilesSettings, RadialDistributionSettings, Scattering,
@@ -72,6 +73,7 @@ impl AnalysisKind {
                 "fit",
             ]),
             AnalysisKind::Voronoi => Some(&["bin", "radii", "phases"]),
+            AnalysisKind::Softness => Some(&["model", "phases"]),
             _ => None,
         }
     }
@@ -110,8 +112,25 @@ pub(super) fn settings(
             radii: radii(table)?,
             phases: words(table, "phases")?,
         }),
+        AnalysisKind::Softness => StructureSettings::Softness(Box::new(SoftnessSettings {
+            model: softness_model(table)?,
+            phases: words(table, "phases")?,
+        })),
         other => unreachable!("{} is no analysis of single frames", other.name()),
     })
+}
+
+/// The file that `vitrion softness` made.
+fn softness_model(table: &Table<'_>) -> Result<SoftnessModel, InputError> {
+    let Located { value, line } =
+        table.require("model", "model = \"softness.json\"", table.string("model")?)?;
+    let path = table.path().parent().unwrap_or(Path::new("")).join(&value);
+    let text = std::fs::read_to_string(&path).map_err(InputError::os(&path, "read"))?;
+    let refuse = |message: String| table.refuse_at(line, "model", message);
+    let model: SoftnessModel = serde_json::from_str(&text)
+        .map_err(|error| refuse(format!("{} is no softness model: {error}", path.display())))?;
+    model.check().map_err(|error| refuse(format!("{}: {error}", path.display())))?;
+    Ok(model)
 }
 
 fn radial_distribution(table: &Table<'_>) -> Result<RadialDistributionSettings, InputError> {
