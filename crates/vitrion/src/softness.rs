@@ -349,7 +349,7 @@ fn write_page(
                 data.samples[*sample].name, data.settings.species
             ),
             structure,
-            values: Some(("S", &ions.softness)),
+            values: Some(("softness", &ions.softness)),
         })
         .collect();
     let lead = format!(

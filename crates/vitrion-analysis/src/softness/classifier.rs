@@ -91,7 +91,7 @@ impl Table<'_> {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Standardizer {
     pub mean: Vec<f64>,
-    /// Standard deviation (divided by n); one where a feature never varies.
+    /// Standard deviation (divided by n); one where a feature hardly varies: by less than a hundredth of an atom.
     pub scale: Vec<f64>,
 }
 
@@ -107,17 +107,16 @@ impl Standardizer {
                 .collect::<Vec<f64>>()
         };
         let square = about(&mean);
-        // what is left of rounding is no variation
-        let varies = |square: f64, mean: f64| square > 1e-24 * (1.0 + mean * mean);
         let scale = square
             .iter()
-            .zip(&mean)
-            .map(|(square, mean)| if varies(*square, *mean) { square.sqrt() } else { 1.0 })
+            .map(|square| if *square > LEAST * LEAST { square.sqrt() } else { 1.0 })
             .collect();
         Standardizer { mean, scale }
     }
 }
 
+/// Features that vary less are not scaled up: the tails of Gaussians at distances where no atom ever is would become enormous in the first structure that has one there.
+const LEAST: f64 = 0.01;
 /// Samples whose sum one thread makes.
 const TOGETHER: usize = 4096;
 

@@ -179,13 +179,21 @@ impl Dataset {
         (0..self.rows.len() as u32).filter(train).collect()
     }
 
-    /// Name of a phase, or of the material where atoms have none.
+    /// Material, phase if atoms are labelled, temperature if the material is there at several.
     pub fn phase_of(&self, row: u32) -> String {
         let row = &self.rows[row as usize];
-        let material = &self.samples[row.sample as usize].material;
-        match self.phases[row.phase as usize].as_str() {
-            "" => material.clone(),
-            phase => format!("{material}, {phase}"),
+        let sample = &self.samples[row.sample as usize];
+        let mut name = sample.material.clone();
+        let phase = &self.phases[row.phase as usize];
+        if !phase.is_empty() {
+            name = format!("{name}, {phase}");
+        }
+        let differs = |other: &Sample| {
+            other.material == sample.material && other.temperature != sample.temperature
+        };
+        match sample.temperature {
+            Some(t) if self.samples.iter().any(differs) => format!("{name}, {t} K"),
+            _ => name,
         }
     }
 

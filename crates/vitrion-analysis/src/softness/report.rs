@@ -8,7 +8,7 @@ mod structure;
 
 use super::dataset::Dataset;
 use super::mobility::MobilitySettings;
-use super::training::{Scans, Trained, TrainingSettings};
+use super::training::{Scans, Trained, TrainingSettings, quantile};
 use crate::error::AnalysisError;
 use vitrion_core::observables::{Axis, Curve, Estimate, Observables, Uncertainty};
 
@@ -123,10 +123,16 @@ fn density(values: &[f64], low: f64, high: f64, bins: usize) -> (Vec<f64>, Vec<f
     (x, counts.into_iter().map(|count| count / total).collect())
 }
 
-/// Least and largest finite value.
+/// Between what all values but two in a thousand lie, and a little more on either side.
 fn range(values: &[f64]) -> (f64, f64) {
-    let finite = || values.iter().copied().filter(|value| value.is_finite());
-    let (low, high) =
-        (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
-    if high > low { (low, high) } else { (low - 0.5, low + 0.5) }
+    let mut sorted: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let (Some(first), Some(last)) = (sorted.first(), sorted.last()) else { return (0.0, 1.0) };
+    let (low, high) = (quantile(&sorted, 0.001), quantile(&sorted, 0.999));
+    let margin = 0.05 * (high - low);
+    if margin > 0.0 {
+        ((low - margin).max(*first), (high + margin).min(*last))
+    } else {
+        (low - 0.5, low + 0.5)
+    }
 }

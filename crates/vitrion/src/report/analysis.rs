@@ -100,7 +100,7 @@ fn cautions(results: &[Observables]) -> String {
     let mut out = String::new();
     for one in results {
         for caution in &one.cautions {
-            let text = format!("{}: {} Hint: {}.", one.title, caution.message, caution.advice);
+            let text = format!("{}: {}. Hint: {}.", one.title, caution.message, caution.advice);
             out.push_str(&note(&text));
         }
     }

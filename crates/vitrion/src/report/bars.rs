@@ -10,8 +10,9 @@ use std::fmt::Write as _;
 use vitrion_core::observables::{Axis, Categories, Observables};
 
 const WIDTH: f64 = 720.0;
-/// Room for names on the left and numbers on the right.
-const LEFT: f64 = 150.0;
+/// Room for names on the left, at least, and at most; for a letter of them; for numbers on the right.
+const LEFT: [f64; 2] = [150.0, 400.0];
+const LETTER: f64 = 6.4;
 const RIGHT: f64 = 110.0;
 const BAR: f64 = 15.0;
 const GAP: f64 = 9.0;
@@ -124,12 +125,14 @@ impl Bars {
     }
 
     fn svg(&self, head: &str) -> String {
+        let longest = self.names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+        let left = (LETTER * longest as f64 + 12.0).clamp(LEFT[0], LEFT[1]);
         let runs = self.runs.len() as f64;
         let group = runs * BAR + GAP;
         let bottom = TOP + group * self.names.len() as f64;
         let ends = self.runs.iter().flat_map(|(_, values)| values.iter().flatten());
         let most = ends.map(|(value, error)| value + error).fold(0.0, f64::max);
-        let scale = if most > 0.0 { (WIDTH - LEFT - RIGHT) / most } else { 0.0 };
+        let scale = if most > 0.0 { (WIDTH - left - RIGHT) / most } else { 0.0 };
         let mut out = format!(
             "<svg class=\"static\" viewBox=\"0 0 {WIDTH} {:.0}\" role=\"img\" aria-label=\"{}\">{head}",
             bottom + 34.0,
@@ -140,24 +143,24 @@ impl Bars {
             let _ = write!(
                 out,
                 "<text class=\"tick\" x=\"{:.0}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
-                LEFT - 8.0,
+                left - 8.0,
                 top + 0.5 * runs * BAR + 4.0,
                 escape(name)
             );
             for (number, (_, values)) in self.runs.iter().enumerate() {
                 let Some((value, error)) = values[row] else { continue };
                 let y = top + number as f64 * BAR;
-                let end = LEFT + scale * value.max(0.0);
+                let end = left + scale * value.max(0.0);
                 let (low, high) =
-                    (LEFT + scale * (value - error).max(0.0), LEFT + scale * (value + error));
+                    (left + scale * (value - error).max(0.0), left + scale * (value + error));
                 let middle = y + 0.5 * BAR;
                 let _ = write!(
                     out,
-                    "<rect x=\"{LEFT}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\" \
+                    "<rect x=\"{left}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\" \
                      fill=\"var(--c{})\"/><path class=\"axis\" d=\"M{low:.1} {middle:.1}H{high:.1}\"/>\
                      <text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
                     y + 1.0,
-                    end - LEFT,
+                    end - left,
                     BAR - 2.0,
                     number % 7,
                     high + 6.0,
@@ -173,9 +176,9 @@ impl Bars {
         };
         let _ = write!(
             out,
-            "<path class=\"axis\" d=\"M{LEFT} {TOP}V{bottom:.1}\"/><text class=\"label\" x=\"{:.1}\" \
+            "<path class=\"axis\" d=\"M{left} {TOP}V{bottom:.1}\"/><text class=\"label\" x=\"{:.1}\" \
              y=\"{:.1}\" text-anchor=\"middle\">{}</text></svg>",
-            f64::midpoint(LEFT, WIDTH - RIGHT),
+            f64::midpoint(left, WIDTH - RIGHT),
             bottom + 24.0,
             escape(&unit)
         );

@@ -196,7 +196,7 @@ impl HeatMap {
             let y = top + height * (1.0 - part) + 4.0;
             tick(out, left + 17.0, y, "start", &significant(scale.value(part), 2));
         }
-        tick(out, left - 4.0, TOP + 6.0, "start", &axis_text(&self.map.z_axis));
+        tick(out, WIDTH - 4.0, TOP + 6.0, "end", &axis_text(&self.map.z_axis));
     }
 
     /// Values with at most [`CELLS`] rows, and the edges of the rows.

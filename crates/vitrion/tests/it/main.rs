@@ -5,6 +5,7 @@ mod commands;
 mod motion;
 mod reliability;
 mod resume;
+mod softness;
 mod structure;
 mod training;
 

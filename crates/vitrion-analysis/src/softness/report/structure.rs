@@ -107,10 +107,11 @@ fn correlation(of: &Findings<'_>, softness: &[f64], order: &[f64], result: &mut 
     let cell = |value: f64, low: f64, high: f64| {
         (((value - low) / (high - low) * CELLS as f64) as usize).min(CELLS - 1)
     };
+    let inside = |q: f64, s: f64| (x0..=x1).contains(&q) && (y0..=y1).contains(&s);
     let area = (x1 - x0) * (y1 - y0) / (CELLS * CELLS) as f64;
     let mut z = vec![vec![0.0; CELLS]; CELLS];
     let mut means = vec![(0.0, 0.0, 0.0); CELLS / 2];
-    for (s, q) in softness.iter().zip(order) {
+    for (s, q) in softness.iter().zip(order).filter(|(s, q)| inside(**q, **s)) {
         z[cell(*q, x0, x1)][cell(*s, y0, y1)] += 1.0 / (area * softness.len() as f64);
         let mean = &mut means[cell(*q, x0, x1) / 2];
         *mean = (mean.0 + 1.0, mean.1 + s, mean.2 + s * s);
