@@ -110,6 +110,7 @@ pub fn carry_out(
     Ok(Outcome { model: model_path, report, results })
 }
 
+#[allow(clippy::needless_pass_by_value)] // for map_err
 fn usage(error: AnalysisError) -> Error {
     InputError::Usage(error.to_string()).into()
 }

@@ -118,7 +118,7 @@ impl HeatMap {
             for (row, value) in values.iter().enumerate() {
                 let part = scale.part(*value);
                 // what cannot be told from zero is the ground
-                if part.is_nan() || scale.from_zero() && part < 0.02 {
+                if part.is_nan() || scale.begins_at_zero() && part < 0.02 {
                     continue;
                 }
                 let (high, low) = (y(rows[row + 1]), y(rows[row]));
@@ -233,18 +233,18 @@ impl Scale {
         Scale { least: if least > 0.1 * most && least < most { least } else { 0.0 }, most }
     }
 
-    fn from_zero(self) -> bool {
+    fn begins_at_zero(self) -> bool {
         self.least == 0.0
     }
 
     /// Place of a number on the scale, NaN for what is not known.
     fn part(self, value: f64) -> f64 {
         let part = (value - self.least) / (self.most - self.least);
-        if self.from_zero() { part.sqrt() } else { part }
+        if self.begins_at_zero() { part.sqrt() } else { part }
     }
 
     fn value(self, part: f64) -> f64 {
-        let part = if self.from_zero() { part * part } else { part };
+        let part = if self.begins_at_zero() { part * part } else { part };
         self.least + part * (self.most - self.least)
     }
 }
