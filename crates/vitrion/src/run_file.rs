@@ -239,6 +239,16 @@ fn positive(
     }
 }
 
+/// A number without a unit, above zero, if the key is there.
+fn positive_number(table: &Table<'_>, key: &str) -> Result<Option<f64>, InputError> {
+    match table.number(key)? {
+        Some(x) if x.value <= 0.0 => {
+            Err(table.refuse(key, format!("expected a number above zero, found {}", x.value)))
+        }
+        other => Ok(other.map(|x| x.value)),
+    }
+}
+
 /// A positive quantity, if the key is there.
 fn positive_quantity(
     table: &Table<'_>,

@@ -159,6 +159,7 @@ fn read_sample(
     let found = reader.finish().map_err(refused)?;
     let statistics = SampleStatistics {
         increments: found.increments,
+        series: found.series,
         neighbors: found.neighbors,
         too_few: found.too_few,
         windows: found.windows.len(),

@@ -157,6 +157,8 @@ pub struct Windows {
     pub frames: usize,
     /// √D²min of all ions and intervals: counts per decade/20 from 10⁻³ Å on.
     pub increments: Vec<f64>,
+    /// Mean of √D²min over the ions in every interval [Å].
+    pub series: Vec<f64>,
     /// Mean number of neighbours of D²min, and times an ion had too few of them.
     pub neighbors: f64,
     pub too_few: usize,
@@ -177,6 +179,7 @@ pub struct WindowReader {
     frames: usize,
     first_time: Option<f64>,
     increments: Vec<f64>,
+    series: Vec<f64>,
     neighbors: (f64, f64),
     too_few: usize,
 }
@@ -237,6 +240,7 @@ impl WindowReader {
             frames: 0,
             first_time: None,
             increments: vec![0.0; BINS],
+            series: Vec::new(),
             neighbors: (0.0, 0.0),
             too_few: 0,
         })
@@ -279,15 +283,18 @@ impl WindowReader {
         state.step += 1;
         let motion = state.since(&state.from, structure);
         let found = state.non_affine(&state.from, &motion);
+        let mut total = 0.0;
         for (sum, (value, neighbors)) in state.window.cumulative.iter_mut().zip(&found) {
             let root = self.settings.root(*value, *neighbors);
             *sum += root;
+            total += root;
             let bin = ((root.max(LEAST) / LEAST).log10() * PER_DECADE) as usize;
             self.increments[bin.min(BINS - 1)] += 1.0;
             self.neighbors.0 += *neighbors as f64;
             self.neighbors.1 += 1.0;
             self.too_few += usize::from(*neighbors < non_affine::FEWEST);
         }
+        self.series.push(total / found.len() as f64);
         let place = state.places();
         state.window.paths.push(place);
         state.from = Reference::new(structure, &state.followed, self.settings.cutoff);
@@ -314,6 +321,7 @@ impl WindowReader {
             windows: self.windows,
             frames: self.frames,
             increments: self.increments,
+            series: self.series,
             neighbors: self.neighbors.0 / self.neighbors.1.max(1.0),
             too_few: self.too_few,
         })

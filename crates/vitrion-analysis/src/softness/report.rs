@@ -17,6 +17,7 @@ use vitrion_core::observables::{Axis, Curve, Estimate, Observables, Uncertainty}
 pub struct SampleStatistics {
     /// As in [`Windows`](super::Windows).
     pub increments: Vec<f64>,
+    pub series: Vec<f64>,
     pub neighbors: f64,
     pub too_few: usize,
     pub windows: usize,

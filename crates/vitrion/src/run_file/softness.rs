@@ -1,7 +1,7 @@
 //! The file of `vitrion softness`: trajectories, mobility, features, plane, tests.
 
-use super::positive_quantity;
 use super::reader::{Document, Located, Table};
+use super::{positive_number, positive_quantity};
 use crate::error::InputError;
 use std::path::{Path, PathBuf};
 use vitrion_analysis::softness::{
@@ -344,7 +344,7 @@ fn read_classifier(
     if let Some(balanced) = table.boolean("balanced")? {
         settings.balanced = balanced.value;
     }
-    settings.c = positive(table, "c")?;
+    settings.c = positive_number(table, "c")?;
     if let Some(grid) = positives(table, "grid")? {
         settings.grid = grid;
     }
@@ -404,15 +404,6 @@ fn read_scan(table: Option<&Table<'_>>) -> Result<Option<ScanSettings>, InputErr
         settings.most_rows = rows.value.max(1) as usize;
     }
     Ok(Some(settings))
-}
-
-fn positive(table: &Table<'_>, key: &str) -> Result<Option<f64>, InputError> {
-    match table.number(key)? {
-        Some(x) if x.value <= 0.0 => {
-            Err(table.refuse(key, format!("expected a number above zero, found {}", x.value)))
-        }
-        other => Ok(other.map(|x| x.value)),
-    }
 }
 
 /// Numbers above zero, in rising order.

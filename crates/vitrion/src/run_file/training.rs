@@ -1,7 +1,7 @@
 //! The training file: data, network, stages. Keys of losses and learning rates are DeePMD-kit's.
 
 use super::reader::{Document, Located, Table};
-use super::{positive_quantity, refuse_unsafe_name};
+use super::{positive_number, positive_quantity, refuse_unsafe_name};
 use crate::error::InputError;
 use std::path::{Path, PathBuf};
 use vitrion_core::units::Kind;
@@ -148,15 +148,6 @@ fn read_data(table: &Table<'_>) -> Result<DataTable, InputError> {
         group: table.string("group")?.map(|group| group.value),
         weight: positive_number(table, "weight")?.unwrap_or(1.0),
     })
-}
-
-fn positive_number(table: &Table<'_>, key: &str) -> Result<Option<f64>, InputError> {
-    match table.number(key)? {
-        Some(x) if x.value <= 0.0 => {
-            Err(table.refuse(key, format!("expected a number above zero, found {}", x.value)))
-        }
-        other => Ok(other.map(|x| x.value)),
-    }
 }
 
 /// A number from `low` up to but not with `high`.

@@ -44,7 +44,9 @@ pub(super) fn fill(
     };
     let stride = bins + half + window;
     let elements = settings.elements.len();
-    let mut rows = vec![0.0; ions.len() * elements * stride];
+    let numbers = ions.len() * elements * stride;
+    assert!(numbers < NONE as usize, "fewer than 2^32 numbers");
+    let mut rows = vec![0.0; numbers];
     let arch = Arch::new();
     let mut runs = Vec::new();
     let mut near = Near::default();

@@ -108,6 +108,14 @@ fn increments(of: &Findings<'_>, result: &mut Observables) {
         let name = format!("increments_{}", slug(&sample.name));
         result.curves.push(curve(name, sample.name.clone(), (&axes.0, &axes.1), x, y));
     }
+    let axes = (axis("time", "ps"), axis("mean √D²min of an interval", "Å"));
+    for (sample, seen) in of.data.samples.iter().zip(of.statistics) {
+        let time = |k: usize| (k as f64 + 0.5) * of.mobility.interval * 1e-3;
+        let x = (0..seen.series.len()).map(time).collect();
+        let name = format!("series_{}", slug(&sample.name));
+        let y = seen.series.clone();
+        result.curves.push(curve(name, sample.name.clone(), (&axes.0, &axes.1), x, y));
+    }
 }
 
 /// How far the labels agree, and how much of `D_cum` is vibration.
