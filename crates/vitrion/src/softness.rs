@@ -66,7 +66,8 @@ pub fn carry_out(
     }
     features.check().map_err(usage)?;
     tell("features");
-    let mut data = Dataset::new(features);
+    let others = file.others.iter().map(|(name, _)| name.clone()).collect();
+    let mut data = Dataset::new(features, others);
     let mut statistics = Vec::new();
     for (sample, windows, seen) in read {
         let entry = Sample {
@@ -140,6 +141,8 @@ fn read_sample(
     options: &ReadOptions,
 ) -> Result<(Vec<Window>, SampleStatistics), Error> {
     let mut reader = WindowReader::new(file.mobility.clone()).map_err(usage)?;
+    let others = file.others.iter().map(|(_, settings)| WindowReader::new(settings.clone()));
+    let mut others: Vec<WindowReader> = others.collect::<Result<_, _>>().map_err(usage)?;
     let mut place = String::new();
     for Located { value, .. } in &sample.trajectory {
         let path = file.resolve(value);
@@ -152,6 +155,9 @@ fn read_sample(
             let refused =
                 |error| InputError::Usage(format!("sample \"{}\", {place}: {error}", sample.name));
             reader.add(&frame).map_err(refused)?;
+            for other in &mut others {
+                other.add(&frame).map_err(refused)?;
+            }
         }
     }
     let refused =
@@ -166,6 +172,12 @@ fn read_sample(
         frames: found.frames,
     };
     let mut windows = found.windows;
+    for other in others {
+        let other = other.finish().map_err(refused)?;
+        for (window, other) in windows.iter_mut().zip(other.windows) {
+            window.mobility.others.push(other.mobility.cumulative);
+        }
+    }
     if let Some(Located { value, line }) = &sample.structure {
         let mut structure = inputs::structure_called(value, options).or_else(|_| {
             inputs::structure_called(&file.resolve(value).display().to_string(), options)

@@ -84,6 +84,8 @@ pub struct Dataset {
     pub rows: Vec<Row>,
     /// By label, in the order of [`Label::ALL`].
     pub mobility: [Vec<f64>; 4],
+    /// `D_cum` by other settings, with what is other.
+    pub others: Vec<(String, Vec<f64>)>,
     pub settings: FeatureSettings,
     pub features: Vec<f64>,
     /// Structures that features were computed from, with the sample.
@@ -92,13 +94,14 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Empty.
-    pub fn new(settings: FeatureSettings) -> Self {
+    /// Empty; `others` are the names of [`Mobility::others`].
+    pub fn new(settings: FeatureSettings, others: Vec<String>) -> Self {
         Dataset {
             samples: Vec::new(),
             phases: vec![String::new()],
             rows: Vec::new(),
             mobility: [const { Vec::new() }; 4],
+            others: others.into_iter().map(|name| (name, Vec::new())).collect(),
             settings,
             features: Vec::new(),
             starts: Vec::new(),
@@ -135,6 +138,9 @@ impl Dataset {
             }
             for (column, label) in self.mobility.iter_mut().zip(Label::ALL) {
                 column.extend_from_slice(label.of(&window.mobility));
+            }
+            for ((_, column), values) in self.others.iter_mut().zip(&window.mobility.others) {
+                column.extend_from_slice(values);
             }
             most = most.max(ions.len() as u32);
             self.starts.push((number, window.start));

@@ -137,6 +137,8 @@ pub struct Mobility {
     pub hop: Vec<f64>,
     /// [Å]
     pub displacement: Vec<f64>,
+    /// `cumulative` by other settings that one wants to compare with.
+    pub others: Vec<Vec<f64>>,
 }
 
 /// A stretch of a trajectory.
@@ -502,6 +504,7 @@ impl State {
                 .zip(last)
                 .map(|(first, last)| math::norm(math::sub(*last, *first)))
                 .collect(),
+            others: Vec::new(),
         };
         let mut start = done.start;
         if matches!(settings.snapshot, Snapshot::Averaged { .. }) {

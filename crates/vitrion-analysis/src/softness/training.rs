@@ -119,8 +119,8 @@ pub struct Trained {
     pub weight_errors: Vec<f64>,
     /// `[train][test]` area under the curve and its error, materials in their order.
     pub transfer: Vec<Vec<Option<(f64, f64)>>>,
-    /// Area under the curve of every label with its own median.
-    pub labels: Vec<(Label, Option<f64>)>,
+    /// Area under the curve of every label, and of `D_cum` by other settings, each with its own median.
+    pub labels: Vec<(String, Option<f64>)>,
     /// Rank correlation of held-out softness with mobility, in the window that begins there and in the next; and of mobility with that in the next window.
     pub forward: [Option<(f64, f64)>; 3],
 }

@@ -27,6 +27,8 @@ pub struct SoftnessFile {
     pub inherent: Option<Located<String>>,
     pub training: TrainingSettings,
     pub scan: Option<ScanSettings>,
+    /// Other settings of D²min that the labels are compared for, with what is other.
+    pub others: Vec<(String, MobilitySettings)>,
     /// Lattice vector of profiles.
     pub axis: usize,
 }
@@ -107,7 +109,12 @@ impl SoftnessFile {
         training.seed = root.count("seed")?.map_or(1, |seed| seed.value);
         read_classifier(root.table("classifier", "in [classifier]")?.as_ref(), &mut training)?;
         read_validation(root.table("validation", "in [validation]")?.as_ref(), &mut training)?;
-        let scan = read_scan(root.table("scan", "in [scan]")?.as_ref())?;
+        let scan_table = root.table("scan", "in [scan]")?;
+        let scan = read_scan(scan_table.as_ref())?;
+        let others = match &scan {
+            Some(_) => read_others(scan_table.as_ref(), &mobility)?,
+            None => Vec::new(),
+        };
         let axis = root.word("axis", &super::structure::keys::AXES)?.map_or(1, |axis| axis.value);
         Ok(SoftnessFile {
             path: path.to_owned(),
@@ -119,6 +126,7 @@ impl SoftnessFile {
             inherent,
             training,
             scan,
+            others,
             axis,
         })
     }
@@ -378,7 +386,16 @@ fn read_validation(
 fn read_scan(table: Option<&Table<'_>>) -> Result<Option<ScanSettings>, InputError> {
     let mut settings = ScanSettings::default();
     let Some(table) = table else { return Ok(Some(settings)) };
-    table.only(&["off", "c", "thresholds", "dr", "cutoff", "most_rows"])?;
+    table.only(&[
+        "off",
+        "c",
+        "thresholds",
+        "dr",
+        "cutoff",
+        "most_rows",
+        "intervals",
+        "d2min_cutoffs",
+    ])?;
     if table.boolean("off")?.is_some_and(|off| off.value) {
         return Ok(None);
     }
@@ -419,4 +436,50 @@ fn rising(mut list: Vec<f64>) -> Vec<f64> {
     list.sort_unstable_by(f64::total_cmp);
     list.dedup();
     list
+}
+
+/// D²min with other intervals (twice and five times as long where they divide the window), other cut-offs (one ångström less and more), and the other norm.
+fn read_others(
+    table: Option<&Table<'_>>,
+    settings: &MobilitySettings,
+) -> Result<Vec<(String, MobilitySettings)>, InputError> {
+    let MobilitySettings { interval, window, cutoff, norm, .. } = *settings;
+    let given = |key: &str, kind: Kind| -> Result<Option<Vec<f64>>, InputError> {
+        let list = table.map(|table| table.quantities(key, kind)).transpose()?.flatten();
+        Ok(list.map(|list| list.into_iter().map(|one| one.value).collect()))
+    };
+    let divides = |other: f64| {
+        let steps = window / other;
+        other > 0.0 && (steps - steps.round()).abs() < 1e-6 * steps && steps.round() >= 1.0
+    };
+    let mut others = Vec::new();
+    let intervals = match given("intervals", Kind::Time)? {
+        Some(intervals) => {
+            if let (Some(wrong), Some(table)) = (intervals.iter().find(|t| !divides(**t)), table) {
+                let message = format!("the window of {window} fs is no whole number of {wrong} fs");
+                return Err(table.refuse("intervals", message));
+            }
+            intervals
+        }
+        None => [2.0, 5.0].map(|k| k * interval).into_iter().filter(|t| divides(*t)).collect(),
+    };
+    for other in intervals {
+        let name = format!("D_cum, interval {other} fs");
+        others.push((name, MobilitySettings { interval: other, ..settings.clone() }));
+    }
+    let cutoffs = given("d2min_cutoffs", Kind::Length)?;
+    for other in cutoffs.unwrap_or_else(|| vec![cutoff - 1.0, cutoff + 1.0]) {
+        if let (true, Some(table)) = (other <= 0.0, table) {
+            return Err(table.refuse("d2min_cutoffs", format!("{other} Å is not above zero")));
+        }
+        let name = format!("D_cum, neighbours within {other} Å");
+        others.push((name, MobilitySettings { cutoff: other, ..settings.clone() }));
+    }
+    let (other, name) = match norm {
+        Norm::Sum => (Norm::Mean, "D_cum, mean over neighbours"),
+        Norm::Mean => (Norm::Sum, "D_cum, sum over neighbours"),
+    };
+    others.push((name.into(), MobilitySettings { norm: other, ..settings.clone() }));
+    others.retain(|(_, settings)| settings.cutoff > 0.0);
+    Ok(others)
 }

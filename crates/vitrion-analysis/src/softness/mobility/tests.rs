@@ -57,7 +57,7 @@ fn a_cell_that_deforms_with_its_atoms_leaves_nothing() {
     let found = read(&settings(), frames, 100.0);
     assert_eq!((found.windows.len(), found.frames), (2, 7));
     for window in &found.windows {
-        let Mobility { cumulative, whole, hop, displacement } = &window.mobility;
+        let Mobility { cumulative, whole, hop, displacement, .. } = &window.mobility;
         for value in cumulative.iter().chain(whole).chain(hop).chain(displacement) {
             assert!(value.abs() < 1e-6, "{:?}", window.mobility);
         }

@@ -348,11 +348,13 @@ fn by_phase(of: &Findings<'_>, result: &mut Observables) {
         .trained
         .labels
         .iter()
-        .filter_map(|(label, auc)| auc.map(|auc| (label.name(), auc)))
+        .filter_map(|(label, auc)| auc.map(|auc| (label.as_str(), auc)))
         .collect();
     result.categories.push(Categories {
         name: "label_auc".into(),
-        label: "Area under the curve for other labels, each with its own median".into(),
+        label:
+            "Area under the curve for other labels and settings of D²min, each with its own median"
+                .into(),
         axis: Axis { label: "held-out ions".into(), unit: String::new() },
         names: labels.iter().map(|(name, _)| (*name).to_owned()).collect(),
         values: labels.iter().map(|(_, auc)| *auc).collect(),

@@ -3,7 +3,7 @@
 use super::{Findings, axis};
 use crate::softness::scores::Scores;
 use crate::softness::training::Scans;
-use vitrion_core::observables::{Map, Observables};
+use vitrion_core::observables::{Categories, Map, Observables};
 
 pub(super) fn report(of: &Findings<'_>, scans: &Scans) -> Observables {
     let mut result = Observables::new(
@@ -58,6 +58,19 @@ pub(super) fn report(of: &Findings<'_>, scans: &Scans) -> Observables {
             });
         }
     }
+    let known: Vec<(&String, &Scores)> = scans
+        .by_choice
+        .iter()
+        .filter_map(|(name, scores)| scores.as_ref().map(|scores| (name, scores)))
+        .collect();
+    result.categories.push(Categories {
+        name: "auc_by_choice".into(),
+        label: "Area under the curve by form of the functions, loss and penalty".into(),
+        axis: axis("held-out ions", ""),
+        names: known.iter().map(|(name, _)| (*name).clone()).collect(),
+        values: known.iter().map(|(_, scores)| scores.auc).collect(),
+        errors: Vec::new(),
+    });
     result.caution(
         "accuracy_at_other_thresholds",
         "a threshold far from the median makes one class rare, and accuracy grows because the larger class is guessed".into(),

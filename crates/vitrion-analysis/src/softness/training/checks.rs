@@ -146,10 +146,9 @@ pub(super) fn other_labels(
     folds: &[u8],
     classifier: &ClassifierSettings,
     settings: &TrainingSettings,
-) -> Vec<(Label, Option<f64>)> {
+) -> Vec<(String, Option<f64>)> {
     let gap = settings.threshold.gap();
-    let area = |label: Label| {
-        let values = data.values(label);
+    let area = |values: &[f64]| {
         let (threshold, gap) = split(values, rows, Threshold::Median { gap }).ok()?;
         let mobile: Vec<bool> = values.iter().map(|value| *value > threshold).collect();
         let used: Vec<bool> =
@@ -158,7 +157,9 @@ pub(super) fn other_labels(
         let found = problem.by(folds, settings.folds, classifier).ok()?;
         problem.auc(&found)
     };
-    Label::ALL.iter().map(|label| (*label, area(*label))).collect()
+    let labels = Label::ALL.iter().map(|label| (label.name().to_owned(), data.values(*label)));
+    let others = data.others.iter().map(|(name, values)| (name.clone(), &values[..]));
+    labels.chain(others).map(|(name, values)| (name, area(values))).collect()
 }
 
 /// Rank correlations of softness with what comes.

@@ -2,7 +2,7 @@
 
 use super::cross_validation::{FoldError, Problem, deal};
 use super::{TrainingSettings, classifier, quantile};
-use crate::softness::classifier::Table;
+use crate::softness::classifier::{ClassifierSettings, Loss, Penalty, Table};
 use crate::softness::dataset::Dataset;
 use crate::softness::features::{FeatureSettings, Shape};
 use crate::softness::scores::Scores;
@@ -43,6 +43,8 @@ pub struct Scans {
     pub by_threshold: Vec<Vec<Option<Scores>>>,
     /// `[dr][cut-off]`
     pub by_features: Vec<Vec<Option<Scores>>>,
+    /// Other forms of the radial functions, other losses and penalties with the best `C` of the scan.
+    pub by_choice: Vec<(String, Option<Scores>)>,
     pub rows: usize,
 }
 
@@ -107,11 +109,42 @@ impl Scans {
                 by_features[row][column] = found.ok().and_then(|found| problem.scores(&found));
             }
         }
+        progress("scan of functions and losses");
+        let mut by_choice = Vec::new();
+        let dr = data.settings.dr;
+        let shapes = [0.5, 1.0, 2.0].map(|k| Shape::Gaussian { sigma: k * dr });
+        for shape in shapes.into_iter().chain([Shape::Shell]) {
+            let name = match shape {
+                Shape::Gaussian { sigma } => format!("Gaussians, σ = {sigma:.3} Å"),
+                Shape::Shell => "shells".into(),
+            };
+            let other = FeatureSettings { shape, ..data.settings.clone() };
+            let features = data.features_by(&other)?;
+            let table = Table { values: &features, width: other.len() };
+            let problem = Problem { table, rows: &rows, mobile: &mobile, used: &used };
+            let found = problem.by(&folds, settings.folds, &classifier(settings, c));
+            by_choice.push((name, found.ok().and_then(|found| problem.scores(&found))));
+        }
+        let problem = Problem { table: data.table(), rows: &rows, mobile: &mobile, used: &used };
+        for (name, loss, penalty) in [
+            ("logistic, L2", Loss::Logistic, Penalty::L2),
+            ("logistic, L1", Loss::Logistic, Penalty::L1),
+            ("squared hinge, L2", Loss::SquaredHinge, Penalty::L2),
+        ] {
+            // what C means differs between them: each with its own best
+            let scored = |c: &f64| {
+                let classifier = ClassifierSettings { loss, penalty, ..classifier(settings, *c) };
+                problem.scores(&problem.by(&folds, settings.folds, &classifier).ok()?)
+            };
+            let best = scan.c.iter().filter_map(scored).max_by(|a, b| a.auc.total_cmp(&b.auc));
+            by_choice.push((format!("{name}, its best C"), best));
+        }
         Ok(Scans {
             settings: scan.clone(),
             thresholds,
             by_threshold,
             by_features,
+            by_choice,
             rows: rows.len(),
         })
     }

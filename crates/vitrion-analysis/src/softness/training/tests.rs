@@ -10,7 +10,7 @@ use vitrion_core::{Cell, Structure};
 fn dataset(seed: u64, ions: usize, windows: usize, strength: f64) -> Dataset {
     let elements = ["S".to_owned()];
     let settings = FeatureSettings { cutoff: 4.0, ..FeatureSettings::new("Li", &elements) };
-    let mut data = Dataset::new(settings);
+    let mut data = Dataset::new(settings, vec!["again".into()]);
     for (sample, material) in [(0, "a"), (1, "b")] {
         let mut random = rng::at(seed, Stream::Testing, 84, sample);
         let edge = 3.2 * (ions as f64).cbrt();
@@ -42,7 +42,8 @@ fn dataset(seed: u64, ions: usize, windows: usize, strength: f64) -> Dataset {
                 cumulative: value.clone(),
                 whole: value.clone(),
                 hop: value.clone(),
-                displacement: value,
+                displacement: value.iter().map(|x| x * x).collect(),
+                others: vec![value],
             };
             Window { number, start: start.clone(), mobility }
         };
@@ -79,6 +80,10 @@ fn structure_that_matters_is_found_and_tested_on_ions_not_seen() {
     let kept = found.used.iter().filter(|used| **used).count() as f64 / data.rows.len() as f64;
     assert!((kept - 0.8).abs() < 0.01, "{kept}");
     assert_eq!(found.weight_errors.len(), 20);
+    // any rising function of the label has the same classes
+    let areas: Vec<f64> = found.labels.iter().map(|(_, area)| area.expect("scored")).collect();
+    assert_eq!(areas.len(), 5);
+    assert!(areas.iter().all(|area| (area - areas[0]).abs() < 1e-12), "{areas:?}");
     let [now, next, memory] = found.forward.map(|one| one.expect("three windows").0);
     assert!(now > 0.5 && next > 0.5 && memory > 0.5, "{now} {next} {memory}");
 }
