@@ -10,6 +10,10 @@ const ROWS: usize = 1024;
 const MOST: usize = 200;
 /// Squared Newton decrement below which the next step changes nothing: the penalty's curvature is one, so weights are closer to the minimum than its root.
 const DONE: f64 = 1e-18;
+/// Added to curvatures that may vanish.
+const RIDGE: f64 = 1e-10;
+/// Sweeps and linear systems of one step with `|w|₁`, at most.
+const ROUNDS: usize = 1000;
 /// Samples from which a part of them is fitted first, and how many.
 const MANY: usize = 100_000;
 const PART: usize = 20_000;
@@ -165,20 +169,13 @@ fn minimise(
     Err(FitError::NoMinimum)
 }
 
-/// Solves `(H + 1) step = −(g + w)`; the intercept is not penalised.
-fn newton_step(samples: &Samples, sums: &Sums, unknowns: &[f64]) -> (Vec<f64>, f64) {
-    let (count, stride) = (samples.unknowns, samples.stride);
-    let last = count - 1;
-    let gradient: Vec<f64> =
-        (0..count).map(|k| sums.gradient[k] + if k < last { unknowns[k] } else { 0.0 }).collect();
-    // Cholesky factor, row by row, of the symmetric matrix in the upper triangle
+/// Solves a positive definite system in place by Cholesky's method; `at(i, j)` is asked for `i ≤ j`.
+fn solve(count: usize, at: impl Fn(usize, usize) -> f64, right: &mut [f64]) {
     let mut factor = vec![0.0; count * count];
     for i in 0..count {
         for j in i..count {
-            factor[j * count + i] = sums.hessian[i * stride + j];
+            factor[j * count + i] = at(i, j);
         }
-        // a squared hinge that nobody touches has no curvature along the intercept
-        factor[i * count + i] += if i < last { 1.0 } else { 1e-10 };
     }
     for i in 0..count {
         for j in 0..=i {
@@ -192,51 +189,96 @@ fn newton_step(samples: &Samples, sums: &Sums, unknowns: &[f64]) -> (Vec<f64>, f
             row_i[j] = if i == j { left.max(1e-300).sqrt() } else { left / head[j * count + j] };
         }
     }
-    let mut step: Vec<f64> = gradient.iter().map(|g| -g).collect();
     for i in 0..count {
-        let dot: f64 = (0..i).map(|j| factor[i * count + j] * step[j]).sum();
-        step[i] = (step[i] - dot) / factor[i * count + i];
+        let dot: f64 = (0..i).map(|j| factor[i * count + j] * right[j]).sum();
+        right[i] = (right[i] - dot) / factor[i * count + i];
     }
     for i in (0..count).rev() {
-        let dot: f64 = (i + 1..count).map(|j| factor[j * count + i] * step[j]).sum();
-        step[i] = (step[i] - dot) / factor[i * count + i];
+        let dot: f64 = (i + 1..count).map(|j| factor[j * count + i] * right[j]).sum();
+        right[i] = (right[i] - dot) / factor[i * count + i];
     }
+}
+
+/// Solves `(H + 1) step = −(g + w)`; the intercept is not penalised.
+fn newton_step(samples: &Samples, sums: &Sums, unknowns: &[f64]) -> (Vec<f64>, f64) {
+    let (count, stride) = (samples.unknowns, samples.stride);
+    let last = count - 1;
+    let gradient: Vec<f64> =
+        (0..count).map(|k| sums.gradient[k] + if k < last { unknowns[k] } else { 0.0 }).collect();
+    // a squared hinge that nobody touches has no curvature along the intercept
+    let at = |i: usize, j: usize| {
+        sums.hessian[i * stride + j]
+            + if i != j {
+                0.0
+            } else if i < last {
+                1.0
+            } else {
+                RIDGE
+            }
+    };
+    let mut step: Vec<f64> = gradient.iter().map(|g| -g).collect();
+    solve(count, at, &mut step);
     let decrement = -step.iter().zip(&gradient).map(|(s, g)| s * g).sum::<f64>();
     (step, decrement)
 }
 
-/// The minimum of the quadratic model with `|w|₁`, coordinate by coordinate.
+/// The minimum of the quadratic model with `|w|₁`: sweeps over the coordinates find which weights are zero, a linear system finds the others as long as they keep
+/// their signs.
 fn proximal_step(samples: &Samples, sums: &Sums, unknowns: &[f64]) -> (Vec<f64>, f64) {
     let (count, stride) = (samples.unknowns, samples.stride);
     let last = count - 1;
-    let h = |i: usize, j: usize| sums.hessian[i.min(j) * stride + i.max(j)];
-    let mut step = vec![0.0; count];
+    let h = |i: usize, j: usize| {
+        sums.hessian[i.min(j) * stride + i.max(j)] + if i == j { RIDGE } else { 0.0 }
+    };
+    let mut w = unknowns.to_vec();
     let mut slope = sums.gradient.clone();
-    for _ in 0..10_000 {
+    let shift = |slope: &mut [f64], k: usize, change: f64| {
+        for (j, slope) in slope.iter_mut().enumerate() {
+            *slope += change * h(k, j);
+        }
+    };
+    for _ in 0..ROUNDS {
         let mut largest = 0.0_f64;
         for k in 0..count {
-            let curvature = h(k, k) + 1e-10;
-            let at = unknowns[k] + step[k];
-            let wanted = at - slope[k] / curvature;
+            let curvature = h(k, k);
+            let wanted = w[k] - slope[k] / curvature;
             let reach = if k < last { 1.0 / curvature } else { 0.0 };
             let next = wanted.signum() * (wanted.abs() - reach).max(0.0);
-            let change = next - at;
-            if change == 0.0 {
-                continue;
+            let change = next - w[k];
+            if change != 0.0 {
+                w[k] = next;
+                shift(&mut slope, k, change);
+                largest = largest.max(change * change * curvature);
             }
-            step[k] += change;
-            for (j, slope) in slope.iter_mut().enumerate() {
-                *slope += change * h(k, j);
-            }
-            largest = largest.max(change * change * curvature);
         }
-        if largest < 1e-22 {
+        if largest < 1e-20 {
             break;
         }
+        let active: Vec<usize> = (0..count).filter(|k| *k == last || w[*k] != 0.0).collect();
+        let sign = |k: usize| if k < last { w[k].signum() } else { 0.0 };
+        let mut step: Vec<f64> = active.iter().map(|k| -(slope[*k] + sign(*k))).collect();
+        solve(active.len(), |i, j| h(active[i], active[j]), &mut step);
+        // as far as the first weight that would change its sign
+        let crossing = |(k, step): (&usize, &f64)| {
+            let part = -w[*k] / step;
+            (*k < last && part > 0.0 && part < 1.0).then_some((part, *k))
+        };
+        let first =
+            active.iter().zip(&step).filter_map(crossing).min_by(|a, b| a.0.total_cmp(&b.0));
+        let part = first.map_or(1.0, |(part, _)| part);
+        for (k, step) in active.iter().zip(&step) {
+            let next = match first {
+                Some((_, zero)) if zero == *k => 0.0,
+                _ => w[*k] + part * step,
+            };
+            let change = next - w[*k];
+            w[*k] = next;
+            shift(&mut slope, *k, change);
+        }
     }
+    let step: Vec<f64> = w.iter().zip(unknowns).map(|(w, before)| w - before).collect();
     let linear: f64 = step.iter().zip(&sums.gradient).map(|(s, g)| s * g).sum();
-    let norm = |w: &f64| w.abs();
-    let before: f64 = unknowns[..last].iter().map(norm).sum();
-    let after: f64 = unknowns[..last].iter().zip(&step).map(|(w, s)| (w + s).abs()).sum();
-    (step, -(linear + after - before))
+    let norm = |weights: &[f64]| weights[..last].iter().map(|w| w.abs()).sum::<f64>();
+    let decrement = -(linear + norm(&w) - norm(unknowns));
+    (step, decrement)
 }
