@@ -239,6 +239,16 @@ fn positive(
     }
 }
 
+/// Refuses files of another format.
+fn require_format(root: &Table<'_>) -> Result<(), InputError> {
+    let format = root.require("format", "format = 1", root.count("format")?)?;
+    if format.value == FORMAT {
+        return Ok(());
+    }
+    let message = format!("this version reads format {FORMAT}, found {}", format.value);
+    Err(root.refuse("format", message))
+}
+
 /// A number without a unit, above zero, if the key is there.
 fn positive_number(table: &Table<'_>, key: &str) -> Result<Option<f64>, InputError> {
     match table.number(key)? {

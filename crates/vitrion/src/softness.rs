@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use vitrion_analysis::AnalysisError;
 use vitrion_analysis::softness::{
-    ClassifierSettings, Dataset, Findings, FoldError, Label, Sample, SampleStatistics, Scans,
-    Snapshot, SoftnessModel, Trained, Window, WindowReader, probability, train,
+    Dataset, Findings, FoldError, Label, Sample, SampleStatistics, Scans, Snapshot, SoftnessModel,
+    Trained, Window, WindowReader, probability, train,
 };
 use vitrion_core::columns::{AtomColumn, AtomValues};
 use vitrion_core::io::compression::Output;
@@ -95,8 +95,8 @@ pub fn carry_out(
         axis: file.axis,
         structures: &structures,
     };
-    let results = findings.observables().map_err(usage)?;
     let softness = findings.softness();
+    let results = findings.observables(&softness).map_err(usage)?;
     let model = model(file, &data, &trained, &structures);
     std::fs::create_dir_all(out).map_err(InputError::os(out, "create"))?;
     let model_path = out.join(MODEL_FILE);
@@ -266,12 +266,7 @@ fn model(
         label: settings.label,
         threshold: trained.threshold,
         window: file.mobility.window,
-        classifier: ClassifierSettings {
-            loss: settings.loss,
-            penalty: settings.penalty,
-            c: trained.c,
-            balanced: settings.balanced,
-        },
+        classifier: settings.classifier(trained.c),
         about,
     }
 }

@@ -203,6 +203,27 @@ impl Dataset {
         }
     }
 
+    /// Some rows by material, phase and temperature, in order of first appearance.
+    pub fn by_phase(&self, rows: impl Iterator<Item = u32>) -> Vec<(String, Vec<u32>)> {
+        let mut found: Vec<(String, Vec<u32>)> = Vec::new();
+        for row in rows {
+            let name = self.phase_of(row);
+            match found.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, rows)) => rows.push(row),
+                None => found.push((name, vec![row])),
+            }
+        }
+        found
+    }
+
+    /// Ions that some rows are of.
+    pub fn ions_of(&self, rows: &[usize]) -> usize {
+        let mut groups: Vec<u32> = rows.iter().map(|row| self.rows[*row].group).collect();
+        groups.sort_unstable();
+        groups.dedup();
+        groups.len()
+    }
+
     /// Materials in order of first appearance.
     pub fn materials(&self) -> Vec<String> {
         let mut all: Vec<String> = Vec::new();

@@ -18,6 +18,7 @@ use crate::pairs::Neighbors;
 use non_affine::Motion;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use vitrion_core::math::{self, Vector3};
 use vitrion_core::{Cell, Frame, Structure};
 
@@ -198,7 +199,7 @@ struct State {
     /// Time of the first frame kept [fs].
     begin: f64,
     /// Frame from which the present interval counts, and its number.
-    from: Reference,
+    from: Arc<Reference>,
     step: usize,
     window: OpenWindow,
 }
@@ -221,7 +222,7 @@ impl Reference {
 /// The window that is being read.
 struct OpenWindow {
     start: Structure,
-    first: Reference,
+    first: Arc<Reference>,
     cumulative: Vec<f64>,
     /// Positions of the ions against the framework, in the cell of the first frame `[frame][ion]`.
     paths: Vec<Vec<Vector3>>,
@@ -299,7 +300,7 @@ impl WindowReader {
         self.series.push(total / found.len() as f64);
         let place = state.places();
         state.window.paths.push(place);
-        state.from = Reference::new(structure, &state.followed, self.settings.cutoff);
+        state.from = Arc::new(Reference::new(structure, &state.followed, self.settings.cutoff));
         if state.step.is_multiple_of(self.settings.steps()) {
             let window = state.close(&self.settings, structure, self.windows.len());
             self.windows.push(window);
@@ -341,13 +342,14 @@ impl MobilitySettings {
 }
 
 impl OpenWindow {
-    fn new(structure: &Structure, followed: &[Vector3], cutoff: f64, ions: &[usize]) -> Self {
+    /// That begins with a frame.
+    fn new(structure: &Structure, first: Arc<Reference>, ions: &[usize]) -> Self {
         OpenWindow {
             start: structure.clone(),
-            first: Reference::new(structure, followed, cutoff),
             cumulative: vec![0.0; ions.len()],
             paths: Vec::new(),
-            sum: followed.to_vec(),
+            sum: first.followed.clone(),
+            first,
             summed: 1,
         }
     }
@@ -391,18 +393,10 @@ impl State {
             .collect();
         let followed: Vec<Vector3> =
             structure.positions.iter().map(|r| structure.cell.to_fractional(*r)).collect();
-        let window = OpenWindow::new(structure, &followed, settings.cutoff, &ions);
-        let mut state = State {
-            from: Reference::new(structure, &followed, settings.cutoff),
-            ions,
-            counts,
-            masses,
-            symbols,
-            followed,
-            begin: time,
-            step: 0,
-            window,
-        };
+        let from = Arc::new(Reference::new(structure, &followed, settings.cutoff));
+        let window = OpenWindow::new(structure, from.clone(), &ions);
+        let mut state =
+            State { from, ions, counts, masses, symbols, followed, begin: time, step: 0, window };
         let place = state.places();
         state.window.paths.push(place);
         Ok(state)
@@ -488,7 +482,7 @@ impl State {
             .into_iter()
             .map(|(value, neighbors)| settings.root(value, neighbors))
             .collect();
-        let next = OpenWindow::new(structure, &self.followed, settings.cutoff, &self.ions);
+        let next = OpenWindow::new(structure, self.from.clone(), &self.ions);
         let done = std::mem::replace(&mut self.window, next);
         let place = self.places();
         self.window.paths.push(place);

@@ -56,16 +56,15 @@ impl Findings<'_> {
             .collect()
     }
 
-    /// All observables, in the order of the report.
+    /// All observables, in the order of the report, from [`Findings::softness`].
     ///
     /// # Errors
     /// A structure whose order parameter cannot be computed.
-    pub fn observables(&self) -> Result<Vec<Observables>, AnalysisError> {
-        let softness = self.softness();
+    pub fn observables(&self, softness: &[f64]) -> Result<Vec<Observables>, AnalysisError> {
         let mut all = vec![
-            classes::report(self, &softness),
-            structure::report(self, &softness)?,
-            rearrangement::report(self, &softness),
+            classes::report(self, softness),
+            structure::report(self, softness)?,
+            rearrangement::report(self, softness),
             mobility::report(self),
         ];
         all.extend(self.scans.map(|scans| scans::report(self, scans)));
@@ -91,17 +90,10 @@ fn standard_error(value: f64, n_eff: usize) -> Uncertainty {
     Uncertainty::StandardError { value, n_eff: n_eff as f64 }
 }
 
-/// Rows by material and phase, in order of first appearance.
+/// All rows by material and phase.
 fn by_phase(data: &Dataset) -> Vec<(String, Vec<usize>)> {
-    let mut found: Vec<(String, Vec<usize>)> = Vec::new();
-    for row in 0..data.rows.len() {
-        let name = data.phase_of(row as u32);
-        match found.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, rows)) => rows.push(row),
-            None => found.push((name, vec![row])),
-        }
-    }
-    found
+    let all = data.by_phase(0..data.rows.len() as u32).into_iter();
+    all.map(|(name, rows)| (name, rows.into_iter().map(|row| row as usize).collect())).collect()
 }
 
 /// A machine name.

@@ -79,6 +79,14 @@ impl Default for TrainingSettings {
     }
 }
 
+impl TrainingSettings {
+    /// The problem with this `C`.
+    pub fn classifier(&self, c: f64) -> ClassifierSettings {
+        let TrainingSettings { loss, penalty, balanced, .. } = *self;
+        ClassifierSettings { loss, penalty, c, balanced }
+    }
+}
+
 /// Scores with standard errors.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scored {
@@ -139,9 +147,7 @@ pub fn train(
 ) -> Result<Trained, FoldError> {
     let rows = data.training_rows();
     let values = data.values(settings.label);
-    let (threshold, gap) = split(values, &rows, settings.threshold)?;
-    let mobile: Vec<bool> = values.iter().map(|value| *value > threshold).collect();
-    let used: Vec<bool> = values.iter().map(|value| *value <= gap[0] || *value > gap[1]).collect();
+    let Classes { threshold, gap, mobile, used } = Classes::new(values, &rows, settings.threshold)?;
     let folds = deal(data, &rows, settings.folds, settings.seed)?;
     let problem = Problem { table: data.table(), rows: &rows, mobile: &mobile, used: &used };
     progress("cross-validation");
@@ -149,20 +155,21 @@ pub fn train(
     let held_out = problem.held_out(&folds, settings.folds, &mut |training, start| {
         let c = choose(data, &problem, training, settings)?;
         chosen.push(c);
-        let classifier = classifier(settings, c);
+        let classifier = settings.classifier(c);
         Ok(Fit::new(problem.table, training, &mobile, &classifier, start)?.plane)
     })?;
     let tested: Vec<u32> = rows.iter().copied().filter(|row| used[*row as usize]).collect();
     let score = |of: &[f64], rows: &[u32]| scored(data, of, &mobile, rows, settings.seed);
     let all = score(&held_out, &tested).ok_or(FoldError::OneClass)?;
-    let by_phase = phases(data, &tested)
+    let by_phase = data
+        .by_phase(tested.iter().copied())
         .into_iter()
         .map(|(name, rows)| (name, rows.len(), score(&held_out, &rows)))
         .collect();
     let baseline = score(&baseline(data, &problem, &folds, settings.folds), &tested);
     progress("final plane");
     let c = choose(data, &problem, &tested, settings)?;
-    let classifier = classifier(settings, c);
+    let classifier = settings.classifier(c);
     let fit = Fit::new(problem.table, &tested, &mobile, &classifier, None)?;
     let own: Vec<f64> =
         tested.iter().map(|row| fit.plane.softness(problem.table.row(*row as usize))).collect();
@@ -171,7 +178,7 @@ pub fn train(
     progress("bootstrap");
     let weight_errors = bootstrap(data, &problem, &tested, &classifier, &fit.plane, settings);
     progress("exchanged labels");
-    let null = null(data, &problem, &folds, &classifier, settings);
+    let null = null(data, &problem, &tested, &folds, &classifier, settings);
     progress("transfer between materials");
     let transfer = transfer(data, &problem, &tested, &held_out, &classifier, settings);
     progress("other labels");
@@ -199,11 +206,6 @@ pub fn train(
     })
 }
 
-fn classifier(settings: &TrainingSettings, c: f64) -> ClassifierSettings {
-    let TrainingSettings { loss, penalty, balanced, .. } = *settings;
-    ClassifierSettings { loss, penalty, c, balanced }
-}
-
 /// Value at a share of sorted values, between them.
 pub(super) fn quantile(sorted: &[f64], share: f64) -> f64 {
     let at = share * (sorted.len() - 1) as f64;
@@ -212,19 +214,34 @@ pub(super) fn quantile(sorted: &[f64], share: f64) -> f64 {
     sorted[low] + (at - low as f64) * (sorted[high] - sorted[low])
 }
 
-fn split(values: &[f64], rows: &[u32], threshold: Threshold) -> Result<(f64, [f64; 2]), FoldError> {
-    let mut sorted: Vec<f64> = rows.iter().map(|row| values[*row as usize]).collect();
-    sorted.sort_unstable_by(f64::total_cmp);
-    if sorted.is_empty() {
-        return Err(FoldError::NoRows);
+/// Which rows are mobile, and which are left out.
+struct Classes {
+    threshold: f64,
+    /// Values between which rows are left out.
+    gap: [f64; 2],
+    mobile: Vec<bool>,
+    used: Vec<bool>,
+}
+
+impl Classes {
+    /// Of the values of all rows, by those of the training rows.
+    fn new(values: &[f64], rows: &[u32], threshold: Threshold) -> Result<Self, FoldError> {
+        let mut sorted: Vec<f64> = rows.iter().map(|row| values[*row as usize]).collect();
+        sorted.sort_unstable_by(f64::total_cmp);
+        if sorted.is_empty() {
+            return Err(FoldError::NoRows);
+        }
+        let (threshold, gap) = match threshold {
+            Threshold::Value { value } => (value, [value, value]),
+            Threshold::Median { gap } => (
+                quantile(&sorted, 0.5),
+                [quantile(&sorted, 0.5 - 0.5 * gap), quantile(&sorted, 0.5 + 0.5 * gap)],
+            ),
+        };
+        let mobile = values.iter().map(|value| *value > threshold).collect();
+        let used = values.iter().map(|value| *value <= gap[0] || *value > gap[1]).collect();
+        Ok(Classes { threshold, gap, mobile, used })
     }
-    Ok(match threshold {
-        Threshold::Value { value } => (value, [value, value]),
-        Threshold::Median { gap } => (
-            quantile(&sorted, 0.5),
-            [quantile(&sorted, 0.5 - 0.5 * gap), quantile(&sorted, 0.5 + 0.5 * gap)],
-        ),
-    })
 }
 
 /// The `C` of the grid with the largest area under the curve in a cross-validation among some rows.
@@ -242,7 +259,7 @@ fn choose(
     let mut best: Option<(f64, f64)> = None;
     let mut starts: Vec<Option<Plane>> = vec![None; settings.inner_folds];
     for c in &settings.grid {
-        let classifier = classifier(settings, *c);
+        let classifier = settings.classifier(*c);
         let mut fold = 0;
         let found = inner.held_out(&folds, settings.inner_folds, &mut |rows, _| {
             let fit =
@@ -261,19 +278,6 @@ fn choose(
         }
     }
     best.map(|(_, c)| c).ok_or(FoldError::OneClass)
-}
-
-/// Rows by material and phase, in order of first appearance.
-fn phases(data: &Dataset, rows: &[u32]) -> Vec<(String, Vec<u32>)> {
-    let mut found: Vec<(String, Vec<u32>)> = Vec::new();
-    for row in rows {
-        let name = data.phase_of(*row);
-        match found.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, rows)) => rows.push(*row),
-            None => found.push((name, vec![*row])),
-        }
-    }
-    found
 }
 
 /// Scores with errors from drawing ions again and again.

@@ -69,15 +69,7 @@ pub fn write_analysis_report(
     html.push_str(&cautions(analysed.results));
     html.push_str("<section><h2>Atoms</h2><div class=\"scenes\">");
     for scene in &scenes {
-        let _ = write!(
-            html,
-            "<figure class=\"scene card\" data-scene=\"{}\"><div class=\"stage\">{}</div>{}\
-             <figcaption>{}</figcaption></figure>",
-            escape(&scene.id),
-            scene.svg(),
-            scene.legend(),
-            escape(&scene.title)
-        );
+        html.push_str(&scene.figure());
     }
     html.push_str("</div></section>");
     let mut stills: Vec<(String, String)> = Vec::new();

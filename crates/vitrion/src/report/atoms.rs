@@ -119,7 +119,7 @@ pub(super) fn coloured(
 
 impl Scene {
     /// A still of the scene, depth-sorted, with the view `viewer.js` starts from.
-    pub(super) fn svg(&self) -> String {
+    fn svg(&self) -> String {
         if self.positions.len() > STILL_LIMIT {
             return format!(
                 "<p class=\"note\">{} atoms are too many for a still picture; the interactive \
@@ -182,8 +182,20 @@ impl Scene {
         out
     }
 
+    /// Still, legend and caption; `viewer.js` finds it by its name.
+    pub(super) fn figure(&self) -> String {
+        format!(
+            "<figure class=\"scene card\" data-scene=\"{}\"><div class=\"stage\">{}</div>{}\
+             <figcaption>{}</figcaption></figure>",
+            escape(&self.id),
+            self.svg(),
+            self.legend(),
+            escape(&self.title)
+        )
+    }
+
     /// Elements and their colours as an HTML list.
-    pub(super) fn legend(&self) -> String {
+    fn legend(&self) -> String {
         let mut out = String::from("<ul class=\"legend elements\">");
         for (kind, (symbol, _, color)) in self.elements.iter().enumerate() {
             let count = self.kinds.iter().filter(|k| **k == kind).count();

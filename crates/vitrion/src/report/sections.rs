@@ -297,15 +297,7 @@ fn structure_section(
 ) -> String {
     let mut out = String::from("<div class=\"scenes\">");
     for scene in scenes {
-        let _ = write!(
-            out,
-            "<figure class=\"scene card\" data-scene=\"{}\"><div class=\"stage\">{}</div>{}\
-             <figcaption>{}</figcaption></figure>",
-            escape(&scene.id),
-            scene.svg(),
-            scene.legend(),
-            escape(&scene.title)
-        );
+        out.push_str(&scene.figure());
     }
     out.push_str("</div>");
     if scenes.is_empty() {

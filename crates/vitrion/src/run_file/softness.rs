@@ -80,11 +80,7 @@ impl SoftnessFile {
             "validation",
             "scan",
         ])?;
-        let format = root.require("format", "format = 1", root.count("format")?)?;
-        if format.value != super::FORMAT {
-            let message = format!("this version reads format 1, found {}", format.value);
-            return Err(root.refuse("format", message));
-        }
+        super::require_format(&root)?;
         let name = root.require("name", "name = \"softness\"", root.string("name")?)?;
         super::refuse_unsafe_name(&root, &name)?;
         let species = root.require("species", "species = \"Li\"", root.string("species")?)?.value;

@@ -88,11 +88,7 @@ impl TrainingFile {
             "output",
             "stage",
         ])?;
-        let format = root.require("format", "format = 1", root.count("format")?)?;
-        if format.value != super::FORMAT {
-            let message = format!("this version reads format 1, found {}", format.value);
-            return Err(root.refuse("format", message));
-        }
+        super::require_format(&root)?;
         let name = root.require("name", "name = \"li-p-s\"", root.string("name")?)?;
         refuse_unsafe_name(&root, &name)?;
         let species =

@@ -2,7 +2,7 @@
 
 use super::{Findings, axis, curve, estimate, slug, standard_error};
 use crate::softness::features::Shape;
-use crate::softness::scores::{Scores, probability};
+use crate::softness::scores::{Scores, probability, standard_deviation};
 use crate::softness::training::Scored;
 use vitrion_core::observables::{Axis, Categories, Curve, Observables, Uncertainty};
 
@@ -133,8 +133,7 @@ fn baselines(of: &Findings<'_>, result: &mut Observables) {
     if count > 1.0 {
         let mean = trained.null.iter().sum::<f64>() / count;
         let most = trained.null.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let squares: f64 = trained.null.iter().map(|a| (a - mean).powi(2)).sum();
-        let sd = (squares / (count - 1.0)).sqrt();
+        let sd = standard_deviation(&trained.null);
         result.estimates.push(estimate(
             "null_auc",
             "area under the curve, labels exchanged between ions (standard deviation in brackets)",

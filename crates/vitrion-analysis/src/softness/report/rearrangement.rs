@@ -54,13 +54,11 @@ pub(super) fn report(of: &Findings<'_>, softness: &[f64]) -> Observables {
             if inside.len() < FEWEST {
                 continue;
             }
-            let mut ions: Vec<u32> = inside.iter().map(|row| data.rows[*row].group).collect();
-            ions.sort_unstable();
-            ions.dedup();
+            let ions = data.ions_of(&inside);
             let count = inside.len() as f64;
             let p = inside.iter().filter(|row| of.trained.mobile[**row]).count() as f64 / count;
             // ions are independent, their windows less so
-            let variance = (p * (1.0 - p)).max(1.0 / count) / ions.len() as f64;
+            let variance = (p * (1.0 - p)).max(1.0 / count) / ions as f64;
             x.push(inside.iter().map(|row| softness[*row]).sum::<f64>() / count);
             y.push(p);
             y_error.push(variance.sqrt());

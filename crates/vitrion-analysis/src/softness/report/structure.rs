@@ -30,7 +30,7 @@ pub(super) fn report(of: &Findings<'_>, softness: &[f64]) -> Result<Observables,
         let name = format!("distribution_{}", slug(&phase));
         result.curves.push(curve(name, phase.clone(), (&axes.0, &axes.1), x, y));
         let mean = some.iter().sum::<f64>() / some.len() as f64;
-        let ions = distinct(of, &rows);
+        let ions = of.data.ions_of(&rows);
         let squares: f64 = some.iter().map(|s| (s - mean) * (s - mean)).sum();
         // rows of one ion are alike
         let error = (squares / some.len() as f64 / ions as f64).sqrt();
@@ -45,13 +45,6 @@ pub(super) fn report(of: &Findings<'_>, softness: &[f64]) -> Result<Observables,
     correlation(of, softness, &order, &mut result);
     profiles(of, softness, &order, &mut result);
     Ok(result)
-}
-
-fn distinct(of: &Findings<'_>, rows: &[usize]) -> usize {
-    let mut groups: Vec<u32> = rows.iter().map(|row| of.data.rows[*row].group).collect();
-    groups.sort_unstable();
-    groups.dedup();
-    groups.len()
 }
 
 /// q̄6 of every row.
@@ -95,7 +88,7 @@ fn correlation(of: &Findings<'_>, softness: &[f64], order: &[f64], result: &mut 
     for (phase, rows) in by_phase(of.data) {
         let some = |values: &[f64]| -> Vec<f64> { rows.iter().map(|row| values[*row]).collect() };
         let value = spearman(&some(softness), &some(order));
-        let ions = distinct(of, &rows);
+        let ions = of.data.ions_of(&rows);
         result.estimates.push(estimate(
             &format!("order_spearman_{}", slug(&phase)),
             &format!("rank correlation of softness with q̄6, {phase}"),

@@ -1,7 +1,7 @@
 //! What the scores are compared with: phases alone, exchanged labels, other materials, other labels, later windows.
 
 use super::cross_validation::{Problem, deal};
-use super::{RESAMPLES, Threshold, TrainingSettings, by_group, draw, phases, scored, split};
+use super::{Classes, RESAMPLES, Threshold, TrainingSettings, by_group, draw, scored};
 use crate::softness::classifier::{ClassifierSettings, Fit, Plane};
 use crate::softness::dataset::{Dataset, Label};
 use crate::softness::scores::{spearman, standard_deviation};
@@ -14,7 +14,7 @@ pub(super) fn baseline(
     folds: &[u8],
     count: usize,
 ) -> Vec<f64> {
-    let names: Vec<(String, Vec<u32>)> = phases(data, problem.rows);
+    let names = data.by_phase(problem.rows.iter().copied());
     let mut found = vec![f64::NAN; data.rows.len()];
     for (_, rows) in &names {
         for fold in 0..count {
@@ -65,13 +65,12 @@ pub(super) fn bootstrap(
 pub(super) fn null(
     data: &Dataset,
     problem: &Problem<'_>,
+    tested: &[u32],
     folds: &[u8],
     classifier: &ClassifierSettings,
     settings: &TrainingSettings,
 ) -> Vec<f64> {
-    let tested: Vec<u32> =
-        problem.rows.iter().copied().filter(|row| problem.used[*row as usize]).collect();
-    let mut groups = by_group(data, &tested);
+    let mut groups = by_group(data, tested);
     groups.sort_by_key(Vec::len);
     let mut random = rng::at(settings.seed, Stream::Bootstrap, 3, 0);
     (0..settings.permutations)
@@ -88,7 +87,7 @@ pub(super) fn null(
                     }
                 }
             }
-            let problem = Problem { rows: &tested, mobile: &mobile, ..*problem };
+            let problem = Problem { rows: tested, mobile: &mobile, ..*problem };
             let found = problem.by(folds, settings.folds, classifier).ok()?;
             problem.auc(&found)
         })
@@ -149,10 +148,8 @@ pub(super) fn other_labels(
 ) -> Vec<(String, Option<f64>)> {
     let gap = settings.threshold.gap();
     let area = |values: &[f64]| {
-        let (threshold, gap) = split(values, rows, Threshold::Median { gap }).ok()?;
-        let mobile: Vec<bool> = values.iter().map(|value| *value > threshold).collect();
-        let used: Vec<bool> =
-            values.iter().map(|value| *value <= gap[0] || *value > gap[1]).collect();
+        let Classes { mobile, used, .. } =
+            Classes::new(values, rows, Threshold::Median { gap }).ok()?;
         let problem = Problem { table: data.table(), rows, mobile: &mobile, used: &used };
         let found = problem.by(folds, settings.folds, classifier).ok()?;
         problem.auc(&found)

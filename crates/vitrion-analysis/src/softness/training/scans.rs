@@ -1,7 +1,7 @@
 //! What the open choices change (paper, Figs. S15 and S16).
 
 use super::cross_validation::{FoldError, Problem, deal};
-use super::{TrainingSettings, classifier, quantile};
+use super::{Classes, TrainingSettings, quantile};
 use crate::softness::classifier::{ClassifierSettings, Loss, Penalty, Table};
 use crate::softness::dataset::Dataset;
 use crate::softness::features::{FeatureSettings, Shape};
@@ -71,6 +71,9 @@ impl Scans {
         }
         sorted.sort_unstable_by(f64::total_cmp);
         let folds = deal(data, &rows, settings.folds, settings.seed)?;
+        let scored = |problem: &Problem<'_>, classifier: &ClassifierSettings| {
+            problem.scores(&problem.by(&folds, settings.folds, classifier).ok()?)
+        };
         let everything = vec![true; data.rows.len()];
         let thresholds: Vec<f64> =
             scan.thresholds.iter().map(|share| quantile(&sorted, *share)).collect();
@@ -81,14 +84,10 @@ impl Scans {
             let problem =
                 Problem { table: data.table(), rows: &rows, mobile: &mobile, used: &everything };
             for (row, c) in scan.c.iter().enumerate() {
-                let found = problem.by(&folds, settings.folds, &classifier(settings, *c));
-                by_threshold[row][column] = found.ok().and_then(|found| problem.scores(&found));
+                by_threshold[row][column] = scored(&problem, &settings.classifier(*c));
             }
         }
-        let (threshold, gap) = super::split(values, &rows, settings.threshold)?;
-        let mobile: Vec<bool> = values.iter().map(|value| *value > threshold).collect();
-        let used: Vec<bool> =
-            values.iter().map(|value| *value <= gap[0] || *value > gap[1]).collect();
+        let Classes { mobile, used, .. } = Classes::new(values, &rows, settings.threshold)?;
         let mut by_features = vec![vec![None; scan.cutoff.len()]; scan.dr.len()];
         progress("scan of dr and cut-off");
         for (row, dr) in scan.dr.iter().enumerate() {
@@ -105,8 +104,7 @@ impl Scans {
                 let features = data.features_by(&other)?;
                 let table = Table { values: &features, width: other.len() };
                 let problem = Problem { table, rows: &rows, mobile: &mobile, used: &used };
-                let found = problem.by(&folds, settings.folds, &classifier(settings, c));
-                by_features[row][column] = found.ok().and_then(|found| problem.scores(&found));
+                by_features[row][column] = scored(&problem, &settings.classifier(c));
             }
         }
         progress("scan of functions and losses");
@@ -122,8 +120,7 @@ impl Scans {
             let features = data.features_by(&other)?;
             let table = Table { values: &features, width: other.len() };
             let problem = Problem { table, rows: &rows, mobile: &mobile, used: &used };
-            let found = problem.by(&folds, settings.folds, &classifier(settings, c));
-            by_choice.push((name, found.ok().and_then(|found| problem.scores(&found))));
+            by_choice.push((name, scored(&problem, &settings.classifier(c))));
         }
         let problem = Problem { table: data.table(), rows: &rows, mobile: &mobile, used: &used };
         for (name, loss, penalty) in [
@@ -132,11 +129,11 @@ impl Scans {
             ("squared hinge, L2", Loss::SquaredHinge, Penalty::L2),
         ] {
             // what C means differs between them: each with its own best
-            let scored = |c: &f64| {
-                let classifier = ClassifierSettings { loss, penalty, ..classifier(settings, *c) };
-                problem.scores(&problem.by(&folds, settings.folds, &classifier).ok()?)
+            let with = |c: &f64| {
+                let classifier = ClassifierSettings { loss, penalty, ..settings.classifier(*c) };
+                scored(&problem, &classifier)
             };
-            let best = scan.c.iter().filter_map(scored).max_by(|a, b| a.auc.total_cmp(&b.auc));
+            let best = scan.c.iter().filter_map(with).max_by(|a, b| a.auc.total_cmp(&b.auc));
             by_choice.push((format!("{name}, its best C"), best));
         }
         Ok(Scans {
