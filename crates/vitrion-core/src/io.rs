@@ -7,6 +7,7 @@
 pub mod amber_netcdf;
 pub mod cif;
 pub mod compression;
+pub mod cp2k;
 pub mod cube;
 pub mod deepmd_npy;
 pub mod extxyz;

@@ -24,6 +24,8 @@ pub enum Stream {
     Batches = 6,
     /// Initial weights of a network.
     Weights = 7,
+    /// Which candidates are labelled.
+    Selection = 10,
     /// Test systems.
     Testing = 5,
 }

@@ -6,4 +6,4 @@ pub mod quantiles;
 
 pub use fit::{LineFit, generalised_line_fit, shrunk_line_fit, weighted_line_fit};
 pub use gamma::{chi_squared_distribution, chi_squared_quantile};
-pub use quantiles::{normal_quantile, student_t_distribution, student_t_quantile};
+pub use quantiles::{normal_quantile, sample_quantile, student_t_distribution, student_t_quantile};

@@ -19,6 +19,8 @@ pub const AMU_IN_KG: f64 = 1.660_539_068_92e-27;
 pub const EPSILON_0: f64 = 8.854_187_818_8e-12;
 /// Bohr radius [Å], CODATA 2022.
 pub const BOHR: f64 = 0.529_177_210_544;
+/// Hartree energy [eV], CODATA 2022.
+pub const HARTREE: f64 = 27.211_386_245_981;
 
 /// Boltzmann constant [eV/K].
 pub const BOLTZMANN: f64 = BOLTZMANN_J / EV_IN_JOULE;

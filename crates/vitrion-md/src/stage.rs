@@ -338,13 +338,15 @@ impl<'a> Stage<'a> {
                 }
                 return Ok(StageOutcome::Interrupted { step: self.done });
             }
-            if let Err(error) = self.step() {
-                if let Some(trajectory) = &mut self.trajectory {
-                    trajectory.flush()?; // what led to the failure can be looked at
+            let sample = match self.step().and_then(|()| self.report(Instant::now())) {
+                Ok(sample) => sample,
+                Err(error) => {
+                    if let Some(trajectory) = &mut self.trajectory {
+                        trajectory.flush()?; // what led to the failure can be looked at
+                    }
+                    return Err(error);
                 }
-                return Err(error);
-            }
-            let sample = self.report(Instant::now())?;
+            };
             if self.done.is_multiple_of(self.settings.checkpoint_every) || self.done == steps {
                 self.save()?;
                 saved = Some(self.done);

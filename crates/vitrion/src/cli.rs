@@ -8,6 +8,9 @@ mod convert;
 mod demo;
 mod eval;
 mod info;
+mod job;
+mod label;
+mod learn;
 mod output;
 mod predict;
 mod progress;
@@ -49,6 +52,10 @@ enum Command {
     Md(run::MdArguments),
     Train(train::Arguments),
     Softness(softness::Arguments),
+    Label(label::Arguments),
+    Learn(Box<learn::Arguments>),
+    #[command(hide = true)]
+    Job(job::Arguments),
     Check(check::Arguments),
     Analyze(analyze::Arguments),
     Predict(predict::Arguments),
@@ -148,6 +155,9 @@ fn dispatch(cli: Cli) -> Result<(), Error> {
         Command::Md(arguments) => run::md(&arguments, &common),
         Command::Train(arguments) => train::train(&arguments, &common),
         Command::Softness(arguments) => softness::softness(&arguments, &common),
+        Command::Label(arguments) => label::label(&arguments, &common),
+        Command::Learn(arguments) => learn::learn(&arguments, &common),
+        Command::Job(arguments) => job::job(&arguments, &common),
         Command::Check(arguments) => check::check(&arguments, &common),
         Command::Analyze(arguments) => {
             threads::on(threads, || analyze::analyze(&arguments, &common))

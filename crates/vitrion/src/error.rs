@@ -1,5 +1,8 @@
 //! What can go wrong, sorted by whose turn it is: the user's (exit code 1) or the run's (2).
 
+use crate::dft::{EngineError, cp2k::AimdError};
+use crate::jobs::JobError;
+use crate::labels::StoreError;
 use crate::report::ReportError;
 use crate::results::ResultsError;
 use vitrion_analysis::AnalysisError;
@@ -56,6 +59,21 @@ pub enum Error {
     /// Training stopped.
     #[error("training: {0}")]
     Train(#[from] TrainError),
+    /// Labels could not be computed at all.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// An AIMD run did not get to its end.
+    #[error(transparent)]
+    Aimd(#[from] AimdError),
+    /// The label store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Jobs cannot be run.
+    #[error(transparent)]
+    Job(#[from] JobError),
+    /// Active learning cannot go on.
+    #[error("{0}")]
+    Learning(String),
     /// A result could not be written.
     #[error(transparent)]
     Results(#[from] ResultsError),
@@ -72,6 +90,9 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Input(_)
+            | Error::Engine(_)
+            | Error::Store(_)
+            | Error::Job(JobError::OtherJob { .. })
             | Error::Report(ReportError::NoManifest { .. } | ReportError::Manifest { .. }) => 1,
             _ => 2,
         }

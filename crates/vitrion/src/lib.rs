@@ -2,8 +2,13 @@
 
 pub mod bench;
 pub mod demo;
+pub mod dft;
 pub mod error;
 pub mod inputs;
+pub mod jobs;
+pub mod labeling;
+pub mod labels;
+pub mod learn;
 pub mod pipeline;
 pub mod plan;
 pub mod report;

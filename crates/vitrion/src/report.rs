@@ -19,6 +19,7 @@ mod figures;
 mod fixture;
 mod heat_map;
 mod html;
+mod learning;
 mod literature;
 mod load;
 mod number;
@@ -28,6 +29,7 @@ mod training;
 mod verdict;
 
 pub use analysis::{Analysed, Picture, write_analysis_report};
+pub use learning::write_learning_report;
 pub use number::{Shown, shown};
 pub use training::write_training_report;
 
@@ -74,6 +76,9 @@ pub enum ReportError {
 /// # Errors
 /// A folder without a readable manifest of this layout version, or one that cannot be written to.
 pub fn write_report(results: &Path) -> Result<PathBuf, ReportError> {
+    if results.join("ledger.json").exists() {
+        return write_learning_report(results);
+    }
     if results.join("evaluation.json").exists() {
         return write_training_report(results);
     }

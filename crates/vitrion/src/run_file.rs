@@ -5,7 +5,10 @@
 //! listed in the book, `reference/run-file.md`.
 
 mod analysis;
+mod engine;
 mod group;
+mod label;
+mod learn;
 mod motion;
 mod on_the_fly;
 mod potential;
@@ -19,6 +22,10 @@ mod training;
 
 pub use analysis::{AnalysisKind, AnalysisSettings, AnalysisTable};
 pub use group::GroupTable;
+pub use label::{AimdTable, FramesTable, LabelFile, PerturbTable};
+pub use learn::{
+    Dynamics, ExploreTable, LearnData, LearnFile, Method, SelectionTable, StopTable, TrainTable,
+};
 pub use motion::MotionTable;
 pub use on_the_fly::{CorrelationsTable, RadialTable};
 pub use potential::{LennardJonesSpecies, PotentialTable, Precision};

@@ -2,7 +2,7 @@
 
 use super::compression::{Compression, Output};
 use super::{
-    IoError, amber_netcdf, cif, deepmd_npy, extxyz, lammps_data, lammps_dump, poscar, xdatcar,
+    IoError, amber_netcdf, cif, cp2k, deepmd_npy, extxyz, lammps_data, lammps_dump, poscar, xdatcar,
 };
 use crate::frame::Frame;
 use crate::trajectory::FrameSink;
@@ -21,6 +21,8 @@ pub enum Format {
     DeepmdNpy,
     /// Frames of different atoms in one system, DeePMD-kit's mixed layout.
     DeepmdMixed,
+    /// Main output of CP2K, with the files beside it.
+    Cp2k,
 }
 
 /// Unit system of LAMMPS files, which do not say it themselves.
@@ -57,7 +59,7 @@ pub struct CreateOptions {
 
 impl Format {
     /// All formats.
-    pub const ALL: [Format; 9] = [
+    pub const ALL: [Format; 10] = [
         Format::ExtXyz,
         Format::LammpsData,
         Format::LammpsDump,
@@ -67,6 +69,7 @@ impl Format {
         Format::AmberNetcdf,
         Format::DeepmdNpy,
         Format::DeepmdMixed,
+        Format::Cp2k,
     ];
 
     /// The name used on the command line.
@@ -81,6 +84,7 @@ impl Format {
             Format::AmberNetcdf => "amber-netcdf",
             Format::DeepmdNpy => "deepmd-npy",
             Format::DeepmdMixed => "deepmd-mixed",
+            Format::Cp2k => "cp2k",
         }
     }
 
@@ -91,7 +95,7 @@ impl Format {
 
     /// True if vitrion writes it.
     pub fn writes(self) -> bool {
-        self != Format::Cif
+        !matches!(self, Format::Cif | Format::Cp2k)
     }
 
     /// True if it holds several frames.
@@ -104,6 +108,7 @@ impl Format {
                 | Format::AmberNetcdf
                 | Format::DeepmdNpy
                 | Format::DeepmdMixed
+                | Format::Cp2k
         )
     }
 
@@ -175,6 +180,8 @@ impl Format {
         let any = |condition: fn(&str) -> bool| head.iter().any(|line| condition(line.trim_end()));
         if any(|line| line.starts_with("ITEM:")) {
             Some(Format::LammpsDump)
+        } else if head.iter().any(|line| line.contains("DBCSR|") || line.contains("CP2K|")) {
+            Some(Format::Cp2k)
         } else if head
             .get(1)
             .is_some_and(|second| second.contains("Properties=") || second.contains("Lattice="))
@@ -228,6 +235,7 @@ pub fn open(
         Format::DeepmdNpy | Format::DeepmdMixed => {
             Box::new(deepmd_npy::Reader::open(path, options)?)
         }
+        Format::Cp2k => Box::new(cp2k::Reader::open(path)?),
         Format::LammpsData => Box::new(std::iter::once(lammps_data::read(path, options))),
         Format::Poscar => Box::new(std::iter::once(poscar::read(path))),
         Format::Cif => Box::new(std::iter::once(cif::read(path))),
@@ -364,7 +372,11 @@ impl FrameSink for TextSink {
                     self.first = Some(frame.clone());
                 }
             }
-            Format::Cif | Format::AmberNetcdf | Format::DeepmdNpy | Format::DeepmdMixed => {
+            Format::Cif
+            | Format::Cp2k
+            | Format::AmberNetcdf
+            | Format::DeepmdNpy
+            | Format::DeepmdMixed => {
                 unreachable!("create sends these elsewhere")
             }
         }

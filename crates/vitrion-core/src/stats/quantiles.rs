@@ -1,5 +1,18 @@
 //! Quantiles of the normal and Student's t distributions.
 
+/// The value that a fraction `q` of ascending numbers stays below, interpolated linearly between them
+/// (Hyndman & Fan's type 7, NumPy's default).
+///
+/// # Panics
+/// Without numbers, or if `q` is not within 0 to 1.
+pub fn sample_quantile(ascending: &[f64], q: f64) -> f64 {
+    assert!(!ascending.is_empty() && (0.0..=1.0).contains(&q), "numbers and a fraction");
+    let place = q * (ascending.len() - 1) as f64;
+    let below = place.floor() as usize;
+    let above = (below + 1).min(ascending.len() - 1);
+    ascending[below] + (place - below as f64) * (ascending[above] - ascending[below])
+}
+
 /// `x` with `P(X ≤ x) = p` for a standard normal `X`.
 ///
 /// # Panics
@@ -82,6 +95,15 @@ fn integrate(f: impl Fn(f64) -> f64, end: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sample_quantiles_are_those_of_numpy() {
+        // numpy.quantile([1, 2, 4, 8, 16], [0, 0.1, 0.5, 0.95, 1]), NumPy 2.4
+        let values = [1.0, 2.0, 4.0, 8.0, 16.0];
+        for (q, expected) in [(0.0, 1.0), (0.1, 1.4), (0.5, 4.0), (0.95, 14.4), (1.0, 16.0)] {
+            assert!((sample_quantile(&values, q) - expected).abs() < 1e-12);
+        }
+    }
 
     /// scipy 1.16: stats.t.ppf(0.975, [1, 2, 3, 10, 100]) and stats.norm.ppf([0.975, 0.5, 0.05])
     #[test]

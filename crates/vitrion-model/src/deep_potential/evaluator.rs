@@ -142,6 +142,12 @@ impl DeepPotential {
 }
 
 impl Evaluator {
+    /// Descriptors `D` of the local atoms, `[atom][width]`, and their width: what the fitting nets see
+    /// of an atom's surroundings. Each distinct number once, the symmetric part first.
+    pub fn descriptors(&mut self, atoms: Atoms<'_>, list: &NeighborList) -> (Vec<f32>, usize) {
+        engine!(&mut self.engine, engine => engine.descriptors(atoms, list))
+    }
+
     /// One line about the tables: intervals, measured error bound, memory.
     pub fn describe(&self) -> String {
         engine!(&self.engine, engine => engine.members()[0].describe())
@@ -239,6 +245,39 @@ mod tests {
         #[cfg(target_arch = "aarch64")]
         sets.extend(pulp::aarch64::Neon::try_new().map(Arch::Neon));
         sets
+    }
+
+    #[test]
+    fn descriptors_are_those_of_the_equations() {
+        let file =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/deepmd/one-side-tanh-text.yaml");
+        let model = DeepPotential::load(&file).expect("a readable model");
+        let cell = vitrion_core::Cell::from_lengths_angles([9.0, 8.0, 10.0], [80.0, 95.0, 100.0]);
+        let cell = cell.expect("closes");
+        let structure = systems::random_structure(1, &["Li", "S", "S"], 40, cell, 1.6);
+        let known = structure.table.map_onto(&model.species).expect("known species");
+        let species: Vec<u8> = structure.species.iter().map(|s| known[s.index()]).collect();
+        let mut list = vitrion_core::neighbors::VerletList::new(model.descriptor.cutoff, 0.0);
+        list.update(&structure.cell, &structure.positions);
+        let sorted: Vec<u8> = list.order().iter().map(|atom| species[*atom as usize]).collect();
+        let atoms = Atoms { positions: list.positions(), species: &sorted, n_local: sorted.len() };
+        let mut evaluator = model.evaluator(Precision::Double, Embedding::Exact);
+        let (found, width) = evaluator.descriptors(atoms, list.list());
+        let (m, axis) = (model.descriptor.width(), model.descriptor.axis);
+        assert_eq!(width, axis * (axis + 1) / 2 + axis * (m - axis));
+        let reference = model.reference();
+        for atom in 0..sorted.len() {
+            let exact = reference.descriptor(atom, atoms, list.list());
+            let mut place = 0;
+            // the order of the packed rows: columns of the triangle, then the rest
+            let triangle = (0..axis).flat_map(|a| (a..axis).map(move |k| (k, a)));
+            let rest = (0..axis).flat_map(|a| (axis..m).map(move |k| (k, a)));
+            for (k, a) in triangle.chain(rest) {
+                let difference = f64::from(found[atom * width + place]) - exact[k * axis + a];
+                assert!(difference.abs() < 1e-6 * exact[k * axis + a].abs().max(1.0));
+                place += 1;
+            }
+        }
     }
 
     #[test]

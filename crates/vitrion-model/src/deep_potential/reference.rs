@@ -1,6 +1,7 @@
 //! The definition in code: f64 loops in the order of the equations. Never optimised.
 
 use super::DeepPotential;
+use super::network::ScalarDerivatives;
 use super::repulsion::Repulsion;
 use super::switching::environment_row;
 use vitrion_core::math::{self, Vector3};
@@ -53,30 +54,21 @@ impl Reference {
         rows
     }
 
-    /// Energy of centre `i` and `∂E_i/∂r_ij` written to `gradient` for its rows.
-    fn atom(
+    /// `T = 1/N_m Σ G ⊗ R̃` of centre `i`, and the neighbours it was made of.
+    fn moments(
         &self,
         i: usize,
         atoms: Atoms<'_>,
         neighbors: &NeighborList,
-        gradient: &mut [Vector3],
-    ) -> f64 {
+    ) -> (Vec<[f64; 4]>, Vec<Seen>) {
         let (positions, species) = (atoms.positions, atoms.species);
-        let model = &self.model;
-        let descriptor = &model.descriptor;
-        let n = model.species.len();
+        let descriptor = &self.model.descriptor;
+        let n = self.model.species.len();
         let centre = usize::from(species[i]);
-        if model.atom_excluded[centre] {
-            return 0.0;
-        }
-        if model.fitting_excluded[centre] {
-            return model.out_bias[centre];
-        }
-        let (m, axis) = (descriptor.width(), descriptor.axis);
+        let m = descriptor.width();
         let slots = descriptor.slots() as f64;
         let rows = self.visible(i, atoms, neighbors);
 
-        // T = 1/N_m Σ G ⊗ R̃
         let mut t = vec![[0.0; 4]; m];
         let mut counts = vec![0.0; n];
         let mut kept = Vec::new();
@@ -102,7 +94,7 @@ impl Reference {
                     t[k][c] += g.value[k] * normal[c];
                 }
             }
-            kept.push((p, pair, normal, g, row_derivative));
+            kept.push(Seen { entry: p, pair, normal, g, row_derivative });
         }
         for neighbor in 0..n {
             let pair = centre * n + neighbor;
@@ -123,14 +115,35 @@ impl Reference {
                 *x /= slots;
             }
         }
+        (t, kept)
+    }
 
-        // D = T · T[..A]ᵀ
-        let mut d = vec![0.0; m * axis];
-        for k in 0..m {
-            for a in 0..axis {
-                d[k * axis + a] = (0..4).map(|c| t[k][c] * t[a][c]).sum();
-            }
+    /// `D = T · T[..A]ᵀ` of centre `i`, `M × A` row-major.
+    pub fn descriptor(&self, i: usize, atoms: Atoms<'_>, neighbors: &NeighborList) -> Vec<f64> {
+        product(&self.moments(i, atoms, neighbors).0, self.model.descriptor.axis)
+    }
+
+    /// Energy of centre `i` and `∂E_i/∂r_ij` written to `gradient` for its rows.
+    fn atom(
+        &self,
+        i: usize,
+        atoms: Atoms<'_>,
+        neighbors: &NeighborList,
+        gradient: &mut [Vector3],
+    ) -> f64 {
+        let model = &self.model;
+        let descriptor = &model.descriptor;
+        let centre = usize::from(atoms.species[i]);
+        if model.atom_excluded[centre] {
+            return 0.0;
         }
+        if model.fitting_excluded[centre] {
+            return model.out_bias[centre];
+        }
+        let (m, axis) = (descriptor.width(), descriptor.axis);
+        let slots = descriptor.slots() as f64;
+        let (t, kept) = self.moments(i, atoms, neighbors);
+        let d = product(&t, axis);
         let (energy, dd) = model.fitting[centre].value_and_gradient(&d);
 
         // ∂E/∂T
@@ -143,7 +156,7 @@ impl Reference {
                 }
             }
         }
-        for (p, pair, normal, g, row_derivative) in kept {
+        for Seen { entry: p, pair, normal, g, row_derivative } in kept {
             let std = descriptor.std[pair];
             let mut d_normal = [0.0; 4];
             let mut d_input = 0.0;
@@ -161,6 +174,26 @@ impl Reference {
         }
         energy + model.energy_bias[centre] + model.out_bias[centre]
     }
+}
+
+/// A neighbour that a centre sees, with what the way back needs.
+struct Seen {
+    /// Entry of the list.
+    entry: usize,
+    pair: usize,
+    /// R̃
+    normal: [f64; 4],
+    g: ScalarDerivatives,
+    row_derivative: [Vector3; 4],
+}
+
+/// `T · T[..A]ᵀ`
+fn product(t: &[[f64; 4]], axis: usize) -> Vec<f64> {
+    let mut d = Vec::with_capacity(t.len() * axis);
+    for left in t {
+        d.extend(t[..axis].iter().map(|right| (0..4).map(|c| left[c] * right[c]).sum::<f64>()));
+    }
+    d
 }
 
 impl Potential for Reference {

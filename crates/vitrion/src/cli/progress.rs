@@ -121,6 +121,72 @@ impl Bars {
     }
 }
 
+/// Progress of jobs.
+pub(super) struct JobsBar {
+    bar: Option<ProgressBar>,
+    name: String,
+    quiet: bool,
+    start: Instant,
+    last: Mutex<Option<Instant>>,
+}
+
+/// A bar for jobs called `name`.
+pub(super) fn jobs_bar(common: &super::Common, name: &str) -> JobsBar {
+    let bar = (!common.quiet && std::io::stderr().is_terminal()).then(|| {
+        let style = ProgressStyle::with_template(
+            "{prefix:14} {wide_bar:.cyan} {pos}/{len}  {elapsed} gone, {eta} left  {msg}",
+        )
+        .expect("a valid template");
+        let bar = ProgressBar::new(0).with_style(style);
+        bar.set_prefix(name.to_owned());
+        bar
+    });
+    JobsBar {
+        bar,
+        name: name.to_owned(),
+        quiet: common.quiet,
+        start: Instant::now(),
+        last: Mutex::new(None),
+    }
+}
+
+impl JobsBar {
+    /// Shows how far the jobs are.
+    pub(super) fn show(&self, progress: &vitrion::jobs::Progress) {
+        let ended = progress.done + progress.failed;
+        let failed = if progress.failed > 0 {
+            format!(", {} failed", progress.failed)
+        } else {
+            String::new()
+        };
+        if let Some(bar) = &self.bar {
+            bar.set_length(progress.jobs as u64);
+            bar.set_position(ended as u64);
+            bar.set_message(format!("{} running{failed}", progress.running));
+            if ended == progress.jobs {
+                bar.finish_and_clear();
+            }
+            return;
+        }
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = last.is_none_or(|at| at.elapsed() > QUIET_INTERVAL) || ended == progress.jobs;
+        if self.quiet || !due || progress.jobs == 0 {
+            return;
+        }
+        *last = Some(Instant::now());
+        let left = if ended > 0 {
+            let each = self.start.elapsed().as_secs_f64() / ended as f64;
+            format!(", about {} left", duration(each * (progress.jobs - ended) as f64))
+        } else {
+            String::new()
+        };
+        complain(&format!(
+            "{}: {ended} of {} jobs, {} running{failed}{left}",
+            self.name, progress.jobs, progress.running
+        ));
+    }
+}
+
 /// The bar of one run.
 fn bar(all: &MultiProgress, runs: &mut [Option<ProgressBar>], event: Event<'_>) {
     match event {

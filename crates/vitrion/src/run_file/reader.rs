@@ -247,6 +247,11 @@ impl<'a> Table<'a> {
         Ok(Some(values))
     }
 
+    /// A value of any kind, as JSON.
+    pub(crate) fn json(&self, key: &str) -> Result<Option<serde_json::Value>, InputError> {
+        Ok(self.get(key, json)?.map(|found| found.value))
+    }
+
     /// A sub-table, called `title` in messages.
     pub(crate) fn table(&self, key: &str, title: &str) -> Result<Option<Table<'a>>, InputError> {
         let Some(value) = self.entries.get(key) else { return Ok(None) };
@@ -324,6 +329,27 @@ fn number(value: &DeValue<'_>) -> Result<f64, String> {
     } else {
         Err(format!("expected a finite number, found {found}"))
     }
+}
+
+fn json(value: &DeValue<'_>) -> Result<serde_json::Value, String> {
+    Ok(match value {
+        DeValue::String(text) => text.as_ref().into(),
+        DeValue::Integer(_) => integer(value)?.into(),
+        DeValue::Float(_) => number(value)?.into(),
+        DeValue::Boolean(value) => (*value).into(),
+        DeValue::Array(items) => {
+            items.iter().map(|item| json(item.get_ref())).collect::<Result<Vec<_>, _>>()?.into()
+        }
+        DeValue::Table(entries) => {
+            let pairs = entries
+                .iter()
+                .map(|(key, value)| Ok((key.get_ref().to_string(), json(value.get_ref())?)));
+            serde_json::Value::Object(pairs.collect::<Result<_, String>>()?)
+        }
+        DeValue::Datetime(time) => {
+            return Err(format!("expected a text, number, list or table, found the date {time}"));
+        }
+    })
 }
 
 fn quantity(value: &DeValue<'_>, kind: Kind) -> Result<f64, String> {

@@ -98,7 +98,7 @@ impl TrainingFile {
         if tables.is_empty() {
             root.require("data", "[[data]] with path = \"dft/\"", None::<()>)?;
         }
-        let data = super::located(&tables, read_data)?;
+        let data = super::located(&tables, |table| read_data(table, &[]))?;
         let network = root.table("network", "in [network]")?;
         let start = match (root.string("model")?, &network) {
             (Some(_), Some(network)) => {
@@ -134,8 +134,9 @@ impl TrainingFile {
     }
 }
 
-fn read_data(table: &Table<'_>) -> Result<DataTable, InputError> {
-    table.only(&["path", "systems", "group", "weight"])?;
+/// `further` keys belong to the caller.
+pub(super) fn read_data(table: &Table<'_>, further: &[&str]) -> Result<DataTable, InputError> {
+    table.only(&[&["path", "systems", "group", "weight"], further].concat())?;
     Ok(DataTable {
         path: table.require("path", "path = \"dft/\"", table.string("path")?)?,
         systems: table
@@ -179,7 +180,7 @@ fn widths(table: &Table<'_>, key: &str) -> Result<Option<Vec<usize>>, InputError
     Ok(Some(list.into_iter().map(|w| w.value as usize).collect()))
 }
 
-fn read_network(table: &Table<'_>, species: usize) -> Result<Shape, InputError> {
+pub(super) fn read_network(table: &Table<'_>, species: usize) -> Result<Shape, InputError> {
     table.only(&[
         "cutoff",
         "smooth_cutoff",
@@ -232,7 +233,7 @@ fn read_activation(table: &Table<'_>) -> Result<Option<Activation>, InputError> 
     Ok(table.word("activation", &words)?.map(|found| found.value))
 }
 
-fn read_settings(
+pub(super) fn read_settings(
     root: &Table<'_>,
     seed: u64,
     species: &[Located<String>],
@@ -282,7 +283,10 @@ fn read_settings(
     Ok(settings)
 }
 
-fn read_stage(table: &Table<'_>, species: &[Located<String>]) -> Result<Stage, InputError> {
+pub(super) fn read_stage(
+    table: &Table<'_>,
+    species: &[Located<String>],
+) -> Result<Stage, InputError> {
     table.only(&[
         "name",
         "steps",

@@ -160,6 +160,30 @@ pub(super) fn evaluate<T: Real>(
     }
 }
 
+/// Descriptors of a block by one model, one row of `width` numbers a centre, as f32.
+pub(super) fn describe<T: Real>(
+    input: Input<'_>,
+    model: &Model<T>,
+    block: &mut Block,
+    work: &mut Workspace<T>,
+    width: usize,
+) -> Vec<f32> {
+    if work.near.is_empty() {
+        work.near.push(Neighbors::default());
+    }
+    input.arch.dispatch(See { input, block, near: &mut work.near[0] });
+    let (species, centers) = (block.species, block.centers.len());
+    if !model.has_net[species] {
+        return vec![0.0; centers * width];
+    }
+    input.arch.dispatch(Describe { model, species, centers, number: 0, work });
+    let FittingWorkspace { features, stride, .. } = &work.fitting;
+    (0..centers)
+        .flat_map(|centre| &features[centre * stride..][..width])
+        .map(|x| x.to_f64() as f32)
+        .collect()
+}
+
 struct See<'a, T> {
     input: Input<'a>,
     block: &'a Block,

@@ -5,7 +5,7 @@ use super::{AnyEngine, Embedding, Precision, Sight, check_finite};
 use crate::deep_potential::DeepPotential;
 use crate::deep_potential::repulsion::Repulsion;
 use pulp::Arch;
-use vitrion_core::math;
+use vitrion_core::math::{self, Matrix3};
 use vitrion_core::{Atoms, Evaluation, NeighborList, PotentialError, SpeciesTable};
 
 /// Models of the same species and cut-off, evaluated together.
@@ -125,5 +125,20 @@ impl Committee {
     /// eq. 2), whose maximum over atoms is `max_devi_f` of DeePMD-kit.
     pub fn force_deviation(&self) -> &[f64] {
         &self.force_deviation
+    }
+
+    /// Disagreement about each component of the virial per atom at the last evaluation [eV]: the
+    /// standard deviation of `W/N` over the members, whose largest component is `max_devi_v` of
+    /// DeePMD-kit.
+    pub fn virial_deviation(&self) -> Matrix3 {
+        let members = self.evaluations.len() as f64;
+        let atoms = self.force_deviation.len().max(1) as f64;
+        let each = |a: usize, b: usize| {
+            let component = |e: &Evaluation| e.virial[a][b] / atoms;
+            let mean = self.evaluations.iter().map(component).sum::<f64>() / members;
+            let square: f64 = self.evaluations.iter().map(|e| (component(e) - mean).powi(2)).sum();
+            (square / members).sqrt()
+        };
+        std::array::from_fn(|a| std::array::from_fn(|b| each(a, b)))
     }
 }

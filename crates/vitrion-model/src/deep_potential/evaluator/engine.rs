@@ -106,6 +106,35 @@ impl<T: Real> Engine<T> {
         }
     }
 
+    /// Descriptors of the local atoms by the first member, `[atom][width]`, and their width.
+    pub(super) fn descriptors(
+        &mut self,
+        atoms: Atoms<'_>,
+        list: &NeighborList,
+    ) -> (Vec<f32>, usize) {
+        self.distribute(atoms, rayon::current_num_threads());
+        let (workspaces, members, arch) = (&self.workspaces, &self.members, self.arch);
+        let width = members[0].layout.len();
+        let input = Input { arch, sight: &self.sight, atoms, list };
+        let rows: Vec<Vec<f32>> = self.blocks[..self.used]
+            .par_iter_mut()
+            .map(|block| {
+                let spare = workspaces.lock().expect("no thread panics with it").pop();
+                let mut work = spare.unwrap_or_else(|| Workspace::new(arch, members));
+                let rows = block::describe(input, &members[0], block, &mut work, width);
+                workspaces.lock().expect("no thread panics with it").push(work);
+                rows
+            })
+            .collect();
+        let mut all = vec![0.0; atoms.n_local * width];
+        for (block, rows) in self.blocks[..self.used].iter().zip(&rows) {
+            for (centre, row) in block.centers.iter().zip(rows.chunks_exact(width)) {
+                all[*centre as usize * width..][..width].copy_from_slice(row);
+            }
+        }
+        (all, width)
+    }
+
     /// Puts the local atoms into blocks of one species each. Results do not depend on the split:
     /// every number of a centre is computed the same way in any block.
     fn distribute(&mut self, atoms: Atoms<'_>, threads: usize) {

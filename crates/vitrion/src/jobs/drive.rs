@@ -1,0 +1,295 @@
+//! Many jobs through one scheduler: who may start, who must start again, who has failed.
+
+use super::{End, Job, JobError, LOG, Scheduler, State};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How patient the driver is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Drive {
+    /// Starts of a job that ends by itself without being done, in all.
+    pub attempts: usize,
+    /// Times a job may be lost or requeued on top of that.
+    pub requeues: usize,
+    /// Between two looks.
+    pub look: Duration,
+    /// How long a scheduler may be out of reach.
+    pub patience: Duration,
+}
+
+impl Default for Drive {
+    fn default() -> Self {
+        Drive {
+            attempts: 2,
+            requeues: 100,
+            look: Duration::from_millis(50),
+            patience: Duration::from_secs(24 * 3600),
+        }
+    }
+}
+
+/// How far all jobs are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    pub done: usize,
+    pub running: usize,
+    pub failed: usize,
+    pub jobs: usize,
+}
+
+/// A job that will not be started again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    pub name: String,
+    pub folder: PathBuf,
+    pub message: String,
+}
+
+/// How the jobs ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    pub failed: Vec<Failed>,
+    /// Starts after the first.
+    pub restarts: usize,
+    /// Stopped on request; the rest is not done.
+    pub interrupted: bool,
+}
+
+/// One job on its way.
+struct Way<'a> {
+    job: &'a Job,
+    submitted: bool,
+    running: bool,
+    starts: usize,
+    requeues: usize,
+    ended: bool,
+}
+
+/// Runs all jobs, in order as far as there is room. Jobs that are done are not started; a job that ended
+/// without being done is started again while its attempts last.
+///
+/// # Errors
+/// The scheduler refuses, or is out of reach for too long.
+pub fn drive(
+    scheduler: &mut dyn Scheduler,
+    jobs: &[Job],
+    patience: &Drive,
+    watch: &mut dyn FnMut(Progress),
+    stop: &AtomicBool,
+) -> Result<Report, JobError> {
+    let mut ways: Vec<Way<'_>> = jobs
+        .iter()
+        .map(|job| Way {
+            job,
+            submitted: false,
+            running: false,
+            starts: 0,
+            requeues: 0,
+            ended: job.is_done(),
+        })
+        .collect();
+    let mut report = Report { failed: Vec::new(), restarts: 0, interrupted: false };
+    let mut silent_since: Option<Instant> = None;
+    let mut told = None;
+    loop {
+        let mut silent = None;
+        for way in ways.iter_mut().filter(|way| !way.ended) {
+            if !way.submitted {
+                if scheduler.has_room(way.job.cores) {
+                    way.submit(scheduler, &mut report)?;
+                }
+                continue;
+            }
+            match scheduler.state(way.job) {
+                Ok(state) => way.take(state, patience, &mut report),
+                // nothing is known now, which is not the same as lost
+                Err(error) => silent = Some(error),
+            }
+        }
+        match silent {
+            None => silent_since = None,
+            Some(error) => {
+                if silent_since.get_or_insert_with(Instant::now).elapsed() > patience.patience {
+                    return Err(error);
+                }
+            }
+        }
+        let progress = Progress {
+            done: ways.iter().filter(|w| w.ended).count() - report.failed.len(),
+            running: ways.iter().filter(|w| w.running && !w.ended).count(),
+            failed: report.failed.len(),
+            jobs: jobs.len(),
+        };
+        if told != Some(progress) {
+            watch(progress);
+            told = Some(progress);
+        }
+        if ways.iter().all(|way| way.ended) {
+            return Ok(report);
+        }
+        if stop.load(Ordering::Relaxed) {
+            scheduler.leave();
+            report.interrupted = true;
+            return Ok(report);
+        }
+        std::thread::sleep(patience.look);
+    }
+}
+
+impl Way<'_> {
+    fn submit(
+        &mut self,
+        scheduler: &mut dyn Scheduler,
+        report: &mut Report,
+    ) -> Result<(), JobError> {
+        scheduler.submit(self.job)?;
+        self.submitted = true;
+        self.starts += 1;
+        report.restarts += usize::from(self.starts > 1);
+        Ok(())
+    }
+
+    fn take(&mut self, state: State, patience: &Drive, report: &mut Report) {
+        // what the job left behind counts, whatever the queue says
+        if self.job.is_done() && !matches!(state, State::Running) {
+            self.ended = true;
+            return;
+        }
+        match state {
+            State::Waiting => self.running = false,
+            State::Running => self.running = true,
+            State::Ended { how, message } => {
+                self.running = false;
+                let again = match how {
+                    End::Exit => self.starts - self.requeues < patience.attempts,
+                    End::Requeue | End::Lost => {
+                        self.requeues += 1;
+                        self.requeues <= patience.requeues
+                    }
+                };
+                if again {
+                    self.submitted = false;
+                    return;
+                }
+                self.ended = true;
+                let log = std::fs::read_to_string(self.job.folder.join(LOG)).unwrap_or_default();
+                let last = log.trim().lines().next_back().unwrap_or("it said nothing").to_owned();
+                report.failed.push(Failed {
+                    name: self.job.name.clone(),
+                    folder: self.job.folder.clone(),
+                    message: format!("{message} after {} starts; last words: {last}", self.starts),
+                });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::VecDeque;
+
+    /// Plays a list of states for each job, and notes who was started.
+    struct Scripted {
+        states: Vec<VecDeque<Result<State, ()>>>,
+        started: Vec<usize>,
+        room: usize,
+        running: usize,
+    }
+
+    fn number(job: &Job) -> usize {
+        job.name.parse().expect("a number")
+    }
+
+    impl Scheduler for Scripted {
+        fn submit(&mut self, job: &Job) -> Result<(), JobError> {
+            self.started.push(number(job));
+            self.running += 1;
+            assert!(self.running <= self.room, "more jobs than there is room for");
+            Ok(())
+        }
+
+        fn state(&mut self, job: &Job) -> Result<State, JobError> {
+            let next = self.states[number(job)].pop_front().expect("more states");
+            if next.is_ok_and_ended() {
+                self.running -= 1;
+            }
+            next.map_err(|()| JobError::Scheduler {
+                command: "squeue".into(),
+                message: "down".into(),
+            })
+        }
+
+        fn has_room(&self, _: usize) -> bool {
+            self.running < self.room
+        }
+
+        fn leave(&mut self) {}
+    }
+
+    trait Ended {
+        fn is_ok_and_ended(&self) -> bool;
+    }
+
+    impl Ended for Result<State, ()> {
+        fn is_ok_and_ended(&self) -> bool {
+            matches!(self, Ok(State::Ended { .. }))
+        }
+    }
+
+    fn ended(how: End) -> Result<State, ()> {
+        Ok(State::Ended { how, message: "exit code 1".into() })
+    }
+
+    #[test]
+    fn jobs_that_are_lost_or_out_of_time_start_again_and_silence_is_no_loss() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let jobs: Vec<Job> = (0..3)
+            .map(|k| Job {
+                folder: folder.path().join(k.to_string()),
+                name: k.to_string(),
+                cores: 1,
+            })
+            .collect();
+        for job in &jobs {
+            std::fs::create_dir(&job.folder).expect("a folder");
+        }
+        // job 0 was done in an earlier session; job 1 needs three starts; job 2 never gets there
+        std::fs::write(jobs[0].folder.join(super::super::DONE), "{}").expect("written");
+        std::fs::write(jobs[2].folder.join(LOG), "starting\nno such basis set\n").expect("written");
+        let mut scheduler = Scripted {
+            states: vec![
+                VecDeque::new(),
+                VecDeque::from([
+                    Ok(State::Waiting),
+                    Err(()),
+                    Ok(State::Running),
+                    ended(End::Requeue),
+                    ended(End::Lost),
+                    ended(End::Exit),
+                    ended(End::Exit),
+                ]),
+                VecDeque::from([ended(End::Exit), ended(End::Exit)]),
+            ],
+            started: Vec::new(),
+            room: 1,
+            running: 0,
+        };
+        let patience = Drive { look: Duration::ZERO, ..Drive::default() };
+        let mut last = None;
+        let report = drive(
+            &mut scheduler,
+            &jobs,
+            &patience,
+            &mut |progress| last = Some(progress),
+            &AtomicBool::new(false),
+        )
+        .expect("the scheduler answers");
+        assert_eq!(scheduler.started, [1, 1, 1, 1, 2, 2]);
+        assert_eq!(report.failed.len(), 2);
+        assert!(report.failed[1].message.contains("no such basis set"), "{report:?}");
+        assert_eq!(report.restarts, 4);
+        assert_eq!(last, Some(Progress { done: 1, running: 0, failed: 2, jobs: 3 }));
+    }
+}

@@ -1,0 +1,600 @@
+//! One iteration: train, explore, sort, select, label, judge.
+
+use super::candidates::{self, Candidate, Sorted};
+use super::deviation::{Deviation, Watch};
+use super::exploration::{self, Explored};
+use super::ledger::{Cost, Counts, Histogram, Share, Summary};
+use super::selection::{Descriptor, Points, farthest, standardize};
+use super::training_text::{Part, compose};
+use super::windows::Window;
+use super::{Initial, Loop, result, write_json};
+use crate::error::{Error, InputError};
+use crate::jobs::{self, ExploreWork, Job, START, TrainDone, TrainWork, Work};
+use crate::labeling::{Request, training_systems};
+use crate::labels::{LabelRecord, key};
+use crate::results::read_json;
+use crate::run_file::{Dynamics, ExploreTable, Method};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+use vitrion_core::io::{self, ReadOptions};
+use vitrion_core::rng::{self, Stream};
+use vitrion_core::{Evaluation, Frame, Potential as _, interactions, units};
+use vitrion_md::{Barostat, Ensemble, Ramp, StageSettings, Thermostat, TrajectorySettings};
+use vitrion_model::train::evaluation::{Errors, Row};
+use vitrion_model::{DeepPotential, Embedding, Precision};
+
+/// Training frames whose deviations set the trust levels, at most.
+const MEASURED: usize = 400;
+/// A run of exploration is given up beyond this many times the upper trust level.
+const HOPELESS: f64 = 4.0;
+/// Bulk modulus for the volume's relaxation [GPa]; only its speed depends on it.
+const BULK_MODULUS: f64 = 20.0;
+const BINS: usize = 40;
+
+/// What was chosen; `select.json`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Selected {
+    window: Window,
+    candidates: usize,
+    chosen: Vec<Chosen>,
+    runs: Vec<super::ledger::RunRow>,
+    accurate: Share,
+    histogram: Histogram,
+    exploration_seconds: f64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Chosen {
+    origin: crate::labels::Origin,
+    deviation: Deviation,
+    traced: bool,
+    /// To everything labelled or chosen before, in descriptor space; `None` for other methods.
+    distance: Option<f64>,
+}
+
+impl Loop<'_, '_> {
+    /// Iteration `k` on step `step` of the schedule, on which `spent` iterations were spent before.
+    pub(super) fn iteration(
+        &mut self,
+        k: usize,
+        step: usize,
+        spent: usize,
+        last: Option<&Summary>,
+        initial: &Initial,
+    ) -> Result<Summary, Error> {
+        let folder = self.iteration_folder(k);
+        let (models, trained) = self.train(k, initial)?;
+        let after = match last {
+            Some(last) => self.errors_of(&models[0], last.iteration)?,
+            None => None,
+        };
+        let selected = self.select(k, step, &models, initial)?;
+        let frames = match selected.chosen.len() {
+            0 => Vec::new(),
+            _ => io::read_all(&folder.join("selected.extxyz"), &ReadOptions::default())?,
+        };
+        let requests: Vec<Request> = frames
+            .into_iter()
+            .zip(&selected.chosen)
+            .map(|(frame, chosen)| Request { frame, origin: chosen.origin.clone() })
+            .collect();
+        let labelled = match requests.len() {
+            0 => crate::labeling::Labelled::default(),
+            _ => self.label(&format!("iteration {k}: labels"), &requests)?,
+        };
+        let before = self.errors_of(&models[0], k)?;
+        let label_seconds: f64 = self
+            .of_iteration(k)
+            .iter()
+            .map(|label| label.run.seconds * label.run.cores as f64)
+            .sum();
+        let mut counts = Counts::default();
+        for run in &selected.runs {
+            counts.accurate += run.counts.accurate;
+            counts.candidate += run.counts.candidate;
+            counts.failed += run.counts.failed;
+        }
+        let repeats = match &self.file.explore[step].value {
+            ExploreTable::Dynamics(d) => d.repeats,
+            ExploreTable::Pool { repeats, .. } => *repeats,
+        };
+        let cores = self.file.train.cores as f64;
+        let mut summary = Summary {
+            iteration: k,
+            step,
+            schedule: self.schedule(step),
+            training_frames: trained[0].summary.training_frames,
+            held_out: trained[0].evaluation.validation.as_ref().map(|v| v.total.clone()),
+            window: selected.window,
+            runs: selected.runs,
+            counts,
+            accurate: selected.accurate,
+            histogram: selected.histogram,
+            selected: selected.chosen.len(),
+            traced: selected.chosen.iter().filter(|c| c.traced).count(),
+            new_labels: labelled.new + labelled.known,
+            failed_labels: labelled.failed,
+            labels: self.labels_of_level().len(),
+            before,
+            after,
+            cost: Cost {
+                training: trained.iter().map(|t| cores * t.summary.seconds).sum(),
+                exploration: selected.exploration_seconds,
+                labels: label_seconds,
+            },
+            decision: String::new(),
+            leave_step: false,
+            end: None,
+        };
+        self.decide(&mut summary, spent + 1, repeats);
+        Ok(summary)
+    }
+
+    /// Whether the step is left and the loop ended, with the evidence.
+    fn decide(&self, summary: &mut Summary, spent: usize, repeats: usize) {
+        let stop = &self.file.stop;
+        let share = &summary.accurate;
+        let failed = summary.counts.failed;
+        let known = share.value >= stop.accurate && failed == 0;
+        let interval = match share.at_least() {
+            Some(low) => format!(
+                " (above {:.1} % with 90 % confidence over {} runs)",
+                100.0 * low.max(0.0),
+                share.runs
+            ),
+            None => " (a single run: no interval)".to_owned(),
+        };
+        let mut text = format!(
+            "{:.1} % of {} frames are below the lower trust level{interval}, {failed} failed; wanted: {:.1} % and \
+             none",
+            100.0 * share.value,
+            summary.counts.all(),
+            100.0 * stop.accurate
+        );
+        summary.leave_step = known || spent >= repeats;
+        text += match (known, summary.leave_step) {
+            (true, _) => ": this step is learned",
+            (false, true) => ": not reached, but its iterations are spent",
+            (false, false) => ": not reached, it is explored again",
+        };
+        if let (Some(limit), Some(row)) = (stop.force_error, &summary.before)
+            && let Some(force) = row.force_mev_per_a
+        {
+            let met = force.rmse <= 1e3 * limit;
+            text += &format!(
+                "; forces on new labels were predicted within {:.1} meV/Å, wanted {:.1}",
+                force.rmse,
+                1e3 * limit
+            );
+            if met {
+                summary.end = Some(format!(
+                    "new labels were predicted within {:.1} meV/Å before they were trained on",
+                    force.rmse
+                ));
+            }
+        }
+        summary.decision = text;
+    }
+
+    /// Trains the committee of iteration `k`.
+    fn train(
+        &mut self,
+        k: usize,
+        initial: &Initial,
+    ) -> Result<(Vec<DeepPotential>, Vec<TrainDone>), Error> {
+        let folder = self.iteration_folder(k);
+        let file = folder.join("train.toml");
+        // data of a training that has begun must stay as it is
+        let text = if file.exists() {
+            std::fs::read_to_string(&file).map_err(InputError::os(&file, "read"))?
+        } else {
+            let text = self.training_text(k, initial)?;
+            crate::results::write_atomically(&file, text.as_bytes())?;
+            text
+        };
+        let from = |member: usize| {
+            let model = || {
+                self.iteration_folder(k - 1)
+                    .join(format!("train/member-{member}/model.safetensors"))
+            };
+            (self.file.retraining && k > 0).then(model)
+        };
+        let mut list = Vec::new();
+        for member in 0..self.file.committee {
+            let place = folder.join(format!("train/member-{member}"));
+            let from = from(member).map(|path| std::path::absolute(&path).unwrap_or(path));
+            let work =
+                Work::Train(TrainWork { text: text.clone(), path: file.clone(), member, from });
+            jobs::prepare(&place, &work, None)?;
+            let cores = self.file.train.cores;
+            list.push(Job { folder: place, name: format!("train-{k}-{member}"), cores });
+        }
+        self.jobs(&format!("iteration {k}: training"), &list)?;
+        let paths: Vec<PathBuf> =
+            list.iter().map(|job| job.folder.join("model.safetensors")).collect();
+        let models = exploration::load_committee(&paths)?;
+        let trained = list.iter().map(result).collect::<Result<_, _>>()?;
+        Ok((models, trained))
+    }
+
+    /// One more training on all labels after the last iteration, if that made any; the models.
+    pub(super) fn final_training(
+        &mut self,
+        summaries: &[Summary],
+        initial: &Initial,
+    ) -> Result<Vec<String>, Error> {
+        let last = summaries.last().map_or(0, |s| s.iteration);
+        let k = match summaries.last() {
+            Some(s) if s.new_labels > 0 => last + 1,
+            _ => last,
+        };
+        if summaries.is_empty() || k > last {
+            self.train(k, initial)?;
+        }
+        let name =
+            |member: usize| format!("iteration-{k:03}/train/member-{member}/model.safetensors");
+        Ok((0..self.file.committee).map(name).collect())
+    }
+
+    fn training_text(&self, k: usize, initial: &Initial) -> Result<String, Error> {
+        let folder = self.iteration_folder(k).join("data");
+        let labels = self.labels_of_level();
+        let mut weight = 1.0;
+        let frames: f64 = initial.systems.iter().map(|s| s.weight * s.frames as f64).sum();
+        if let Some(share) = self.file.train.new_share
+            && frames > 0.0
+            && !labels.is_empty()
+        {
+            weight = frames * share / (1.0 - share) / labels.len() as f64;
+        }
+        let systems = match labels.len() {
+            0 => Vec::new(),
+            _ => training_systems(&self.store, &self.level, &folder)?,
+        };
+        let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
+        let labels: Vec<Part> =
+            systems.into_iter().map(|path| Part { path: absolute(path), weight }).collect();
+        let initial: Vec<Part> = initial
+            .systems
+            .iter()
+            .map(|s| Part { path: s.path.clone(), weight: s.weight })
+            .collect();
+        Ok(compose(self.file, self.file.retraining && k > 0, &labels, &initial)?)
+    }
+
+    /// Labels of an iteration.
+    fn of_iteration(&self, k: usize) -> Vec<&LabelRecord> {
+        let labels = self.labels_of_level().into_iter();
+        labels.filter(|label| label.origin.iteration == Some(k)).collect()
+    }
+
+    /// Errors of a model on the labels of an iteration.
+    fn errors_of(&self, model: &DeepPotential, k: usize) -> Result<Option<Row>, Error> {
+        let records = self.of_iteration(k);
+        if records.is_empty() {
+            return Ok(None);
+        }
+        let symbols = model.species.symbols();
+        let mut errors = Errors::new(symbols.len());
+        let mut evaluator = model.evaluator(Precision::Double, Embedding::Tables);
+        for record in records {
+            let frame = record.frame().map_err(InputError::Usage)?;
+            let structure = &frame.structure;
+            let map = structure.table.map_onto(evaluator.species());
+            let map = map.map_err(|e| InputError::Usage(e.to_string()))?;
+            let species: Vec<u8> = structure.species.iter().map(|id| map[id.index()]).collect();
+            let mut found = Evaluation::default();
+            let evaluated = interactions::evaluate(
+                &mut evaluator,
+                &structure.cell,
+                &structure.positions,
+                &species,
+                &mut found,
+            );
+            // a frame at the edge of what is known may be beyond the model
+            if evaluated.is_ok() {
+                errors.add(&species, &frame.labels, &found);
+            }
+        }
+        Ok(Some(errors.row(format!("labels of iteration {k}"), symbols)))
+    }
+
+    /// Frames of the training set, evenly spread, at most `most`.
+    fn training_frames(&self, initial: &Initial, most: usize) -> Result<Vec<Frame>, Error> {
+        let labels = self.labels_of_level();
+        let all = labels.len() + initial.systems.iter().map(|s| s.frames).sum::<usize>();
+        let stride = all.div_ceil(most.max(1)).max(1);
+        let mut frames = Vec::new();
+        for record in labels.iter().step_by(stride) {
+            frames.push(record.frame().map_err(InputError::Usage)?);
+        }
+        for system in &initial.systems {
+            for frame in io::open(&system.path, &ReadOptions::default())?.step_by(stride) {
+                frames.push(frame?);
+            }
+        }
+        Ok(frames)
+    }
+
+    /// Trust levels, exploration and selection; the result is kept.
+    fn select(
+        &mut self,
+        k: usize,
+        step: usize,
+        models: &[DeepPotential],
+        initial: &Initial,
+    ) -> Result<Selected, Error> {
+        let folder = self.iteration_folder(k);
+        let place = folder.join("select.json");
+        if place.exists() {
+            return Ok(read_json(&place)?);
+        }
+        let started = Instant::now();
+        let training = self.deviations(models, &self.training_frames(initial, MEASURED)?)?;
+        let window = self.file.trust.window(&training).map_err(Error::Learning)?;
+        let (sorted, job_seconds) = match &self.file.explore[step].value {
+            ExploreTable::Pool { path, systems, .. } => {
+                (self.pool(k, path, systems.as_deref(), models, &window)?, 0.0)
+            }
+            ExploreTable::Dynamics(dynamics) => {
+                self.dynamics(k, &dynamics.clone(), models, &window)?
+            }
+        };
+        let (mut runs, mut found, mut largest) = (Vec::new(), Vec::new(), Vec::new());
+        for Sorted { row, candidates, largest: values } in sorted {
+            runs.push(row);
+            found.extend(candidates);
+            largest.extend(values);
+        }
+        // the same geometry may turn up twice
+        let mut seen = BTreeSet::new();
+        found.retain(|c| {
+            let known = self.store.label(&key(&self.level, &c.frame.structure)).is_some();
+            !known && seen.insert(key("", &c.frame.structure))
+        });
+        let shares: Vec<f64> = runs
+            .iter()
+            .filter(|run| run.counts.all() > 0)
+            .map(|run| run.counts.accurate as f64 / run.counts.all() as f64)
+            .collect();
+        (self.options.watch)(&format!("iteration {k}: {} candidates, choosing", found.len()), None);
+        let order = self.choose(k, &found, &models[0], initial)?;
+        let chosen: Vec<Chosen> = order
+            .iter()
+            .map(|(c, distance)| Chosen {
+                origin: found[*c].origin.clone(),
+                deviation: found[*c].deviation,
+                traced: found[*c].traced,
+                distance: distance.filter(|d| d.is_finite()),
+            })
+            .collect();
+        if !order.is_empty() {
+            let frames: Vec<Frame> =
+                order.iter().map(|(c, _)| found[*c].frame.structure.clone().into()).collect();
+            jobs::write_frames(&folder.join("selected.extxyz"), &frames)?;
+        }
+        let known: Vec<f64> = training.iter().map(|d| d.max_f).collect();
+        let selected = Selected {
+            window,
+            candidates: found.len(),
+            chosen,
+            accurate: Share::over(&shares),
+            histogram: Histogram::new(&largest, &known, BINS),
+            runs,
+            exploration_seconds: if job_seconds > 0.0 {
+                job_seconds
+            } else {
+                started.elapsed().as_secs_f64()
+            },
+        };
+        write_json(&place, &selected)?;
+        Ok(selected)
+    }
+
+    /// Deviations of the committee on frames.
+    fn deviations(
+        &self,
+        models: &[DeepPotential],
+        frames: &[Frame],
+    ) -> Result<Vec<Deviation>, Error> {
+        let committee = exploration::committee(models)?;
+        let mut watch = Watch::new(committee, Vec::new());
+        let mut found = Vec::new();
+        for (k, frame) in frames.iter().enumerate() {
+            let structure = &frame.structure;
+            watch.set_species(exploration::species(structure, watch.committee())?);
+            let deviation = watch.look(k as u64, &structure.cell, &structure.positions);
+            let what = || format!("training frame {k}");
+            found.push(deviation.map_err(|source| Error::Potential { what: what(), source })?);
+        }
+        Ok(found)
+    }
+
+    /// Frames that are there already.
+    fn pool(
+        &self,
+        k: usize,
+        written: &crate::run_file::Located<String>,
+        systems: Option<&[String]>,
+        models: &[DeepPotential],
+        window: &Window,
+    ) -> Result<Vec<Sorted>, Error> {
+        let path = self.file.resolve(&written.value);
+        let mut paths =
+            crate::training::systems_in(&path).map_err(InputError::os(&path, "read"))?;
+        if let Some(wanted) = systems {
+            paths.retain(|p| {
+                let name = p.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                wanted.contains(&name)
+            });
+        }
+        let known: BTreeSet<String> = self
+            .labels_of_level()
+            .iter()
+            .filter_map(|label| Some(key("", &label.frame().ok()?.structure)))
+            .collect();
+        let mut watch = Watch::new(exploration::committee(models)?, Vec::new());
+        paths
+            .iter()
+            .map(|path| {
+                candidates::of_pool(path, &mut watch, window, k, &|key| known.contains(key))
+            })
+            .collect()
+    }
+
+    /// Runs of dynamics as jobs, and their frames sorted; core seconds they took.
+    fn dynamics(
+        &mut self,
+        k: usize,
+        dynamics: &Dynamics,
+        models: &[DeepPotential],
+        window: &Window,
+    ) -> Result<(Vec<Sorted>, f64), Error> {
+        let folder = self.iteration_folder(k);
+        let paths: Vec<PathBuf> = (0..self.file.committee)
+            .map(|member| folder.join(format!("train/member-{member}/model.safetensors")))
+            .map(|path| std::path::absolute(&path).unwrap_or(path))
+            .collect();
+        let wanted: Vec<(String, vitrion_core::Structure)> = self
+            .structures
+            .iter()
+            .filter(|(name, _)| {
+                dynamics.structures.is_empty()
+                    || dynamics.structures.iter().any(|s| s.value == *name)
+            })
+            .cloned()
+            .collect();
+        let pressures: Vec<Option<f64>> = match dynamics.pressures.len() {
+            0 => vec![None],
+            _ => dynamics.pressures.iter().copied().map(Some).collect(),
+        };
+        let mut runs: Vec<(Job, String, StageSettings)> = Vec::new();
+        for (name, structure) in &wanted {
+            for temperature in &dynamics.temperatures {
+                for pressure in &pressures {
+                    for replica in 0..dynamics.replicas {
+                        let number = runs.len() as u64;
+                        let seed = self.file.seed * 1_000_003 + k as u64 * 1009 + number;
+                        let stage = stage(dynamics, *temperature, *pressure, seed);
+                        let pressure = pressure.map_or("nvt".to_owned(), |p| {
+                            format!(
+                                "{}GPa",
+                                super::trimmed(&format!("{:.4}", p * units::EV_PER_A3_IN_GPA))
+                            )
+                        });
+                        let run = format!("{name}-{temperature:.0}K-{pressure}-{replica}");
+                        let place = folder.join("explore").join(&run);
+                        let work = Work::Explore(Box::new(ExploreWork {
+                            models: paths.clone(),
+                            stage: stage.clone(),
+                            temperature: *temperature,
+                            seed,
+                            every: dynamics.every,
+                            hopeless: Some(HOPELESS * window.force.1),
+                        }));
+                        let start: Frame = structure.clone().into();
+                        jobs::prepare(&place, &work, Some((START, &[start])))?;
+                        let job =
+                            Job { folder: place, name: format!("explore-{k}-{run}"), cores: 1 };
+                        runs.push((job, name.clone(), stage));
+                    }
+                }
+            }
+        }
+        let list: Vec<Job> = runs.iter().map(|(job, ..)| job.clone()).collect();
+        self.jobs(&format!("iteration {k}: exploration"), &list)?;
+        let mut sorted = Vec::new();
+        let mut seconds = 0.0;
+        for (job, structure, stage) in &runs {
+            let explored: Explored = result(job)?;
+            seconds += explored.seconds;
+            let name = folder_name(&job.folder);
+            let run = candidates::Run {
+                name: &name,
+                structure,
+                ensemble: &stage.ensemble,
+                timestep: stage.timestep,
+                every: dynamics.every,
+                iteration: k,
+            };
+            sorted.push(candidates::of_run(&run, &explored, &job.folder, models, window)?);
+        }
+        Ok((sorted, seconds))
+    }
+
+    /// Candidates to label, in the order of their worth, with their distances.
+    fn choose(
+        &self,
+        k: usize,
+        found: &[Candidate],
+        model: &DeepPotential,
+        initial: &Initial,
+    ) -> Result<Vec<(usize, Option<f64>)>, Error> {
+        let selection = &self.file.selection;
+        let count = selection.labels.min(found.len());
+        match selection.method {
+            Method::Random => {
+                let mut order: Vec<usize> = (0..found.len()).collect();
+                order.sort_by_cached_key(|c| {
+                    rng::at(self.file.seed, Stream::Selection, k as u64, *c as u64).bits()
+                });
+                Ok(order.into_iter().take(count).map(|c| (c, None)).collect())
+            }
+            Method::Deviation => {
+                let mut order: Vec<usize> = (0..found.len()).collect();
+                let of = |c: usize| found[c].deviation.avg_f;
+                order.sort_by(|a, b| of(*b).total_cmp(&of(*a)));
+                Ok(order.into_iter().take(count).map(|c| (c, None)).collect())
+            }
+            Method::Farthest => {
+                let mut descriptor = Descriptor::new(model);
+                let mut describe = |frames: &mut dyn Iterator<Item = &Frame>| {
+                    let rows: Result<Vec<Vec<f32>>, Error> =
+                        frames.map(|frame| descriptor.point(&frame.structure)).collect();
+                    rows.map(|rows| Points::from_rows(&rows))
+                };
+                let mut candidates = describe(&mut found.iter().map(|c| &c.frame))?;
+                let labelled = self.training_frames(initial, selection.compared)?;
+                let mut labelled = describe(&mut labelled.iter())?;
+                standardize(&mut candidates, &mut labelled);
+                let mean = found.iter().map(|c| c.deviation.avg_f).sum::<f64>()
+                    / found.len().max(1) as f64;
+                let weights: Vec<f64> =
+                    found.iter().map(|c| c.deviation.avg_f / mean.max(f64::MIN_POSITIVE)).collect();
+                let order = farthest(&candidates, &weights, &labelled, count);
+                Ok(order.into_iter().map(|(c, distance)| (c, Some(distance))).collect())
+            }
+        }
+    }
+}
+
+fn folder_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// A run of exploration as a stage of dynamics.
+fn stage(dynamics: &Dynamics, temperature: f64, pressure: Option<f64>, seed: u64) -> StageSettings {
+    let thermostat = Thermostat::NoseHooverChain { period: dynamics.thermostat_period, chain: 3 };
+    let temperature = Ramp::constant(temperature);
+    let ensemble = match pressure {
+        None => Ensemble::Nvt { temperature, thermostat },
+        Some(pressure) => Ensemble::Npt {
+            temperature,
+            thermostat,
+            pressure: Ramp::constant(pressure),
+            barostat: Barostat::StochasticCellRescaling {
+                period: dynamics.barostat_period,
+                compressibility: units::EV_PER_A3_IN_GPA / BULK_MODULUS,
+            },
+        },
+    };
+    StageSettings {
+        seed,
+        trajectory_every: Some(dynamics.every),
+        trajectory: TrajectorySettings { velocities: true, ..TrajectorySettings::default() },
+        checkpoint_every: (dynamics.every * 50).max(1000),
+        ..StageSettings::new(ensemble, dynamics.timestep, dynamics.steps)
+    }
+}
