@@ -2,7 +2,8 @@
 
 use super::compression::{Compression, Output};
 use super::{
-    IoError, amber_netcdf, cif, deepmd_npy, extxyz, lammps_data, lammps_dump, poscar, xdatcar,
+    IoError, amber_netcdf, cif, deepmd_npy, extxyz, lammps_data, lammps_dump, outcar, poscar,
+    vasprun, xdatcar,
 };
 use crate::frame::Frame;
 use crate::trajectory::FrameSink;
@@ -16,6 +17,8 @@ pub enum Format {
     LammpsDump,
     Poscar,
     Xdatcar,
+    Outcar,
+    Vasprun,
     Cif,
     AmberNetcdf,
     DeepmdNpy,
@@ -57,12 +60,14 @@ pub struct CreateOptions {
 
 impl Format {
     /// All formats.
-    pub const ALL: [Format; 9] = [
+    pub const ALL: [Format; 11] = [
         Format::ExtXyz,
         Format::LammpsData,
         Format::LammpsDump,
         Format::Poscar,
         Format::Xdatcar,
+        Format::Outcar,
+        Format::Vasprun,
         Format::Cif,
         Format::AmberNetcdf,
         Format::DeepmdNpy,
@@ -77,6 +82,8 @@ impl Format {
             Format::LammpsDump => "lammps-dump",
             Format::Poscar => "poscar",
             Format::Xdatcar => "xdatcar",
+            Format::Outcar => "outcar",
+            Format::Vasprun => "vasprun",
             Format::Cif => "cif",
             Format::AmberNetcdf => "amber-netcdf",
             Format::DeepmdNpy => "deepmd-npy",
@@ -91,7 +98,7 @@ impl Format {
 
     /// True if vitrion writes it.
     pub fn writes(self) -> bool {
-        self != Format::Cif
+        !matches!(self, Format::Cif | Format::Outcar | Format::Vasprun)
     }
 
     /// True if it holds several frames.
@@ -101,6 +108,8 @@ impl Format {
             Format::ExtXyz
                 | Format::LammpsDump
                 | Format::Xdatcar
+                | Format::Outcar
+                | Format::Vasprun
                 | Format::AmberNetcdf
                 | Format::DeepmdNpy
                 | Format::DeepmdMixed
@@ -119,6 +128,8 @@ impl Format {
             "vasp" | "poscar" => Format::Poscar,
             "cif" => Format::Cif,
             "nc" | "ncdf" => Format::AmberNetcdf,
+            "xml" if name.contains("vasprun") => Format::Vasprun,
+            _ if name.contains("outcar") => Format::Outcar,
             _ if name.contains("xdatcar") => Format::Xdatcar,
             _ if name.contains("poscar") || name.contains("contcar") => Format::Poscar,
             _ if name.starts_with("dump.") => Format::LammpsDump,
@@ -175,6 +186,10 @@ impl Format {
         let any = |condition: fn(&str) -> bool| head.iter().any(|line| condition(line.trim_end()));
         if any(|line| line.starts_with("ITEM:")) {
             Some(Format::LammpsDump)
+        } else if any(|line| line == "<modeling>") {
+            Some(Format::Vasprun)
+        } else if head.first().is_some_and(|first| first.trim_start().starts_with("vasp.")) {
+            Some(Format::Outcar)
         } else if head
             .get(1)
             .is_some_and(|second| second.contains("Properties=") || second.contains("Lattice="))
@@ -221,6 +236,8 @@ pub fn open(
         Format::ExtXyz => Box::new(extxyz::Reader::open(path)?),
         Format::LammpsDump => Box::new(lammps_dump::Reader::open(path, options)?),
         Format::Xdatcar => Box::new(xdatcar::Reader::open(path)?),
+        Format::Outcar => Box::new(outcar::Reader::open(path)?),
+        Format::Vasprun => Box::new(vasprun::Reader::open(path)?),
         Format::AmberNetcdf => {
             refuse_packed(path)?;
             Box::new(amber_netcdf::Reader::open(path)?)
@@ -364,9 +381,12 @@ impl FrameSink for TextSink {
                     self.first = Some(frame.clone());
                 }
             }
-            Format::Cif | Format::AmberNetcdf | Format::DeepmdNpy | Format::DeepmdMixed => {
-                unreachable!("create sends these elsewhere")
-            }
+            Format::Cif
+            | Format::Outcar
+            | Format::Vasprun
+            | Format::AmberNetcdf
+            | Format::DeepmdNpy
+            | Format::DeepmdMixed => unreachable!("create sends these elsewhere"),
         }
         self.frames += 1;
         Ok(())
@@ -393,6 +413,8 @@ mod tests {
             ("title\n\n1 atoms\n\n0 5.0 xlo xhi\n", Format::LammpsData),
             ("# a comment\ndata_x\n_cell_length_a 5\n", Format::Cif),
             ("title\n1.0\n5 0 0\n0 5 0\n0 0 5\nLi\n1\nDirect\n0 0 0\n", Format::Poscar),
+            (" vasp.6.4.2 20Jul23 complex\n", Format::Outcar),
+            ("<?xml version=\"1.0\"?>\n<modeling>\n", Format::Vasprun),
             ("t\n1\n5 0 0\n0 5 0\n0 0 5\nLi\n1\nDirect configuration= 1\n", Format::Xdatcar),
         ] {
             let path = folder.path().join("unnamed");
