@@ -85,7 +85,7 @@ impl IonicStep {
             self.positions
         };
         // W = p V
-        let unit = cell.volume() / units::EV_PER_A3_IN_KBAR;
+        let unit = cell.volume() / units::VASP_EV_PER_A3_IN_KB;
         let virial = self.pressure.map(|pressure| math::matrix_scale(&pressure, unit));
         Ok(Frame {
             structure: Structure {

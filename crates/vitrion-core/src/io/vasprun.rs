@@ -68,10 +68,12 @@ impl Reader {
     /// # Errors
     /// The file cannot be opened.
     pub fn open(path: &Path) -> Result<Self, IoError> {
-        let text = CountedLines::new(compression::open(path)?);
+        let mut xml = quick_xml::Reader::from_reader(CountedLines::new(compression::open(path)?));
+        // VASP copies the title of a run as it is
+        xml.config_mut().allow_dangling_amp = true;
         Ok(Reader {
             path: path.to_owned(),
-            xml: quick_xml::Reader::from_reader(text),
+            xml,
             buffer: Vec::new(),
             place: String::new(),
             lengths: Vec::new(),
@@ -183,7 +185,8 @@ impl Reader {
             }
             "atominfo" => self.atoms = Some(Atoms::new(&self.head.symbols, &self.path)?),
             _ if !inner.starts_with("parameters/") => {}
-            _ if inner.ends_with("/i:NELM") => {
+            // the first NELM: the response functions have one of their own
+            _ if inner.ends_with("/i:NELM") && self.head.most_iterations.is_none() => {
                 let text = self.text.trim();
                 let number = text.parse().map_err(|_| self.error("a number of steps", text))?;
                 self.head.most_iterations = Some(number);
@@ -216,7 +219,7 @@ impl Reader {
         step.pressure = self.rows(&self.stress, "rows of stress")?;
         if let (Some(enthalpy), Some(matrix)) = (&mut step.energy, &step.matrix) {
             let volume = math::determinant(matrix).abs();
-            *enthalpy -= self.head.external_pressure / units::EV_PER_A3_IN_KBAR * volume;
+            *enthalpy -= self.head.external_pressure / units::VASP_EV_PER_A3_IN_KB * volume;
         }
         let frame = step.frame(atoms, &self.path, line)?;
         self.frames += 1;

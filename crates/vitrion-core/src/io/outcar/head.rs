@@ -19,8 +19,10 @@ pub(super) struct Head {
 /// The header as far as it was read.
 #[derive(Default)]
 struct Found {
-    /// One element per POTCAR, in their order.
-    elements: Vec<String>,
+    /// One element per POTCAR, in their order, by their titles.
+    elements: Vec<&'static str>,
+    /// The elements of the lines `POTCAR:`, of which every potential has two.
+    listed: Vec<&'static str>,
     /// The element that the potential itself names, in case its title does not.
     configuration: Option<&'static str>,
     counts: Option<Vec<usize>>,
@@ -66,6 +68,8 @@ impl Head {
                 found.configuration = text.split(['=', ':']).nth(1).and_then(element);
             } else if line.starts_with("TITEL") {
                 found.title(line, lines)?;
+            } else if let Some(text) = line.strip_prefix("POTCAR:") {
+                found.listed.extend(potential(text));
             } else if let Some(text) = line.strip_prefix("ions per type =") {
                 found.counts = Some(wholes(text, lines)?);
                 counting = true;
@@ -82,16 +86,15 @@ impl Head {
 impl Found {
     /// `TITEL  = PAW_PBE Li_sv 10Sep2004`
     fn title(&mut self, line: &str, lines: &Lines) -> Result<(), IoError> {
-        let words = line.split_once('=').map_or("", |(_, text)| text).split_whitespace();
-        let symbol = words.take(2).filter_map(element).last().or(self.configuration.take());
-        let Some(symbol) = symbol else {
+        let title = line.split_once('=').map_or("", |(_, text)| text);
+        let Some(symbol) = potential(title).or(self.configuration.take()) else {
             return Err(lines.error_with_hint(
                 "the title of a POTCAR with an element symbol",
                 line,
                 Some("such as TITEL = PAW_PBE Li_sv 10Sep2004"),
             ));
         };
-        self.elements.push(symbol.to_owned());
+        self.elements.push(symbol);
         Ok(())
     }
 
@@ -99,12 +102,16 @@ impl Found {
         let path = lines.path();
         let trouble = |message: String, hint: &str| IoError::invalid(path, message, Some(hint));
         let counts = self.counts.unwrap_or_default();
-        if counts.len() != self.elements.len() {
+        // titles are often cut out with the rest of the potentials
+        let (first, second) = self.listed.split_at(self.listed.len() / 2);
+        let listed = if first == second { first } else { &self.listed };
+        let elements = if self.elements.is_empty() { listed } else { &self.elements };
+        if counts.len() != elements.len() {
             return Err(trouble(
                 format!(
                     "{} POTCARs ({}), but {} numbers of ions per type",
-                    self.elements.len(),
-                    self.elements.join(" "),
+                    elements.len(),
+                    elements.join(" "),
                     counts.len()
                 ),
                 "read vasprun.xml instead, which names every atom",
@@ -127,14 +134,18 @@ impl Found {
                 "was a part of the file cut out?",
             ));
         };
-        let symbols: Vec<&str> = self
-            .elements
+        let symbols: Vec<&str> = elements
             .iter()
             .zip(counts)
-            .flat_map(|(symbol, count)| std::iter::repeat_n(symbol.as_str(), count))
+            .flat_map(|(symbol, count)| std::iter::repeat_n(*symbol, count))
             .collect();
         Ok(Head { atoms: Atoms::new(&symbols, path)?, most_iterations })
     }
+}
+
+/// The element of a potential such as `PAW_PBE Li_sv 10Sep2004` or `H 1/r potential`.
+fn potential(title: &str) -> Option<&'static str> {
+    title.split_whitespace().take(2).filter_map(element).last()
 }
 
 /// The element of a potential's name such as `Li_sv` or `H1.25`.
