@@ -84,7 +84,7 @@ impl IonicStep {
         } else {
             self.positions
         };
-        // W = p V
+        // W = p V, undoing what VASP did to print kB
         let unit = cell.volume() / units::VASP_EV_PER_A3_IN_KB;
         let virial = self.pressure.map(|pressure| math::matrix_scale(&pressure, unit));
         Ok(Frame {

@@ -4,11 +4,12 @@
 //!   the energy without entropy nor the one extrapolated to zero smearing, and without `PSTRESS`.
 //! * Virial: the line `in kB` below `FORCE on cell =-STRESS`, a pressure (positive if the cell pushes
 //!   outwards) of electrons and ions without their kinetic part, in the order XX YY ZZ XY YZ ZX;
-//!   `W = p V`. Runs that compute no stress have none.
+//!   `W = p V`, with VASP's own ratio of kB and eV/Å³. Runs that compute no stress have none.
 //! * Positions have five decimals and forces six. vasprun.xml holds more.
 //! * Steps of a machine-learned force field (`ML` in their headings) are no first-principles labels
 //!   and are left out; `step` is VASP's number of the ionic step, so gaps show.
-//! * A step whose electrons did not converge is an error, so is one that the file ends in.
+//! * A step whose electrons did not converge is an error, so is one that the file ends in. A run
+//!   that was stopped between two steps is read.
 //!
 //! Format: <https://vasp.at/wiki/OUTCAR>.
 
@@ -78,13 +79,9 @@ impl Reader {
                     in_stress = false;
                 }
                 Some(b'V') if line.starts_with("VOLUME and BASIS-vectors are now") => {
-                    self.cell()?
+                    self.cell()?;
                 }
-                Some(b'P') if line.starts_with("POSITION") && line.contains("TOTAL-FORCE") => {
-                    if !line.contains("(ML)") {
-                        self.positions_and_forces()?;
-                    }
-                }
+                Some(b'P') if is_table_of_forces(line) => self.positions_and_forces()?,
                 Some(b'f') if line.starts_with("free  energy   TOTEN") => {
                     let [energy] = numbers(&self.lines, "=", "a finite energy")?;
                     self.step.energy = Some(energy);
@@ -219,6 +216,11 @@ impl LoopEnd {
             LoopEnd::Stopped
         }
     }
+}
+
+/// The heading of a table from first principles.
+fn is_table_of_forces(line: &str) -> bool {
+    line.starts_with("POSITION") && line.contains("TOTAL-FORCE") && !line.contains("(ML)")
 }
 
 fn is_iteration(line: &str) -> bool {

@@ -7,7 +7,8 @@
 //!   `W = p V`. Runs that compute no stress have none.
 //! * Calculations with as many electronic steps as NELM allows are an error: the file does not say
 //!   whether the last one converged. So is a calculation that the file ends in.
-//! * What a machine-learned force field computed stands outside of `<calculation>`s and is left out.
+//! * Steps of a machine-learned force field stand outside of `<calculation>`s and are left out; `step`
+//!   counts calculations, so it shows no gaps.
 //!
 //! Format: <https://vasp.at/wiki/Vasprun.xml>.
 
@@ -55,13 +56,6 @@ struct Head {
     external_pressure: f64,
 }
 
-/// What one XML event means to the reader.
-enum Found {
-    Frame(Frame),
-    End,
-    Nothing,
-}
-
 impl Reader {
     /// Opens a file, `.gz` and `.zst` included.
     ///
@@ -88,40 +82,29 @@ impl Reader {
         })
     }
 
-    fn event(&mut self) -> Result<Found, IoError> {
+    /// Takes the next tag or text; the frame if it completes one.
+    fn event(&mut self) -> Result<Option<Frame>, IoError> {
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.clear();
-        let event = self.xml.read_event_into(&mut buffer);
-        let found = match event {
-            Ok(Event::Start(tag)) => {
-                self.open_element(&tag)?;
-                Found::Nothing
-            }
-            Ok(Event::Empty(_)) => Found::Nothing,
+        let mut frame = None;
+        match self.xml.read_event_into(&mut buffer) {
+            Ok(Event::Start(tag)) => self.open_element(&tag)?,
             Ok(Event::End(_)) => {
-                let frame = self.close_element()?;
+                frame = self.close_element()?;
                 self.place.truncate(self.lengths.pop().unwrap_or(0));
                 self.text.clear();
-                frame.map_or(Found::Nothing, Found::Frame)
             }
-            Ok(Event::Text(text)) => {
-                self.text.push_str(&text);
-                Found::Nothing
-            }
-            Ok(Event::Eof) => {
-                self.end_of_file()?;
-                Found::End
-            }
-            Ok(_) => Found::Nothing,
+            Ok(Event::Text(text)) => self.text.push_str(&text),
+            Ok(Event::Eof) => self.end_of_file()?,
+            Ok(_) => {}
             // all other syntax errors are tags that the file ends in
             Err(Error::Syntax(kind)) if kind != SyntaxError::InvalidBangMarkup => {
                 self.end_of_file()?;
-                Found::End
             }
             Err(error) => return Err(self.damaged(error)),
-        };
+        }
         self.buffer = buffer;
-        Ok(found)
+        Ok(frame)
     }
 
     fn open_element(&mut self, tag: &BytesStart) -> Result<(), IoError> {
@@ -235,7 +218,8 @@ impl Reader {
     }
 
     /// A run that was stopped between two calculations leaves its root element open.
-    fn end_of_file(&self) -> Result<(), IoError> {
+    fn end_of_file(&mut self) -> Result<(), IoError> {
+        self.finished = true;
         if self.place.starts_with("/modeling/calculation") {
             return Err(self.step.truncated(self.frames, &self.path, self.line()));
         }
@@ -305,13 +289,11 @@ impl Iterator for Reader {
 
     fn next(&mut self) -> Option<Self::Item> {
         while !self.finished {
-            match self.event() {
-                Ok(Found::Nothing) => {}
-                Ok(Found::Frame(frame)) => return Some(Ok(frame)),
-                Ok(Found::End) => self.finished = true,
-                Err(error) => {
-                    self.finished = true;
-                    return Some(Err(error));
+            match self.event().transpose() {
+                None => {}
+                Some(result) => {
+                    self.finished |= result.is_err();
+                    return Some(result);
                 }
             }
         }

@@ -111,6 +111,18 @@ fn runs_without_stress_have_no_virial() {
 }
 
 #[test]
+fn steps_of_a_force_field_are_left_out() {
+    let (_, rest) = RELAX.split_once("  </scstep>\n  <structure>").expect("a calculation");
+    let (step, _) = rest.split_once("  <eigenvalues>").expect("a calculation");
+    let text = RELAX.replace(" <calculation>", &format!("  <structure>{step} <calculation>"));
+    assert!(text.contains(
+        r#"</energy>
+ <calculation>"#
+    ));
+    assert_eq!(read(&text), read(RELAX));
+}
+
+#[test]
 fn latin_letters_and_entities_in_titles_do_no_harm() {
     let (before, after) = RELAX.split_once("Li2S &amp; more").expect("a title");
     let bytes = [before.as_bytes(), b"5 \xc5 &lt; \xe9", after.as_bytes()].concat();
