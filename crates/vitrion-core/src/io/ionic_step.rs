@@ -40,7 +40,7 @@ pub(super) struct IonicStep {
     /// Electronic iterations so far.
     pub(super) iterations: usize,
     pub(super) matrix: Option<Matrix3>,
-    /// Cartesian [Å], or fractions of the lattice vectors.
+    /// Cartesian [Å] in an OUTCAR, fractions of the lattice vectors in a vasprun.xml.
     pub(super) positions: Vec<Vector3>,
     pub(super) fractional: bool,
     /// [eV/Å]
@@ -67,10 +67,9 @@ impl IonicStep {
         ];
         let missing: Vec<&str> = missing.iter().filter(|(no, _)| *no).map(|(_, it)| *it).collect();
         if !missing.is_empty() {
-            return Err(trouble(
-                format!("no {}", missing.join(", no ")),
-                Some("an OUTCAR written with NWRITE below 2 lacks them: read vasprun.xml instead"),
-            ));
+            let hint = "an OUTCAR written with NWRITE = 0 lacks them: read vasprun.xml instead";
+            let hint = (!self.fractional).then_some(hint);
+            return Err(trouble(format!("no {}", missing.join(", no ")), hint));
         }
         for (found, what) in [(self.positions.len(), "positions"), (self.forces.len(), "forces")] {
             if found != atoms.len() {
