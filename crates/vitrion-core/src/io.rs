@@ -12,11 +12,14 @@ pub mod cube;
 pub mod deepmd_npy;
 pub mod extxyz;
 mod format;
+mod ionic_step;
 mod lammps;
 pub mod lammps_data;
 pub mod lammps_dump;
 mod lines;
+pub mod outcar;
 pub mod poscar;
+pub mod vasprun;
 mod words;
 pub mod xdatcar;
 

@@ -30,6 +30,10 @@ pub const ACCELERATION_PER_FORCE: f64 = EV_IN_JOULE / AMU_IN_KG * 1e-10;
 pub const KINETIC_PER_MV2: f64 = 1.0 / ACCELERATION_PER_FORCE;
 /// One eV/Å³ [GPa].
 pub const EV_PER_A3_IN_GPA: f64 = EV_IN_JOULE * 1e30 * 1e-9;
+/// The electronvolt [J] by which VASP converts (CODATA 1986): only for undoing what it did.
+pub const VASP_EV_IN_JOULE: f64 = 1.602_177_33e-19;
+/// One eV/Å³ in the `kB` that VASP prints.
+pub const VASP_EV_PER_A3_IN_KB: f64 = VASP_EV_IN_JOULE * 1e30 * 1e-8;
 /// One amu/Å³ [g/cm³].
 pub const AMU_PER_A3_IN_G_PER_CM3: f64 = AMU_IN_KG * 1e3 * 1e24;
 /// One Å²/fs [cm²/s].

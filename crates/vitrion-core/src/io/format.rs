@@ -2,7 +2,8 @@
 
 use super::compression::{Compression, Output};
 use super::{
-    IoError, amber_netcdf, cif, cp2k, deepmd_npy, extxyz, lammps_data, lammps_dump, poscar, xdatcar,
+    IoError, amber_netcdf, cif, cp2k, deepmd_npy, extxyz, lammps_data, lammps_dump, outcar, poscar,
+    vasprun, xdatcar,
 };
 use crate::frame::Frame;
 use crate::trajectory::FrameSink;
@@ -16,6 +17,8 @@ pub enum Format {
     LammpsDump,
     Poscar,
     Xdatcar,
+    Outcar,
+    Vasprun,
     Cif,
     AmberNetcdf,
     DeepmdNpy,
@@ -59,12 +62,14 @@ pub struct CreateOptions {
 
 impl Format {
     /// All formats.
-    pub const ALL: [Format; 10] = [
+    pub const ALL: [Format; 12] = [
         Format::ExtXyz,
         Format::LammpsData,
         Format::LammpsDump,
         Format::Poscar,
         Format::Xdatcar,
+        Format::Outcar,
+        Format::Vasprun,
         Format::Cif,
         Format::AmberNetcdf,
         Format::DeepmdNpy,
@@ -80,6 +85,8 @@ impl Format {
             Format::LammpsDump => "lammps-dump",
             Format::Poscar => "poscar",
             Format::Xdatcar => "xdatcar",
+            Format::Outcar => "outcar",
+            Format::Vasprun => "vasprun",
             Format::Cif => "cif",
             Format::AmberNetcdf => "amber-netcdf",
             Format::DeepmdNpy => "deepmd-npy",
@@ -95,7 +102,7 @@ impl Format {
 
     /// True if vitrion writes it.
     pub fn writes(self) -> bool {
-        !matches!(self, Format::Cif | Format::Cp2k)
+        !matches!(self, Format::Cif | Format::Cp2k | Format::Outcar | Format::Vasprun)
     }
 
     /// True if it holds several frames.
@@ -105,6 +112,8 @@ impl Format {
             Format::ExtXyz
                 | Format::LammpsDump
                 | Format::Xdatcar
+                | Format::Outcar
+                | Format::Vasprun
                 | Format::AmberNetcdf
                 | Format::DeepmdNpy
                 | Format::DeepmdMixed
@@ -124,6 +133,8 @@ impl Format {
             "vasp" | "poscar" => Format::Poscar,
             "cif" => Format::Cif,
             "nc" | "ncdf" => Format::AmberNetcdf,
+            "xml" if name.contains("vasprun") => Format::Vasprun,
+            _ if name.contains("outcar") => Format::Outcar,
             _ if name.contains("xdatcar") => Format::Xdatcar,
             _ if name.contains("poscar") || name.contains("contcar") => Format::Poscar,
             _ if name.starts_with("dump.") => Format::LammpsDump,
@@ -182,6 +193,10 @@ impl Format {
             Some(Format::LammpsDump)
         } else if head.iter().any(|line| line.contains("DBCSR|") || line.contains("CP2K|")) {
             Some(Format::Cp2k)
+        } else if any(|line| line == "<modeling>") {
+            Some(Format::Vasprun)
+        } else if head.first().is_some_and(|first| first.trim_start().starts_with("vasp.")) {
+            Some(Format::Outcar)
         } else if head
             .get(1)
             .is_some_and(|second| second.contains("Properties=") || second.contains("Lattice="))
@@ -228,6 +243,8 @@ pub fn open(
         Format::ExtXyz => Box::new(extxyz::Reader::open(path)?),
         Format::LammpsDump => Box::new(lammps_dump::Reader::open(path, options)?),
         Format::Xdatcar => Box::new(xdatcar::Reader::open(path)?),
+        Format::Outcar => Box::new(outcar::Reader::open(path)?),
+        Format::Vasprun => Box::new(vasprun::Reader::open(path)?),
         Format::AmberNetcdf => {
             refuse_packed(path)?;
             Box::new(amber_netcdf::Reader::open(path)?)
@@ -374,11 +391,11 @@ impl FrameSink for TextSink {
             }
             Format::Cif
             | Format::Cp2k
+            | Format::Outcar
+            | Format::Vasprun
             | Format::AmberNetcdf
             | Format::DeepmdNpy
-            | Format::DeepmdMixed => {
-                unreachable!("create sends these elsewhere")
-            }
+            | Format::DeepmdMixed => unreachable!("create sends these elsewhere"),
         }
         self.frames += 1;
         Ok(())
@@ -405,6 +422,8 @@ mod tests {
             ("title\n\n1 atoms\n\n0 5.0 xlo xhi\n", Format::LammpsData),
             ("# a comment\ndata_x\n_cell_length_a 5\n", Format::Cif),
             ("title\n1.0\n5 0 0\n0 5 0\n0 0 5\nLi\n1\nDirect\n0 0 0\n", Format::Poscar),
+            (" vasp.6.4.2 20Jul23 complex\n", Format::Outcar),
+            ("<?xml version=\"1.0\"?>\n<modeling>\n", Format::Vasprun),
             ("t\n1\n5 0 0\n0 5 0\n0 0 5\nLi\n1\nDirect configuration= 1\n", Format::Xdatcar),
         ] {
             let path = folder.path().join("unnamed");
