@@ -41,12 +41,14 @@ impl Reader {
         let output = output::read(path)?;
         let geometries = geometries(path, &output)?;
         let forces = forces(path, &output)?;
+        let moving = geometries.len() > 1;
         let pairs = output.evaluations.iter().zip(geometries).enumerate();
         let frames: Vec<_> = pairs
+            .filter(|(_, (evaluation, _))| is_whole(evaluation, &output, moving))
             .map(|(k, (evaluation, geometry))| {
                 frame(evaluation, geometry, forces.as_ref().and_then(|f| f.get(k)), path)
             })
-            .chain(cut(path, &output).map(Err))
+            .chain(cut(path, &output, moving).map(Err))
             .collect();
         Ok(Reader { path: path.to_owned(), frames: frames.into_iter() })
     }
@@ -65,16 +67,25 @@ impl Iterator for Reader {
     }
 }
 
+/// Nothing of the evaluation was cut off: a single point has the goodbye behind it, a step of dynamics
+/// what the first step has.
+fn is_whole(evaluation: &ForceEvaluation, output: &Output, moving: bool) -> bool {
+    let stress = output.evaluations[0].stress.is_some();
+    output.ended
+        || moving && evaluation.forces.is_some() && (evaluation.stress.is_some() || !stress)
+}
+
 /// What is wrong with the end of the output.
-fn cut(path: &Path, output: &Output) -> Option<IoError> {
+fn cut(path: &Path, output: &Output, moving: bool) -> Option<IoError> {
     if let Some(text) = &output.abort {
         return Some(IoError::invalid(path, format!("CP2K gave up: {text}"), None));
     }
-    let unfinished = output.unfinished_scf || output.evaluations.is_empty();
+    let whole = output.evaluations.iter().filter(|e| is_whole(e, output, moving)).count();
+    let unfinished = output.unfinished_scf || whole < output.evaluations.len() || whole == 0;
     (!output.ended && unfinished).then(|| IoError::Truncated {
         path: path.to_owned(),
         line: output.lines,
-        what: format!("evaluation {}", output.evaluations.len() + 1),
+        what: format!("evaluation {}", whole + 1),
         hint: Some("the run was killed, or the file was cut; what is complete was read".to_owned()),
     })
 }

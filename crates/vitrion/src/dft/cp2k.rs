@@ -46,7 +46,7 @@ impl Cp2k {
         rung: &Rung,
         folder: &Path,
         stop: &AtomicBool,
-    ) -> Result<(End, Output, String), EngineError> {
+    ) -> Result<(End, Result<Output, String>, String), EngineError> {
         std::fs::create_dir_all(folder).map_err(IoError::os(folder, "create"))?;
         let text = writer::input(&self.settings, rung, &frame.structure)?;
         let path = folder.join(INPUT);
@@ -63,7 +63,12 @@ impl Cp2k {
         };
         let end =
             run(&call, stop).map_err(|error| missing(&error.program, &error.source.to_string()))?;
-        let found = output::read(&folder.join(OUTPUT))?;
+        let found = match output::read(&folder.join(OUTPUT)) {
+            Ok(found) => Ok(found),
+            // numbers that are none: stars where a force is too large to print
+            Err(error @ IoError::Parse { .. }) => Err(error.to_string()),
+            Err(error) => return Err(error.into()),
+        };
         let said = std::fs::read(folder.join(ERRORS)).unwrap_or_default();
         Ok((end, found, String::from_utf8_lossy(&said).into_owned()))
     }
@@ -123,9 +128,11 @@ impl LabelEngine for Cp2k {
             if end == End::Stopped {
                 return Ok(Outcome::Interrupted);
             }
-            let cycles = found.evaluations.last().map(|e| e.scf.cycles);
+            let read = found.as_ref().ok();
+            let cycles = read.and_then(|o| o.evaluations.last()).map(|e| e.scf.cycles);
+            let said_version = read.and_then(|o| o.version.as_ref());
             let run = RunInfo {
-                program: found.version.as_ref().map_or(program.clone(), |v| format!("CP2K {v}")),
+                program: said_version.map_or(program.clone(), |v| format!("CP2K {v}")),
                 host: host(),
                 cores: self.settings.resources.cores(),
                 seconds: started.elapsed().as_secs_f64(),
@@ -133,7 +140,10 @@ impl LabelEngine for Cp2k {
                 scf_cycles: cycles,
                 method: rung.name(),
             };
-            match judge(&found, end, &said, frame, self.settings.stress) {
+            let judged = found
+                .map_err(|message| (FailureKind::Incomplete, message))
+                .and_then(|found| judge(&found, end, &said, frame, self.settings.stress));
+            match judged {
                 Ok(labels) => {
                     if !self.settings.keep_files {
                         discard(&place);

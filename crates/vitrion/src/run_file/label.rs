@@ -154,6 +154,11 @@ pub(super) fn read_aimd(
     engine: &EngineSettings,
     seed: u64,
 ) -> Result<AimdTable, InputError> {
+    if !matches!(engine, EngineSettings::Cp2k(_)) {
+        let message = "only CP2K runs dynamics of its own; with other engines start from [[perturb]], or \
+                       from [[frames]] of a run with any potential";
+        return Err(table.refuse("structure", message));
+    }
     table.only(&[
         "structure",
         "repeat",
@@ -163,11 +168,6 @@ pub(super) fn read_aimd(
         "every",
         "thermostat_period",
     ])?;
-    if !matches!(engine, EngineSettings::Cp2k(_)) {
-        let message = "only CP2K runs dynamics of its own; with other engines start from [[perturb]], or \
-                       from [[frames]] of a run with any potential";
-        return Err(table.refuse("structure", message));
-    }
     let value = |key: &str, kind: Kind, default: f64| -> Result<f64, InputError> {
         Ok(positive_quantity(table, key, kind)?.map_or(default, |q| q.value))
     };

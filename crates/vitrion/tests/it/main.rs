@@ -2,9 +2,13 @@
 
 mod bad_input;
 mod commands;
+mod cp2k;
+mod labels;
+mod learn;
 mod motion;
 mod reliability;
 mod resume;
+mod slurm;
 mod softness;
 mod structure;
 mod training;

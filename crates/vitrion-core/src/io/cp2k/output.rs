@@ -256,7 +256,7 @@ fn abort_text(lines: &mut Lines) -> Result<String, IoError> {
         }
         let inner = line.trim_matches('*').trim();
         // the head of the small figure beside the text
-        let inner = ["\\___/", "O/|", "/| |", "/ \\"]
+        let inner = ["\\___/", "O/|", "/| |", "/ \\", "|"]
             .iter()
             .fold(inner, |text, limb| text.strip_prefix(limb).unwrap_or(text).trim());
         words.extend(inner.split_whitespace().map(str::to_owned));
