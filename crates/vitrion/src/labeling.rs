@@ -98,7 +98,7 @@ impl Labeling<'_> {
                 let Some((key, request)) = batch.get(outcome.frame) else { continue };
                 let origin = request.origin.clone();
                 if let Some((reason, message)) = outcome.failure.clone() {
-                    records.push(Record::Failure(FailureRecord {
+                    records.push(Record::Failure(Box::new(FailureRecord {
                         key: key.clone(),
                         level: hash.clone(),
                         reason,
@@ -107,7 +107,7 @@ impl Labeling<'_> {
                         run: outcome.run,
                         origin,
                         time: now(),
-                    }));
+                    })));
                     continue;
                 }
                 let labels = outcome.labels();
@@ -123,7 +123,7 @@ impl Labeling<'_> {
         done.broken = report.failed;
         done.interrupted = report.interrupted;
         if !done.interrupted {
-            self.forget_failed(&list)?;
+            forget_failed(&list)?;
         }
         Ok(done)
     }
@@ -131,9 +131,9 @@ impl Labeling<'_> {
     /// The job of a batch.
     fn prepare(&self, batch: &[(String, &Request)]) -> Result<Job, Error> {
         let mut hasher = blake3::Hasher::new();
-        batch.iter().for_each(|(key, _)| {
+        for (key, _) in batch {
             hasher.update(key.as_bytes());
-        });
+        }
         let name = hasher.finalize().to_hex()[..16].to_owned();
         let folder = self.jobs.join(format!("label-{name}"));
         let frames: Vec<Frame> =
@@ -142,19 +142,6 @@ impl Labeling<'_> {
         let work = Work::Label(LabelWork { settings, frames: frames.len() });
         jobs::prepare(&folder, &work, Some((FRAMES, &frames)))?;
         Ok(Job { folder, name: format!("label-{name}"), cores: self.engine.cores() })
-    }
-
-    /// Jobs with failures are moved aside, so that the next session tries them again.
-    fn forget_failed(&self, list: &[Job]) -> Result<(), Error> {
-        for job in list {
-            let failed = jobs::read_outcomes(&job.folder)?.iter().any(|o| o.failure.is_some());
-            if failed && job.is_done() {
-                let aside = |k: usize| job.folder.with_extension(format!("failed-{k}"));
-                let free = (1..).map(aside).find(|p| !p.exists()).expect("there is a number");
-                std::fs::rename(&job.folder, &free).map_err(InputError::os(&free, "rename"))?;
-            }
-        }
-        Ok(())
     }
 
     /// Runs the engine's own dynamics; its frames enter the store.
@@ -225,6 +212,23 @@ impl Labeling<'_> {
         }
         Ok(done)
     }
+}
+
+/// Jobs with failures are moved aside, so that the next session tries them again.
+fn forget_failed(list: &[Job]) -> Result<(), Error> {
+    for job in list {
+        let failed = jobs::read_outcomes(&job.folder)?.iter().any(|o| o.failure.is_some());
+        if failed && job.is_done() {
+            let mut number = 1;
+            let aside = |k: usize| job.folder.with_extension(format!("failed-{k}"));
+            while aside(number).exists() {
+                number += 1;
+            }
+            let free = aside(number);
+            std::fs::rename(&job.folder, &free).map_err(InputError::os(&free, "rename"))?;
+        }
+    }
+    Ok(())
 }
 
 /// The geometries of a label file.
@@ -315,7 +319,9 @@ pub fn perturbed(table: &PerturbTable, start: &Structure, number: u64) -> Vec<Re
                     .expect("a strain below one half leaves a cell");
                 for r in &mut structure.positions {
                     *r = deform(*r);
-                    r.iter_mut().for_each(|x| *x += table.displacement * random.normal());
+                    for x in r.iter_mut() {
+                        *x += table.displacement * random.normal();
+                    }
                 }
             }
             Request {

@@ -268,14 +268,12 @@ mod tests {
         let reference = model.reference();
         for atom in 0..sorted.len() {
             let exact = reference.descriptor(atom, atoms, list.list());
-            let mut place = 0;
             // the order of the packed rows: columns of the triangle, then the rest
             let triangle = (0..axis).flat_map(|a| (a..axis).map(move |k| (k, a)));
             let rest = (0..axis).flat_map(|a| (axis..m).map(move |k| (k, a)));
-            for (k, a) in triangle.chain(rest) {
+            for (place, (k, a)) in triangle.chain(rest).enumerate() {
                 let difference = f64::from(found[atom * width + place]) - exact[k * axis + a];
                 assert!(difference.abs() < 1e-6 * exact[k * axis + a].abs().max(1.0));
-                place += 1;
             }
         }
     }

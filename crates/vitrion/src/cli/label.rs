@@ -4,6 +4,7 @@ use super::output::{complain, print, print_json};
 use super::progress::jobs_bar;
 use super::{Common, ReadArguments};
 use serde::Serialize;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use vitrion::error::{Error, InputError};
 use vitrion::jobs::Drive;
@@ -18,6 +19,7 @@ use vitrion_core::io;
 
 /// Label structures with DFT (CP2K) or any ASE calculator; show, import and export labels
 #[derive(clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each switch of the command line")]
 pub(super) struct Arguments {
     /// The label file: structures, engine, scheduler
     #[arg(value_name = "LABEL.toml", required_unless_present = "store")]
@@ -127,7 +129,9 @@ fn described(status: &Status, folder: &Path) -> String {
         };
         let agrees: Vec<&str> = level.agrees_with.iter().map(|h| &h[..Level::SHORT]).collect();
         let failed: usize = level.failures.values().sum();
-        let mut line = |what: &str, value: &str| text.push_str(&format!("\n{what:<14} {value}"));
+        let mut line = |what: &str, value: &str| {
+            let _ = write!(text, "\n{what:<14} {value}");
+        };
         line("\nlevel", &format!(" {}  {}", &level.hash[..Level::SHORT], level.description));
         line(
             "labels",
@@ -270,7 +274,8 @@ fn plan(
     );
     for (table, structure) in runs {
         let s = &table.settings;
-        text += &format!(
+        let _ = write!(
+            text,
             "\nAIMD of {} ({}): {} steps of {} fs at {} K, a frame every {} steps",
             table.structure.value,
             structure.formula(),

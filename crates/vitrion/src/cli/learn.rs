@@ -3,6 +3,7 @@
 use super::Common;
 use super::output::{complain, print, print_json};
 use super::progress::{JobsBar, jobs_bar};
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use vitrion::error::{Error, InputError};
 use vitrion::jobs::{Drive, Progress};
@@ -111,7 +112,7 @@ fn plan(file: &LearnFile) -> String {
             None => "jobs in the Slurm queue".to_owned(),
         },
     );
-    text += &match file.trust {
+    let trust = match file.trust {
         Trust::Quantile { quantile, low, high } => format!(
             "trust levels: {low} and {high} times the {:.0} % quantile of the deviations on training frames\n",
             100.0 * quantile
@@ -120,8 +121,10 @@ fn plan(file: &LearnFile) -> String {
             format!("trust levels: {} and {} eV/Å\n", force.0, force.1)
         }
     };
-    text += &format!(
-        "selection: {} labels an iteration, {}; {}\n",
+    text += &trust;
+    let _ = writeln!(
+        text,
+        "selection: {} labels an iteration, {}; {}",
         file.selection.labels,
         match file.selection.method {
             Method::Farthest => "farthest from what is labelled, weighted by deviation",
@@ -155,9 +158,10 @@ fn plan(file: &LearnFile) -> String {
                 )
             }
         };
-        text += &format!("step {k}: {what}\n");
+        let _ = writeln!(text, "step {k}: {what}");
     }
-    text += &format!(
+    let _ = write!(
+        text,
         "a step is left at {:.1} % accurate frames without failures; at most {} iterations",
         100.0 * file.stop.accurate,
         file.stop.iterations
@@ -170,8 +174,9 @@ fn described(ledger: &Ledger, out: &Path) -> String {
     let mut text = String::new();
     for s in &ledger.iterations {
         let force = s.before.as_ref().and_then(|row| row.force_mev_per_a);
-        text += &format!(
-            "iteration {}: {} of {} frames accurate, {} new labels{}; {}\n",
+        let _ = writeln!(
+            text,
+            "iteration {}: {} of {} frames accurate, {} new labels{}; {}",
             s.iteration,
             s.counts.accurate,
             s.counts.all(),

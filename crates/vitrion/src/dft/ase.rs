@@ -23,7 +23,7 @@ const WORKER: &str = include_str!("ase/worker.py");
 /// How often a slow answer is looked for.
 const LOOK: Duration = Duration::from_millis(50);
 /// Importing torch on a busy machine takes its time.
-const START: Duration = Duration::from_secs(600);
+const START: Duration = Duration::from_mins(10);
 /// Largest difference between stress components that should be equal [eV/Å³].
 const ASYMMETRY: f64 = 1e-3;
 
@@ -96,7 +96,8 @@ impl Drop for Worker {
 /// First line of a worker.
 #[derive(Deserialize)]
 struct Ready {
-    ready: bool,
+    #[serde(rename = "ready")]
+    good: bool,
     #[serde(default)]
     program: String,
     #[serde(default)]
@@ -178,7 +179,7 @@ impl Ase {
         })?;
         let ready: Ready =
             serde_json::from_str(&line).map_err(|_| failed(format!("it said {line}")))?;
-        if !ready.ready {
+        if !ready.good {
             return Err(failed(ready.error));
         }
         worker.program = ready.program;

@@ -18,8 +18,8 @@ use std::process::Command;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 use vitrion_core::io::IoError;
-use vitrion_core::io::cp2k::output::{self, Output};
-use vitrion_core::{Frame, Labels, math};
+use vitrion_core::io::cp2k::output::{self, Output, Shortage};
+use vitrion_core::{Frame, Labels, Structure, math};
 
 /// Names of the files of an attempt.
 const INPUT: &str = "cp2k.inp";
@@ -91,13 +91,11 @@ pub(crate) fn version(program: &str) -> Result<String, EngineError> {
     let output = output.map_err(|error| missing(program, &error.to_string()))?;
     let text = String::from_utf8_lossy(&output.stdout);
     let version = text.lines().find_map(|line| line.trim().strip_prefix("CP2K version "));
-    match version {
-        Some(version) => Ok(format!("CP2K {}", version.trim())),
-        None => {
-            let first = text.lines().next().unwrap_or("nothing").to_owned();
-            Err(missing(program, &format!("--version says \"{first}\", not a version of CP2K")))
-        }
+    if let Some(version) = version {
+        return Ok(format!("CP2K {}", version.trim()));
     }
+    let first = text.lines().next().unwrap_or("nothing").to_owned();
+    Err(missing(program, &format!("--version says \"{first}\", not a version of CP2K")))
 }
 
 impl LabelEngine for Cp2k {
@@ -115,12 +113,14 @@ impl LabelEngine for Cp2k {
         stop: &AtomicBool,
     ) -> Result<Outcome, EngineError> {
         let program = self.program()?;
-        self.settings.check(&frame.structure)?;
+        check(&frame.structure)?;
         let started = Instant::now();
         let ladder = self.settings.ladder();
         // attempts of a job that was killed stay where they are
-        let begun =
-            (1..).find(|k| !attempt_folder(folder, *k).exists()).expect("there is a number");
+        let mut begun = 1;
+        while attempt_folder(folder, begun).exists() {
+            begun += 1;
+        }
         let mut failed = None;
         for (k, rung) in ladder.iter().enumerate() {
             let place = attempt_folder(folder, begun + k);
@@ -163,6 +163,18 @@ impl LabelEngine for Cp2k {
     }
 }
 
+/// Refuses structures that no calculation can be of.
+fn check(structure: &Structure) -> Result<(), EngineError> {
+    let refuse = |message: &str| Err(EngineError::Setting(message.to_owned()));
+    if structure.cell.periodicity() != [true; 3] {
+        return refuse("CP2K labels need a cell that is periodic in all directions");
+    }
+    if structure.is_empty() {
+        return refuse("there are no atoms");
+    }
+    Ok(())
+}
+
 fn attempt_folder(folder: &Path, number: usize) -> std::path::PathBuf {
     folder.join(format!("attempt-{number:02}"))
 }
@@ -187,10 +199,10 @@ fn judge(
     frame: &Frame,
     want_stress: bool,
 ) -> Result<Labels, (FailureKind, String)> {
-    if found.out_of_memory || output::is_out_of_memory(said) {
+    if found.shortage == Some(Shortage::Memory) || output::is_out_of_memory(said) {
         return Err((FailureKind::OutOfMemory, "memory ran out".to_owned()));
     }
-    if end == End::TimedOut || found.out_of_time {
+    if end == End::TimedOut || found.shortage == Some(Shortage::Time) {
         return Err((FailureKind::TimedOut, "the time was over before it ended".to_owned()));
     }
     if let Some(text) = &found.abort {

@@ -123,7 +123,9 @@ impl LabelEngine for Fake {
         }
         for (atom, force) in found.forces.iter_mut().enumerate() {
             let mut random = rng::at(number, Stream::Testing, 0, atom as u64);
-            force.iter_mut().for_each(|f| *f += self.settings.noise * random.normal());
+            for f in force.iter_mut() {
+                *f += self.settings.noise * random.normal();
+            }
         }
         let labels = Labels {
             energy: Some(found.energy),

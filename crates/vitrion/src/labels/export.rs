@@ -49,13 +49,11 @@ pub fn deepmd_systems(records: &[&LabelRecord], folder: &Path) -> Result<Vec<Pat
         let same = |(f, symbols, virial): &(String, Vec<String>, bool)| {
             *f == formula && *symbols == record.symbols && *virial == record.virial.is_some()
         };
-        let number = match orders.iter().position(same) {
-            Some(number) => number,
-            None => {
-                orders.push((formula.clone(), record.symbols.clone(), record.virial.is_some()));
-                orders.len() - 1
-            }
-        };
+        let known = orders.iter().position(same);
+        let number = known.unwrap_or_else(|| {
+            orders.push((formula.clone(), record.symbols.clone(), record.virial.is_some()));
+            orders.len() - 1
+        });
         let earlier = orders[..number].iter().filter(|(f, ..)| *f == formula).count();
         let name = if earlier == 0 { formula } else { format!("{formula}-{}", earlier + 1) };
         systems.entry(name).or_default().push(frame);

@@ -12,7 +12,7 @@ pub enum Record {
     /// Comes before the first record that refers to it.
     Level(Level),
     Label(Box<LabelRecord>),
-    Failure(FailureRecord),
+    Failure(Box<FailureRecord>),
     Equivalence(Equivalence),
 }
 

@@ -203,7 +203,7 @@ impl Store {
             }
             Record::Failure(failure) => {
                 if !self.place.contains_key(&failure.key) {
-                    self.failures.insert(failure.key.clone(), failure);
+                    self.failures.insert(failure.key.clone(), *failure);
                 }
             }
             Record::Equivalence(found) => self.equivalences.push(found),
@@ -251,7 +251,9 @@ impl Store {
         })?;
         writer.file.write_all(&text).map_err(os(&path, "append"))?;
         writer.file.sync_data().map_err(os(&path, "append"))?;
-        fresh.into_iter().for_each(|record| self.take(record));
+        for record in fresh {
+            self.take(record);
+        }
         Ok(())
     }
 

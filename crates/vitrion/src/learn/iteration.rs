@@ -16,6 +16,7 @@ use crate::results::read_json;
 use crate::run_file::{Dynamics, ExploreTable, Method};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use vitrion_core::io::{self, ReadOptions};
@@ -163,7 +164,8 @@ impl Loop<'_, '_> {
             && let Some(force) = row.force_mev_per_a
         {
             let met = force.rmse <= 1e3 * limit;
-            text += &format!(
+            let _ = write!(
+                text,
                 "; forces on new labels were predicted within {:.1} meV/Å, wanted {:.1}",
                 force.rmse,
                 1e3 * limit
@@ -332,7 +334,7 @@ impl Loop<'_, '_> {
             return Ok(read_json(&place)?);
         }
         let started = Instant::now();
-        let training = self.deviations(models, &self.training_frames(initial, MEASURED)?)?;
+        let training = deviations(models, &self.training_frames(initial, MEASURED)?)?;
         let window = self.file.trust.window(&training).map_err(Error::Learning)?;
         let (sorted, job_seconds) = match &self.file.explore[step].value {
             ExploreTable::Pool { path, systems, .. } => {
@@ -391,25 +393,6 @@ impl Loop<'_, '_> {
         };
         write_json(&place, &selected)?;
         Ok(selected)
-    }
-
-    /// Deviations of the committee on frames.
-    fn deviations(
-        &self,
-        models: &[DeepPotential],
-        frames: &[Frame],
-    ) -> Result<Vec<Deviation>, Error> {
-        let committee = exploration::committee(models)?;
-        let mut watch = Watch::new(committee, Vec::new());
-        let mut found = Vec::new();
-        for (k, frame) in frames.iter().enumerate() {
-            let structure = &frame.structure;
-            watch.set_species(exploration::species(structure, watch.committee())?);
-            let deviation = watch.look(k as u64, &structure.cell, &structure.positions);
-            let what = || format!("training frame {k}");
-            found.push(deviation.map_err(|source| Error::Potential { what: what(), source })?);
-        }
-        Ok(found)
     }
 
     /// Frames that are there already.
@@ -568,6 +551,21 @@ impl Loop<'_, '_> {
             }
         }
     }
+}
+
+/// Deviations of the committee on frames.
+fn deviations(models: &[DeepPotential], frames: &[Frame]) -> Result<Vec<Deviation>, Error> {
+    let committee = exploration::committee(models)?;
+    let mut watch = Watch::new(committee, Vec::new());
+    let mut found = Vec::new();
+    for (k, frame) in frames.iter().enumerate() {
+        let structure = &frame.structure;
+        watch.set_species(exploration::species(structure, watch.committee())?);
+        let deviation = watch.look(k as u64, &structure.cell, &structure.positions);
+        let what = || format!("training frame {k}");
+        found.push(deviation.map_err(|source| Error::Potential { what: what(), source })?);
+    }
+    Ok(found)
 }
 
 fn folder_name(path: &Path) -> String {

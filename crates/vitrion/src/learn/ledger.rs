@@ -135,7 +135,8 @@ impl Histogram {
         let all = || explored.iter().chain(training).filter(good);
         let low = all().copied().fold(f64::INFINITY, f64::min);
         let high = all().copied().fold(0.0, f64::max);
-        if !(low < high) {
+        // nothing, or one value only
+        if low.partial_cmp(&high) != Some(std::cmp::Ordering::Less) {
             return Histogram::default();
         }
         let (low, high) = (low.ln(), high.ln() + 1e-9);

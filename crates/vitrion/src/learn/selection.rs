@@ -25,7 +25,7 @@ pub struct Points {
 impl Points {
     /// Number of points.
     pub fn len(&self) -> usize {
-        if self.width == 0 { 0 } else { self.values.len() / self.width }
+        self.values.len().checked_div(self.width).unwrap_or(0)
     }
 
     /// True without points.

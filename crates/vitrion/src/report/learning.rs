@@ -6,6 +6,7 @@ use super::sections::grid;
 use super::{ReportError, document, number, write_figures, write_page};
 use crate::learn::exploration::Ended;
 use crate::learn::ledger::{Ledger, Summary};
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use vitrion_model::train::evaluation::Row;
 
@@ -91,9 +92,9 @@ fn curves(ledger: &Ledger) -> Vec<Figure> {
     learning.series.push(line("the same labels, after", 1, after.0, after.1));
     let (x, y) = iterations(&|s| force(s.held_out.as_ref()));
     learning.series.push(line("held-out frames", 2, x, y));
-    learning.caption = "Errors of the model that chose the labels, and of the model trained on them. Labels are \
+    "Errors of the model that chose the labels, and of the model trained on them. Labels are \
                         chosen where the committee is ignorant, so the first is no estimate of the error in use."
-        .to_owned();
+        .clone_into(&mut learning.caption);
     figures.push(learning);
 
     let mut share =
@@ -169,10 +170,11 @@ fn overview(ledger: &Ledger, figures: &[Figure]) -> String {
         escape(&ledger.name)
     );
     for check in &ledger.checks {
-        html.push_str(&format!(
+        let _ = write!(
+            html,
             "<p class=\"quiet\">Level of the initial data checked: {}</p>",
             escape(check)
-        ));
+        );
     }
     html.push_str("<section><h2>Course</h2>");
     html.push_str(&grid(figures));
@@ -218,7 +220,7 @@ fn overview(ledger: &Ledger, figures: &[Figure]) -> String {
     html.push_str(&table("iterations", "Iterations", &head, &rows));
     html.push_str("<ol start=\"0\">");
     for s in &ledger.iterations {
-        html.push_str(&format!("<li>{}</li>", escape(&s.decision)));
+        let _ = write!(html, "<li>{}</li>", escape(&s.decision));
     }
     html.push_str("</ol></section></main>");
     html
@@ -331,8 +333,7 @@ fn histogram(s: &Summary) -> Figure {
         s.window.force.0,
         s.window.force.1,
         s.window.virial.map_or(String::new(), |(low, high)| format!(
-            "; virials: {:.4} and {:.4} eV per atom",
-            low, high
+            "; virials: {low:.4} and {high:.4} eV per atom"
         ))
     );
     figure

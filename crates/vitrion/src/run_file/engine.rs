@@ -219,19 +219,16 @@ fn read_basis(sets: &Table<'_>, symbol: &str, s: &mut Cp2kSettings) -> Result<()
         return Err(sets.refuse(symbol, "expected the symbol of an element"));
     }
     let title = format!("in [engine.basis] {symbol}");
-    let written = match sets.table(symbol, &title) {
-        Ok(Some(table)) => {
-            table.only(&["basis", "potential"])?;
-            let default = s.basis(symbol);
-            Basis {
-                basis: table.string("basis")?.map_or(default.basis, |b| b.value),
-                potential: table.string("potential")?.map_or(default.potential, |p| p.value),
-            }
+    let default = s.basis(symbol);
+    let written = if let Ok(Some(table)) = sets.table(symbol, &title) {
+        table.only(&["basis", "potential"])?;
+        Basis {
+            basis: table.string("basis")?.map_or(default.basis, |b| b.value),
+            potential: table.string("potential")?.map_or(default.potential, |p| p.value),
         }
-        _ => {
-            let basis = sets.string(symbol)?.map(|b| b.value).unwrap_or_default();
-            Basis { basis, potential: s.basis(symbol).potential }
-        }
+    } else {
+        let basis = sets.string(symbol)?.map_or(default.basis, |b| b.value);
+        Basis { basis, ..default }
     };
     s.basis.insert(symbol.to_owned(), written);
     Ok(())

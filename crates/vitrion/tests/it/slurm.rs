@@ -18,6 +18,7 @@ fn script() -> PathBuf {
 }
 
 impl Cluster {
+    #[expect(clippy::print_stdout, reason = "skips are counted")]
     fn start() -> Option<Self> {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut call = Command::new("bash");

@@ -26,10 +26,8 @@ pub struct Output {
     pub ended: bool,
     /// Text of the box with which CP2K gives up.
     pub abort: Option<String>,
-    /// CP2K stopped because its `WALLTIME` was over or an `EXIT` file was there.
-    pub out_of_time: bool,
-    /// Memory could not be had.
-    pub out_of_memory: bool,
+    /// What CP2K says it ran out of.
+    pub shortage: Option<Shortage>,
     /// Numbers of the steps of dynamics that are complete.
     pub steps: Vec<u64>,
     /// Lines of the file.
@@ -38,6 +36,14 @@ pub struct Output {
     pub too_close: Option<String>,
     /// SCF cycles begun after the last complete evaluation.
     pub unfinished_scf: bool,
+}
+
+/// What a run lacked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shortage {
+    /// Its `WALLTIME` was over, or an `EXIT` file told it to stop.
+    Time,
+    Memory,
 }
 
 /// Energy and what follows from it at one geometry.
@@ -117,8 +123,8 @@ pub fn read(path: &Path) -> Result<Output, IoError> {
     }
     output.lines = lines.number();
     output.unfinished_scf = scf.converged.is_some();
-    if let Some(text) = &output.abort {
-        output.out_of_memory |= is_out_of_memory(text);
+    if output.abort.as_deref().is_some_and(is_out_of_memory) {
+        output.shortage = Some(Shortage::Memory);
     }
     Ok(output)
 }
@@ -152,13 +158,13 @@ fn header(line: &str, output: &mut Output) {
     } else if line.contains("exceeded requested execution time")
         || line.contains("terminated by external request")
     {
-        output.out_of_time = true;
+        output.shortage = Some(Shortage::Time);
     } else if line.contains("The distance between the atoms") {
         output.too_close = Some(line.trim_matches(['*', ' ']).to_owned());
     } else if let Some(step) = line.strip_prefix("MD| Step number") {
         output.steps.extend(step.trim().parse::<u64>().ok());
     } else if is_out_of_memory(line) {
-        output.out_of_memory = true;
+        output.shortage = Some(Shortage::Memory);
     }
 }
 

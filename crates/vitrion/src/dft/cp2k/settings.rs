@@ -1,11 +1,10 @@
 //! Everything about a CP2K calculation, as data. Defaults are the level of the paper (Li3PS4, Methods).
 
-use super::super::EngineError;
 use crate::labels::Level;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::PathBuf;
-use vitrion_core::Structure;
 
 /// Elements that have a TZVP-MOLOPT-GTH basis in CP2K's `BASIS_MOLOPT`.
 const HAS_TZVP: [&str; 9] = ["H", "C", "N", "O", "F", "Si", "P", "S", "Cl"];
@@ -252,10 +251,10 @@ impl Cp2kSettings {
             if sets.is_empty() { "DZVP/TZVP-MOLOPT, GTH".to_owned() } else { sets.join(", ") },
         );
         if let Some(smearing) = &self.scf.smearing {
-            description += &format!(", electrons at {} K", smearing.temperature);
+            let _ = write!(description, ", electrons at {} K", smearing.temperature);
         }
         if let Some([a, b, c]) = self.kpoints {
-            description += &format!(", {a}×{b}×{c} k-points");
+            let _ = write!(description, ", {a}×{b}×{c} k-points");
         }
         Level {
             engine: "cp2k".to_owned(),
@@ -277,18 +276,6 @@ impl Cp2kSettings {
                 "eps_default": self.scf.eps_default,
             }),
         }
-    }
-
-    /// Refuses structures that this calculation cannot be of.
-    pub(super) fn check(&self, structure: &Structure) -> Result<(), EngineError> {
-        let refuse = |message: &str| Err(EngineError::Setting(message.to_owned()));
-        if structure.cell.periodicity() != [true; 3] {
-            return refuse("CP2K labels need a cell that is periodic in all directions");
-        }
-        if structure.is_empty() {
-            return refuse("there are no atoms");
-        }
-        Ok(())
     }
 
     /// Ways to the minimum, tried one after the other; all lead to the same level.

@@ -138,7 +138,7 @@ fn labels_that_make_no_sense_are_refused_and_failures_give_way_to_labels() {
     let error = store.append(vec![Record::Label(bad)]).expect_err("not finite").to_string();
     assert!(error.contains("the label of LiS cannot be stored"), "{error}");
     let key = key(&hash, &frame(0.1).structure);
-    let failure = Record::Failure(FailureRecord {
+    let failure = Record::Failure(Box::new(FailureRecord {
         key: key.clone(),
         level: hash.clone(),
         reason: FailureKind::Unconverged,
@@ -147,7 +147,7 @@ fn labels_that_make_no_sense_are_refused_and_failures_give_way_to_labels() {
         run: RunInfo::default(),
         origin: Origin::default(),
         time: String::new(),
-    });
+    }));
     store.append(vec![Record::Level(level("a")), failure]).expect("written");
     assert!(store.failure(&key).is_some());
     assert_eq!(store.status().levels[0].failures["SCF not converged"], 1);
