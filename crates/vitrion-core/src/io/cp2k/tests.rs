@@ -221,7 +221,6 @@ fn later_versions_print_other_headings() {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "skips are counted")]
 fn outputs_of_other_people_read_the_same() {
     let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/reference/cp2k");
     if !shared.exists() {
