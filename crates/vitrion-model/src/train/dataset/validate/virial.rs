@@ -4,6 +4,9 @@
 //! are fitted to the forces of some frames (linear least squares with a small ridge). They are a poor
 //! potential but know the sign and the size of things: the trace of their virial, `Σ r f(r)`, follows
 //! the labels' from frame to frame. Its regression against the labels should have a slope near one.
+//!
+//! Around one crystal forces say little about some combinations of these functions (those whose forces
+//! cancel by symmetry) that the virial does see: where the fit leaves the traces uncertain, nothing is said.
 
 use super::{Notes, Severity};
 use crate::train::dataset::{Dataset, LabelledFrame};
@@ -15,6 +18,8 @@ const HATS: usize = 14;
 const FROM: f64 = 1.2;
 const TO: f64 = 6.2;
 const FRAMES: usize = 24;
+/// Largest share of uncertainty in the variance of the traces that leaves a verdict.
+const UNCERTAIN: f64 = 0.1;
 
 pub(super) fn check(data: &Dataset, system: usize, notes: &mut Notes<'_>) {
     let range = data.systems()[system].frames.clone();
@@ -32,15 +37,20 @@ pub(super) fn check(data: &Dataset, system: usize, notes: &mut Notes<'_>) {
         .collect();
     let n = data.species().len();
     let unknowns = n * (n + 1) / 2 * HATS;
-    let mut fit =
-        Fit { n, matrix: vec![vec![0.0; unknowns]; unknowns], right: vec![0.0; unknowns] };
+    let mut fit = Fit {
+        n,
+        matrix: vec![vec![0.0; unknowns]; unknowns],
+        right: vec![0.0; unknowns],
+        squares: 0.0,
+        equations: 0,
+    };
     let mut traces = Vec::new();
     let mut example = Example::new(TO);
     for k in chosen {
         let frame = data.frame(k);
         traces.push((fit.add(k, &frame, &mut example), frame));
     }
-    let Some(solution) = fit.solve() else { return };
+    let Some(Solution { values: solution, factor, variance }) = fit.solve() else { return };
     let found: Vec<(f64, f64)> = traces
         .iter()
         .map(|(row, frame)| {
@@ -59,12 +69,20 @@ pub(super) fn check(data: &Dataset, system: usize, notes: &mut Notes<'_>) {
     }
     let (correlation, slope) = (sxy / (sxx * syy).sqrt(), sxy / sxx);
     let volume = traces[0].1.cell.volume();
-    if correlation.abs() < 0.6 {
+    let middle: Vec<f64> =
+        (0..unknowns).map(|k| traces.iter().map(|(row, _)| row[k]).sum::<f64>() / count).collect();
+    let doubt = traces.iter().map(|(row, _)| {
+        let from_middle: Vec<f64> = row.iter().zip(&middle).map(|(x, m)| x - m).collect();
+        variance * quadratic(&factor, &from_middle)
+    });
+    let doubt = doubt.sum::<f64>() / count;
+    if correlation.abs() < 0.6 || doubt > UNCERTAIN * sxx {
         notes.whole(
             Severity::Note,
             format!(
                 "sign and unit of the virial could not be told from the forces (correlation \
-                 {correlation:.2})"
+                 {correlation:.2}, {:.0} % of the fit uncertain)",
+                100.0 * (doubt / sxx).min(1.0)
             ),
         );
     } else if slope < 0.0 {
@@ -100,6 +118,33 @@ struct Fit {
     n: usize,
     matrix: Vec<Vec<f64>>,
     right: Vec<f64>,
+    /// Sum of the squares of all force components, and their number.
+    squares: f64,
+    equations: usize,
+}
+
+/// A fit: its parameters, the Cholesky factor of the normal matrix, and the variance of a force component
+/// about it.
+struct Solution {
+    values: Vec<f64>,
+    factor: Vec<Vec<f64>>,
+    variance: f64,
+}
+
+/// `xᵀ A⁻¹ x` by the Cholesky factor of `A`.
+fn quadratic(factor: &[Vec<f64>], x: &[f64]) -> f64 {
+    let y = forward(factor, x);
+    y.iter().map(|y| y * y).sum()
+}
+
+/// `L⁻¹ x`
+fn forward(factor: &[Vec<f64>], x: &[f64]) -> Vec<f64> {
+    let mut y: Vec<f64> = Vec::with_capacity(x.len());
+    for (row, x) in factor.iter().zip(x) {
+        let known: f64 = row.iter().zip(&y).map(|(l, y)| l * y).sum();
+        y.push((x - known) / row[y.len()]);
+    }
+    y
 }
 
 impl Fit {
@@ -141,6 +186,8 @@ impl Fit {
                     touched.push(k);
                 }
             }
+            self.squares += math::norm2(labels[i]);
+            self.equations += 3;
             touched.sort_unstable();
             touched.dedup();
             for &k in &touched {
@@ -154,30 +201,35 @@ impl Fit {
     }
 
     /// Solves the normal equations with a ridge of 1e-4 of the mean diagonal.
-    fn solve(mut self) -> Option<Vec<f64>> {
+    fn solve(mut self) -> Option<Solution> {
         let n = self.right.len();
         let mean = (0..n).map(|k| self.matrix[k][k]).sum::<f64>() / n as f64;
-        if mean <= 0.0 {
+        if mean <= 0.0 || self.equations <= n {
             return None;
         }
         for k in 0..n {
             self.matrix[k][k] += 1e-4 * mean;
         }
-        // positive definite: no pivoting needed
+        let mut factor: Vec<Vec<f64>> = Vec::with_capacity(n);
         for k in 0..n {
-            for row in k + 1..n {
-                let factor = self.matrix[row][k] / self.matrix[k][k];
-                for column in k..n {
-                    self.matrix[row][column] -= factor * self.matrix[k][column];
-                }
-                self.right[row] -= factor * self.right[k];
+            let mut row = vec![0.0; k + 1];
+            for l in 0..=k {
+                let above: &[f64] = if l < k { &factor[l] } else { &row };
+                let known: f64 = row[..l].iter().zip(above).map(|(a, b)| a * b).sum();
+                let rest = self.matrix[k][l] - known;
+                row[l] = if l < k { rest / factor[l][l] } else { rest.sqrt() };
             }
+            factor.push(row);
         }
-        let mut solution = vec![0.0; n];
+        let y = forward(&factor, &self.right);
+        let mut values = vec![0.0; n];
         for k in (0..n).rev() {
-            let known: f64 = (k + 1..n).map(|l| self.matrix[k][l] * solution[l]).sum();
-            solution[k] = (self.right[k] - known) / self.matrix[k][k];
+            let known: f64 = (k + 1..n).map(|l| factor[l][k] * values[l]).sum();
+            values[k] = (y[k] - known) / factor[k][k];
         }
-        Some(solution)
+        // |F − Xθ|² = |F|² − |L⁻¹Xᵀ F|², but for the ridge
+        let rest = self.squares - y.iter().map(|y| y * y).sum::<f64>();
+        let variance = (rest / (self.equations - n) as f64).max(0.0);
+        Some(Solution { values, factor, variance })
     }
 }
