@@ -108,6 +108,14 @@ impl EngineSettings {
         }
     }
 
+    /// MPI processes of one calculation.
+    pub fn ranks(&self) -> usize {
+        match self {
+            EngineSettings::Cp2k(settings) => settings.resources.ranks,
+            _ => 1,
+        }
+    }
+
     /// Structures that one job labels: cheap ones together.
     pub fn frames_per_job(&self) -> usize {
         match self {

@@ -159,6 +159,13 @@ pub enum InputError {
         path.display(), listed(differences)
     )]
     OtherRun { path: PathBuf, differences: Vec<String> },
+    /// The folder of a loop that was made from another learn file.
+    #[error(
+        "{} is the folder of another learning loop; these values of learn.toml differ:{}\nchoose another folder \
+         with --out; only [scheduler] and [stop] may change on the way",
+        path.display(), listed(differences)
+    )]
+    OtherLoop { path: PathBuf, differences: Vec<String> },
     /// A folder with something else in it.
     #[error(
         "{} is not empty and is not a results folder (it has no plan.toml; it holds {found}); \

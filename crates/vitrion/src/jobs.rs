@@ -32,6 +32,8 @@ use std::path::{Path, PathBuf};
 pub const DONE: &str = "done.json";
 /// What to do.
 pub const JOB: &str = "job.json";
+/// Left by a job that was told to stop and may simply go on.
+pub const STOPPED: &str = "stopped";
 /// What a job said.
 pub const LOG: &str = "log.txt";
 
@@ -42,6 +44,8 @@ pub struct Job {
     /// For people, in queues and tables.
     pub name: String,
     pub cores: usize,
+    /// Processes that share the cores, where a queue must know them (MPI).
+    pub ranks: usize,
 }
 
 impl Job {
@@ -130,27 +134,41 @@ pub trait Scheduler: Send {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum SchedulerSettings {
-    Local { cores: usize },
+    /// `None`: as many cores as vitrion itself may use.
+    Local {
+        cores: Option<usize>,
+    },
     Slurm(SlurmSettings),
 }
 
 impl SchedulerSettings {
-    /// The scheduler; `program` is vitrion.
+    /// The scheduler; `program` is vitrion, which may use so many threads.
     ///
     /// # Errors
     /// There is no such queue here.
-    pub fn scheduler(&self, program: &Path) -> Result<Box<dyn Scheduler>, JobError> {
+    pub fn scheduler(
+        &self,
+        program: &Path,
+        threads: usize,
+    ) -> Result<Box<dyn Scheduler>, JobError> {
         Ok(match self {
-            SchedulerSettings::Local { cores } => Box::new(Local::new(program, *cores)),
+            SchedulerSettings::Local { cores } => {
+                Box::new(Local::new(program, cores.unwrap_or(threads)))
+            }
             SchedulerSettings::Slurm(settings) => Box::new(Slurm::new(program, settings.clone())?),
         })
     }
 
-    /// Cores that one job can have at most, if there is a limit.
-    pub fn most_cores(&self) -> Option<usize> {
+    /// For people, with this many threads for vitrion itself.
+    pub fn describe(&self, threads: usize) -> String {
         match self {
-            SchedulerSettings::Local { cores } => Some(*cores),
-            SchedulerSettings::Slurm(_) => None,
+            SchedulerSettings::Local { cores } => {
+                format!("{} cores of this machine", cores.unwrap_or(threads))
+            }
+            SchedulerSettings::Slurm(settings) => format!(
+                "jobs in the Slurm queue{}",
+                settings.partition.as_ref().map_or(String::new(), |p| format!(" \"{p}\""))
+            ),
         }
     }
 }

@@ -34,6 +34,8 @@ pub struct Labelled {
     pub known: usize,
     /// Geometries that have no label now.
     pub failed: usize,
+    /// The last failure of each of these.
+    pub failures: Vec<FailureRecord>,
     /// Jobs that did not get to an end at all.
     pub broken: Vec<Failed>,
     pub interrupted: bool,
@@ -45,6 +47,7 @@ impl Labelled {
         self.new += other.new;
         self.known += other.known;
         self.failed += other.failed;
+        self.failures.extend(other.failures);
         self.broken.extend(other.broken);
         self.interrupted |= other.interrupted;
     }
@@ -76,23 +79,33 @@ impl Labeling<'_> {
         store.append(vec![Record::Level(level)])?;
         let mut done = Labelled::default();
         let mut seen = BTreeSet::new();
-        let mut wanted: Vec<(String, &Request)> = Vec::new();
+        let mut distinct: Vec<(String, &Request)> = Vec::new();
         for request in requests {
             let key = key(&hash, &request.frame.structure);
-            if store.label(&key).is_some() {
-                done.known += 1;
-            } else if seen.insert(key.clone()) {
-                wanted.push((key, request));
+            if seen.insert(key.clone()) {
+                distinct.push((key, request));
             }
         }
-        let batches: Vec<&[(String, &Request)]> =
-            wanted.chunks(self.engine.frames_per_job()).collect();
+        // the same structures share a job in every session, whichever of them have a label by now
+        let batches: Vec<Vec<(String, &Request)>> = distinct
+            .chunks(self.engine.frames_per_job())
+            .map(|group| {
+                group.iter().filter(|(key, _)| store.label(key).is_none()).cloned().collect()
+            })
+            .filter(|batch: &Vec<_>| !batch.is_empty())
+            .collect();
+        let wanted: usize = batches.iter().map(Vec::len).sum();
+        done.known = distinct.len() - wanted;
         let mut list = Vec::new();
         for batch in &batches {
             list.push(self.prepare(batch)?);
         }
         let report = drive(self.scheduler, &list, &self.patience, watch, self.stop)?;
         for (job, batch) in list.iter().zip(&batches) {
+            // what an unfinished job has stays with it: its batch must not change
+            if !job.is_done() {
+                continue;
+            }
             let mut records = Vec::new();
             for outcome in jobs::read_outcomes(&job.folder)? {
                 let Some((key, request)) = batch.get(outcome.frame) else { continue };
@@ -117,31 +130,41 @@ impl Labeling<'_> {
             }
             store.append(records)?;
         }
-        let labelled = wanted.iter().filter(|(key, _)| store.label(key).is_some()).count();
-        done.new = labelled;
-        done.failed = wanted.len() - labelled;
+        let of = |batch: &Vec<(String, &Request)>| {
+            batch.iter().filter(|(key, _)| store.label(key).is_some()).count()
+        };
+        done.new = batches.iter().map(of).sum();
+        done.failed = wanted - done.new;
+        for (key, _) in batches.iter().flatten() {
+            done.failures.extend(store.failure(key).cloned());
+        }
         done.broken = report.failed;
         done.interrupted = report.interrupted;
-        if !done.interrupted {
-            forget_failed(&list)?;
-        }
         Ok(done)
     }
 
-    /// The job of a batch.
+    /// The job of a batch, in a folder named after structures and settings. One that ended with failures
+    /// is left as it is, and another tries again.
     fn prepare(&self, batch: &[(String, &Request)]) -> Result<Job, Error> {
+        let settings = self.engine.clone();
+        let work = Work::Label(LabelWork { settings, frames: batch.len() });
         let mut hasher = blake3::Hasher::new();
+        hasher.update(&serde_json::to_vec(&work).expect("work is plain data"));
         for (key, _) in batch {
             hasher.update(key.as_bytes());
         }
-        let name = hasher.finalize().to_hex()[..16].to_owned();
-        let folder = self.jobs.join(format!("label-{name}"));
+        let hash = hasher.finalize().to_hex()[..16].to_owned();
+        let mut name = format!("label-{hash}");
+        let mut number = 1;
+        while self.jobs.join(&name).join(jobs::DONE).exists() {
+            number += 1;
+            name = format!("label-{hash}-{number}");
+        }
+        let folder = self.jobs.join(&name);
         let frames: Vec<Frame> =
             batch.iter().map(|(_, request)| request.frame.structure.clone().into()).collect();
-        let settings = self.engine.clone();
-        let work = Work::Label(LabelWork { settings, frames: frames.len() });
         jobs::prepare(&folder, &work, Some((FRAMES, &frames)))?;
-        Ok(Job { folder, name: format!("label-{name}"), cores: self.engine.cores() })
+        Ok(Job { folder, name, cores: self.engine.cores(), ranks: self.engine.ranks() })
     }
 
     /// Runs the engine's own dynamics; its frames enter the store.
@@ -164,12 +187,13 @@ impl Labeling<'_> {
                 settings: (**settings).clone(),
                 aimd: table.settings.clone(),
             });
-            let text = serde_json::to_string(&work).expect("work is plain data");
+            let text = serde_json::to_string(&table.settings).expect("settings are plain data");
             let name =
-                blake3::hash((text + &key("", structure)).as_bytes()).to_hex()[..16].to_owned();
+                blake3::hash((text + &key(&hash, structure)).as_bytes()).to_hex()[..16].to_owned();
             let folder = self.jobs.join(format!("aimd-{name}"));
             jobs::prepare(&folder, &work, Some((START, &[structure.clone().into()])))?;
-            list.push(Job { folder, name: format!("aimd-{name}"), cores: self.engine.cores() });
+            let (cores, ranks) = (self.engine.cores(), self.engine.ranks());
+            list.push(Job { folder, name: format!("aimd-{name}"), cores, ranks });
         }
         let report = drive(self.scheduler, &list, &self.patience, watch, self.stop)?;
         let mut done = Labelled {
@@ -185,10 +209,12 @@ impl Labeling<'_> {
             done.failed += found.unconverged.len();
             let mut records = Vec::new();
             let frames = io::read_all(&job.folder.join(STEPS), &ReadOptions::default())?;
+            let seconds = found.seconds / frames.len() as f64;
             for (k, frame) in frames.into_iter().enumerate() {
                 let run = RunInfo {
                     program: found.program.clone(),
                     cores: job.cores,
+                    seconds,
                     attempts: 1,
                     method: "aimd".to_owned(),
                     ..RunInfo::default()
@@ -214,23 +240,6 @@ impl Labeling<'_> {
     }
 }
 
-/// Jobs with failures are moved aside, so that the next session tries them again.
-fn forget_failed(list: &[Job]) -> Result<(), Error> {
-    for job in list {
-        let failed = jobs::read_outcomes(&job.folder)?.iter().any(|o| o.failure.is_some());
-        if failed && job.is_done() {
-            let mut number = 1;
-            let aside = |k: usize| job.folder.with_extension(format!("failed-{k}"));
-            while aside(number).exists() {
-                number += 1;
-            }
-            let free = aside(number);
-            std::fs::rename(&job.folder, &free).map_err(InputError::os(&free, "rename"))?;
-        }
-    }
-    Ok(())
-}
-
 /// The geometries of a label file.
 ///
 /// # Errors
@@ -240,6 +249,12 @@ pub fn requests(file: &LabelFile) -> Result<Vec<Request>, Error> {
     for table in &file.frames {
         let path = file.resolve(&table.value.path.value);
         let systems = crate::training::systems_in(&path).map_err(InputError::os(&path, "read"))?;
+        if systems.is_empty() {
+            let line = table.value.path.line;
+            let message =
+                format!("{}:{line}: {} holds no frames", file.path.display(), path.display());
+            return Err(InputError::Usage(message).into());
+        }
         for path in systems {
             for (k, frame) in io::open(&path, &ReadOptions::default())?.enumerate() {
                 let frame = frame?;
@@ -257,7 +272,7 @@ pub fn requests(file: &LabelFile) -> Result<Vec<Request>, Error> {
     }
     for (number, table) in file.perturbed.iter().enumerate() {
         let structure = structure(&file.resolve_structure(&table.value.structure.value))?;
-        found.extend(perturbed(&table.value, &structure, number as u64));
+        found.extend(perturbed(&table.value, &structure, file.seed, number as u64));
     }
     Ok(found)
 }
@@ -294,13 +309,13 @@ impl LabelFile {
 
 /// Copies of a structure, each strained by a random symmetric strain and shaken; the first of several
 /// copies is the structure itself.
-pub fn perturbed(table: &PerturbTable, start: &Structure, number: u64) -> Vec<Request> {
+pub fn perturbed(table: &PerturbTable, start: &Structure, seed: u64, number: u64) -> Vec<Request> {
     let start = supercell::repeat(start, table.repeat);
     (0..table.count)
         .map(|copy| {
             let mut structure = start.clone();
             if copy > 0 || table.count == 1 {
-                let mut random = rng::at(number, Stream::Structure, copy as u64, 0);
+                let mut random = rng::at(seed, Stream::Structure, copy as u64, number);
                 let mut strain = [[0.0; 3]; 3];
                 for a in 0..3 {
                     for b in a..3 {
@@ -337,14 +352,13 @@ pub fn perturbed(table: &PerturbTable, start: &Structure, number: u64) -> Vec<Re
         .collect()
 }
 
-/// Labels of one level as deepmd/npy systems for training; the folder is made anew.
+/// Labels as deepmd/npy systems for training; the folder is made anew.
 ///
 /// # Errors
-/// The disk, or labels of several levels.
-pub fn training_systems(store: &Store, level: &str, folder: &Path) -> Result<Vec<PathBuf>, Error> {
-    let records = store.of_level(Some(level))?;
+/// A disk that is full or a folder that cannot be written.
+pub fn training_systems(records: &[&LabelRecord], folder: &Path) -> Result<Vec<PathBuf>, Error> {
     if folder.exists() {
         std::fs::remove_dir_all(folder).map_err(InputError::os(folder, "remove"))?;
     }
-    Ok(deepmd_systems(&records, folder)?)
+    Ok(deepmd_systems(records, folder)?)
 }

@@ -42,6 +42,8 @@ const LEDGER: &str = "ledger.json";
 /// How a loop is run; nothing here changes the results.
 pub struct Options<'a> {
     pub stop: &'a AtomicBool,
+    /// Of vitrion itself, and of its jobs if the file does not say.
+    pub threads: usize,
     /// Told which jobs are under way, and how far they are.
     pub watch: &'a mut (dyn FnMut(&str, Option<Progress>) + Send),
     pub patience: Drive,
@@ -73,6 +75,8 @@ struct InitialSystem {
 /// What was done before the first iteration; `initial/done.json`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Initial {
+    /// Hash of the level of all labels of the loop.
+    level: String,
     systems: Vec<InitialSystem>,
     /// Labels made for the start, by key.
     labels: usize,
@@ -97,7 +101,7 @@ pub fn carry_out(
         engine: &file.engine,
         level: file.engine.level().hash(),
         store: Store::open(&folder.join("labels"))?,
-        scheduler: file.scheduler.scheduler(program)?,
+        scheduler: file.scheduler.scheduler(program, options.threads)?,
         structures,
         options,
     };
@@ -159,23 +163,55 @@ fn begin(file: &LearnFile, folder: &Path) -> Result<(), Error> {
             format!("{place}: {line}")
         })
         .collect();
-    Err(InputError::OtherRun { path: folder.to_owned(), differences }.into())
+    Err(InputError::OtherLoop { path: folder.to_owned(), differences }.into())
 }
 
-/// Lines that decide results: where jobs run and when the loop stops may change on the way.
+/// Every value that decides results, with its place: where jobs run and when the loop stops may change on
+/// the way.
 fn essence(text: &str) -> BTreeSet<String> {
-    let mut free = false;
     let mut lines = BTreeSet::new();
-    for line in text.lines() {
-        let line = line.split(" #").next().unwrap_or("").trim();
-        if line.starts_with('[') {
-            free = line == "[scheduler]" || line == "[stop]";
+    let Ok(mut table) = text.parse::<toml::Table>() else {
+        // compared as it is
+        lines.insert(text.to_owned());
+        return lines;
+    };
+    table.remove("scheduler");
+    table.remove("stop");
+    list(&toml::Value::Table(table), String::new(), &mut lines);
+    lines
+}
+
+fn list(value: &toml::Value, path: String, lines: &mut BTreeSet<String>) {
+    let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+    match value {
+        toml::Value::Table(table) => {
+            table.iter().for_each(|(key, value)| list(value, below(key), lines));
         }
-        if !line.is_empty() && !line.starts_with('#') && !free {
-            lines.insert(line.to_owned());
+        toml::Value::Array(items) if items.iter().any(toml::Value::is_table) => {
+            items.iter().enumerate().for_each(|(k, v)| list(v, below(&k.to_string()), lines));
+        }
+        other => {
+            lines.insert(format!("{path} = {other}"));
         }
     }
-    lines
+}
+
+/// Refuses structures with elements that the models will not know.
+fn refuse_unknown_elements(
+    file: &LearnFile,
+    name: &str,
+    structure: &Structure,
+) -> Result<(), InputError> {
+    let unknown = (0..structure.len())
+        .map(|atom| structure.symbol(atom))
+        .find(|symbol| !file.species.iter().any(|s| s == symbol));
+    unknown.map_or(Ok(()), |symbol| {
+        Err(InputError::Usage(format!(
+            "{}: {name} holds {symbol}, which species = {:?} does not name",
+            file.path.display(),
+            file.species
+        )))
+    })
 }
 
 fn structures(file: &LearnFile) -> Result<Vec<(String, Structure)>, Error> {
@@ -190,18 +226,7 @@ fn structures(file: &LearnFile) -> Result<Vec<(String, Structure)>, Error> {
         };
         let start = crate::labeling::structure(&name)?;
         let structure = vitrion_core::build::supercell::repeat(&start, table.repeat);
-        for atom in 0..structure.len() {
-            if !file.species.iter().any(|s| s == structure.symbol(atom)) {
-                let message = format!(
-                    "{}:{}: {name} holds {}, which species = {:?} does not name",
-                    file.path.display(),
-                    table.structure.line,
-                    structure.symbol(atom),
-                    file.species
-                );
-                return Err(InputError::Usage(message).into());
-            }
-        }
+        refuse_unknown_elements(file, &name, &structure)?;
         found.push((table.name.value.clone(), structure));
     }
     Ok(found)

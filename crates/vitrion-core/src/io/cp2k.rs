@@ -106,19 +106,6 @@ pub fn dynamics(path: &Path, start: &Structure) -> Result<Vec<(u64, Option<Frame
     let evaluations = output.evaluations.iter().skip(repeated);
     for (k, (evaluation, geometry)) in evaluations.zip(geometries).enumerate() {
         let step = geometry.step.unwrap_or(k as u64);
-        if geometry.energy.is_some_and(|e| (e - evaluation.energy).abs() > ENERGY_DIGITS) {
-            return Err(IoError::invalid(
-                path,
-                format!(
-                    "the energy in line {} is {} eV, but {} says {} eV for step {step}",
-                    evaluation.line,
-                    evaluation.energy,
-                    positions.display(),
-                    geometry.energy.unwrap_or_default()
-                ),
-                Some("the files are of different runs"),
-            ));
-        }
         let known = forces.as_ref().and_then(|f| f.get(k));
         if evaluation.scf.converged == Some(false) {
             found.push((step, None));
@@ -145,7 +132,19 @@ fn frame(
              the minimiser",
         );
     }
-    let Geometry { structure, step, time, .. } = geometry;
+    let Geometry { structure, step, time, energy } = geometry;
+    if let Some(energy) = energy
+        && (energy - evaluation.energy).abs() > ENERGY_DIGITS
+    {
+        return refuse(
+            format!(
+                "the energy in line {line} is {} eV, but the trajectory beside it says {energy} eV for step {}",
+                evaluation.energy,
+                step.unwrap_or_default()
+            ),
+            "the files are of different runs, or the trajectory does not hold every step",
+        );
+    }
     let found = forces.or(evaluation.forces.as_ref());
     if let Some(found) = found
         && found.len() != structure.len()

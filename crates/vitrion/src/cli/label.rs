@@ -61,6 +61,9 @@ pub(super) struct Arguments {
     json: bool,
 }
 
+/// Failures that are printed.
+const MOST_FAILURES: usize = 5;
+
 /// What is printed at the end.
 #[derive(Serialize)]
 struct Summary {
@@ -210,7 +213,7 @@ fn of_file(
     let level = file.engine.level();
     let requests = labeling::requests(file)?;
     let runs = file.aimd_runs()?;
-    let plan = plan(file, &level, requests.len(), &runs);
+    let plan = plan(file, &level, requests.len(), &runs, common);
     if arguments.check {
         print(&plan);
         return Ok(());
@@ -230,7 +233,7 @@ fn of_file(
         doing: "find",
         source,
     })?;
-    let mut scheduler = file.scheduler.scheduler(&this)?;
+    let mut scheduler = file.scheduler.scheduler(&this, common.threads)?;
     let mut labeling = Labeling {
         engine: &file.engine,
         scheduler: &mut *scheduler,
@@ -260,6 +263,7 @@ fn plan(
     level: &Level,
     requests: usize,
     runs: &[(vitrion::run_file::AimdTable, vitrion_core::Structure)],
+    common: &Common,
 ) -> String {
     let mut text = format!(
         "{}: {requests} structures to label\nlevel {}: {}\n{} core(s) a calculation, {}",
@@ -267,10 +271,7 @@ fn plan(
         &level.hash()[..Level::SHORT],
         level.description,
         file.engine.cores(),
-        match file.scheduler.most_cores() {
-            Some(cores) => format!("{cores} cores of this machine"),
-            None => "jobs in the Slurm queue".to_owned(),
-        },
+        file.scheduler.describe(common.threads),
     );
     for (table, structure) in runs {
         let s = &table.settings;
@@ -289,6 +290,13 @@ fn plan(
 }
 
 fn finish(arguments: &Arguments, done: &Labelled, store: &Store) -> Result<(), Error> {
+    for failure in done.failures.iter().take(MOST_FAILURES) {
+        let (reason, message) = (failure.reason.name(), &failure.message);
+        complain(&format!("no label for {}: {reason}: {message}", failure.formula));
+    }
+    if done.failures.len() > MOST_FAILURES {
+        complain(&format!("and {} more", done.failures.len() - MOST_FAILURES));
+    }
     for failed in &done.broken {
         complain(&format!("{}: {} ({})", failed.name, failed.message, failed.folder.display()));
     }

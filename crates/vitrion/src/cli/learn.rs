@@ -47,14 +47,15 @@ pub(super) fn learn(arguments: &Arguments, common: &Common) -> Result<(), Error>
     }
     let path = arguments.file.as_ref().expect("the command line asks for it");
     let file = LearnFile::read(path)?;
-    let plan = plan(&file);
+    let plan = plan(&file, common);
     if arguments.check {
         print(&plan);
         return Ok(());
     }
+    // a program that is missing should be known before anything is queued
+    let program = file.engine.engine()?.program()?;
     if !common.quiet {
         complain(&plan);
-        let program = file.engine.engine()?.program()?;
         complain(&format!("engine: {program}"));
     }
     let out = arguments.out.clone().unwrap_or_else(|| file.resolve(&file.name));
@@ -79,6 +80,7 @@ pub(super) fn learn(arguments: &Arguments, common: &Common) -> Result<(), Error>
     };
     let options = Options {
         stop: &stop,
+        threads: common.threads,
         watch: &mut watch,
         patience: Drive::default(),
         resume: resume(path, arguments.out.as_deref()),
@@ -98,7 +100,7 @@ fn resume(file: &Path, out: Option<&Path>) -> String {
 }
 
 /// What will be done, with every default that matters.
-fn plan(file: &LearnFile) -> String {
+fn plan(file: &LearnFile, common: &Common) -> String {
     let level = file.engine.level();
     let mut text = format!(
         "{}: {} models of {}, labels by {} ({}), {}\n",
@@ -107,10 +109,7 @@ fn plan(file: &LearnFile) -> String {
         file.species.join(" "),
         level.description,
         &level.hash()[..8],
-        match file.scheduler.most_cores() {
-            Some(cores) => format!("{cores} cores of this machine"),
-            None => "jobs in the Slurm queue".to_owned(),
-        },
+        file.scheduler.describe(common.threads),
     );
     let trust = match file.trust {
         Trust::Quantile { quantile, low, high } => format!(
@@ -128,6 +127,7 @@ fn plan(file: &LearnFile) -> String {
         file.selection.labels,
         match file.selection.method {
             Method::Farthest => "farthest from what is labelled, weighted by deviation",
+            Method::Cluster => "farthest of the group that holds most of what is unknown",
             Method::Deviation => "largest mean deviation first",
             Method::Random => "at random",
         },

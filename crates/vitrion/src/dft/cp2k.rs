@@ -151,7 +151,8 @@ impl LabelEngine for Cp2k {
                     return Ok(Outcome::Labelled { labels, run });
                 }
                 Err((reason, message)) => {
-                    let message = format!("{message} ({}, {})", rung.name(), place.display());
+                    let message =
+                        format!("{message} ({}; files: {})", rung.name(), place.display());
                     failed = Some(Outcome::Failed { reason, message, run });
                     if reason != FailureKind::Unconverged {
                         break;

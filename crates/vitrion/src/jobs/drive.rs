@@ -1,6 +1,6 @@
 //! Many jobs through one scheduler: who may start, who must start again, who has failed.
 
-use super::{End, Job, JobError, LOG, Scheduler, State};
+use super::{End, Job, JobError, LOG, STOPPED, Scheduler, State};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -161,6 +161,8 @@ impl Way<'_> {
             State::Running => self.running = true,
             State::Ended { how, message } => {
                 self.running = false;
+                let stopped = how == End::Exit && self.job.folder.join(STOPPED).exists();
+                let how = if stopped { End::Requeue } else { how };
                 let again = match how {
                     End::Exit => self.starts - self.requeues < patience.attempts,
                     End::Requeue | End::Lost => {
@@ -250,6 +252,7 @@ mod tests {
                 folder: folder.path().join(k.to_string()),
                 name: k.to_string(),
                 cores: 1,
+                ranks: 1,
             })
             .collect();
         for job in &jobs {

@@ -100,12 +100,13 @@ impl Slurm {
         let minutes = s.walltime.div_ceil(60).max(1);
         let mut text = format!(
             "#!/bin/bash\n#SBATCH --job-name={name}\n#SBATCH --comment={}\n#SBATCH --chdir={}\n#SBATCH \
-             --output={}\n#SBATCH --open-mode=append\n#SBATCH --nodes=1\n#SBATCH --ntasks=1\n#SBATCH \
+             --output={}\n#SBATCH --open-mode=append\n#SBATCH --nodes=1\n#SBATCH --ntasks={}\n#SBATCH \
              --cpus-per-task={}\n#SBATCH --time={minutes}\n#SBATCH --no-requeue\n",
             plain(&job.name),
             folder.display(),
             folder.join(LOG).display(),
-            job.cores,
+            job.ranks,
+            (job.cores / job.ranks).max(1),
         );
         if minutes * 60 > 2 * WARNING {
             let _ = writeln!(text, "#SBATCH --signal=B:TERM@{WARNING}");
@@ -351,12 +352,14 @@ mod tests {
             missed: BTreeMap::new(),
             open: BTreeMap::new(),
         };
-        let job = Job { folder: "/data/a b/job".into(), name: "label 3".into(), cores: 4 };
+        let job =
+            Job { folder: "/data/a b/job".into(), name: "label 3".into(), cores: 4, ranks: 2 };
         let script = slurm.script(&job, "vitrion-1");
         for line in [
             "#SBATCH --job-name=vitrion-1",
             "#SBATCH --comment=label_3",
-            "#SBATCH --cpus-per-task=4",
+            "#SBATCH --ntasks=2",
+            "#SBATCH --cpus-per-task=2",
             "#SBATCH --time=120",
             "#SBATCH --signal=B:TERM@120",
             "#SBATCH --no-requeue",

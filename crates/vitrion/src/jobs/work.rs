@@ -1,6 +1,6 @@
 //! What jobs do.
 
-use super::{DONE, JOB, JobError};
+use super::{DONE, JOB, JobError, STOPPED};
 use crate::dft::{AimdSettings, Cp2kSettings, EngineSettings, Outcome, cp2k};
 use crate::error::{Error, InputError};
 use crate::labels::{FailureKind, RunInfo};
@@ -94,6 +94,8 @@ pub struct AimdDone {
     pub unconverged: Vec<u64>,
     pub parts: usize,
     pub program: String,
+    /// Wall time of the last session [s].
+    pub seconds: f64,
 }
 
 /// A training job's result; the model is `model.safetensors`.
@@ -140,10 +142,17 @@ pub(crate) fn prepare(
     let text = serde_json::to_string_pretty(work).expect("work is plain data");
     let path = folder.join(JOB);
     if let Ok(present) = std::fs::read_to_string(&path) {
-        if present == text {
-            return Ok(());
+        // the same dynamics on other cores goes on where it was
+        let same = present == text;
+        if same || !matches!(work, Work::Aimd(_)) {
+            return if same {
+                Ok(())
+            } else {
+                Err(JobError::OtherJob { path: folder.to_owned() }.into())
+            };
         }
-        return Err(JobError::OtherJob { path: folder.to_owned() }.into());
+        write_atomically(&path, text.as_bytes())?;
+        return Ok(());
     }
     std::fs::create_dir_all(folder).map_err(InputError::os(folder, "create"))?;
     if let Some((name, frames)) = frames {
@@ -175,15 +184,24 @@ pub fn carry_out(folder: &Path, stop: &AtomicBool) -> Result<bool, Error> {
     if folder.join(DONE).exists() {
         return Ok(true);
     }
-    match work {
-        Work::Label(work) => label(&work, folder, stop),
-        Work::Aimd(work) => aimd(&work, folder, stop),
-        Work::Train(work) => train(&work, folder, stop),
-        Work::Explore(work) => match exploration::run(&work, folder, stop)? {
-            Some(explored) => finish(folder, &explored).map(|()| true),
-            None => Ok(false),
-        },
+    let stopped = folder.join(STOPPED);
+    if stopped.exists() {
+        std::fs::remove_file(&stopped).map_err(InputError::os(&stopped, "remove"))?;
     }
+    let done = match work {
+        Work::Label(work) => label(&work, folder, stop)?,
+        Work::Aimd(work) => aimd(&work, folder, stop)?,
+        Work::Train(work) => train(&work, folder, stop)?,
+        Work::Explore(work) => match exploration::run(&work, folder, stop)? {
+            Some(explored) => finish(folder, &explored).map(|()| true)?,
+            None => false,
+        },
+    };
+    if !done {
+        // whoever looks after the queue may simply start it again
+        std::fs::write(&stopped, "").map_err(InputError::os(&stopped, "write"))?;
+    }
+    Ok(done)
 }
 
 fn finish<T: Serialize>(folder: &Path, result: &T) -> Result<(), Error> {
@@ -230,8 +248,7 @@ fn label(work: &LabelWork, folder: &Path, stop: &AtomicBool) -> Result<bool, Err
         if stop.load(Ordering::Relaxed) {
             return Ok(false);
         }
-        let place =
-            if frames.len() == 1 { folder.to_owned() } else { folder.join(format!("{k:04}")) };
+        let place = folder.join(format!("{k:04}"));
         let outcome = match engine.label(frame, &place, stop)? {
             Outcome::Interrupted => return Ok(false),
             Outcome::Labelled { labels, run } => LabelOutcome {
@@ -264,6 +281,7 @@ fn label(work: &LabelWork, folder: &Path, stop: &AtomicBool) -> Result<bool, Err
 }
 
 fn aimd(work: &AimdWork, folder: &Path, stop: &AtomicBool) -> Result<bool, Error> {
+    let started = std::time::Instant::now();
     let start = io::read_first(&folder.join(START), &ReadOptions::default())?;
     let program = cp2k::version(&work.settings.resources.program)?;
     let told = |step: u64| {
@@ -291,6 +309,7 @@ fn aimd(work: &AimdWork, folder: &Path, stop: &AtomicBool) -> Result<bool, Error
         unconverged: found.unconverged,
         parts: found.parts,
         program,
+        seconds: started.elapsed().as_secs_f64(),
     };
     finish(folder, &done)?;
     Ok(true)

@@ -162,8 +162,12 @@ impl<'a> Import<'a> {
         if let Some(path) = self.get("external_input_path").and_then(Value::as_str) {
             let _ = writeln!(text, "template = \"{path}\"");
         }
-        if let Some(user) = self.get("user_fp_params") {
-            text += &self.cp2k(user);
+        let empty = Value::Object(serde_json::Map::new());
+        match self.get("user_fp_params") {
+            Some(user) => text += &self.cp2k(user),
+            // the defaults of DP-GEN, where the user has no input of his own
+            None if !text.contains("template") => text += &self.cp2k(&empty),
+            None => {}
         }
         for (key, value) in command(machine, "fp") {
             let _ = writeln!(text, "{key} = {value}");
@@ -252,7 +256,14 @@ impl<'a> Import<'a> {
             {
                 self.lose(format!("machine.json {stage}: gpu_per_node = {gpus}"));
             }
-            for key in ["group_size", "module_list", "envs"] {
+            for key in [
+                "group_size",
+                "number_node",
+                "cpu_per_node",
+                "module_list",
+                "envs",
+                "prepend_script",
+            ] {
                 if entry.pointer(&format!("/resources/{key}")).is_some_and(|v| !is_empty(v)) {
                     self.lose(format!(
                         "machine.json {stage}: resources.{key}; see `setup` of [scheduler]"
@@ -321,6 +332,7 @@ impl<'a> Import<'a> {
                     self.lose(format!(
                         "sys_configs[{k}]: the pattern {file}: name the files one by one"
                     ));
+                    continue;
                 }
                 let _ = write!(
                     text,
@@ -348,7 +360,18 @@ impl<'a> Import<'a> {
         };
         let mut text = String::new();
         for (number, job) in jobs.iter().enumerate() {
-            let value = |key: &str| job.get(key).and_then(as_number);
+            // names that DP-GEN takes for the same thing
+            let alias = |key: &str| -> Option<&Value> {
+                let others: &[&str] = match key {
+                    "temps" => &["Ts"],
+                    "press" => &["Ps"],
+                    "ensemble" => &["ens"],
+                    "trj_freq" => &["t_freq", "traj_freq"],
+                    _ => &[],
+                };
+                job.get(key).or_else(|| others.iter().find_map(|other| job.get(*other)))
+            };
+            let value = |key: &str| alias(key).and_then(as_number);
             let names: Vec<String> = job
                 .get("sys_idx")
                 .and_then(Value::as_array)
@@ -361,7 +384,7 @@ impl<'a> Import<'a> {
                 })
                 .collect();
             let numbers = |key: &str| -> Vec<f64> {
-                job.get(key)
+                alias(key)
                     .and_then(Value::as_array)
                     .into_iter()
                     .flatten()
@@ -375,7 +398,7 @@ impl<'a> Import<'a> {
                 ));
                 continue;
             }
-            let ensemble = job.get("ensemble").and_then(Value::as_str).unwrap_or("npt");
+            let ensemble = alias("ensemble").and_then(Value::as_str).unwrap_or("npt");
             let _ = write!(text, "\n[[explore]]\nstructures = {}\n", list(&names));
             let units = |values: &[f64], unit: &str| {
                 list(&values.iter().map(|x| format!("{x} {unit}")).collect::<Vec<_>>())
@@ -383,6 +406,12 @@ impl<'a> Import<'a> {
             let _ = writeln!(text, "temperature = {}", units(&temps, "K"));
             match ensemble {
                 "nvt" => text += "ensemble = \"nvt\"\n",
+                "nve" => {
+                    self.lose(format!(
+                        "model_devi_jobs[{number}].ensemble = \"nve\": explored in nvt"
+                    ));
+                    text += "ensemble = \"nvt\"\n";
+                }
                 "npt" | "npt-i" | "npt-iso" => {
                     let _ = writeln!(text, "pressure = {}", units(&press, "bar"));
                 }
@@ -405,14 +434,27 @@ impl<'a> Import<'a> {
                 [("taut", "thermostat_period", 0.1), ("taup", "barostat_period", 0.5)]
             {
                 let period = value(key).unwrap_or(default) * 1e3;
-                if key == "taut" || ensemble != "nvt" {
+                if key == "taut" || !["nvt", "nve"].contains(&ensemble) {
                     let _ = writeln!(text, "{name} = \"{period} fs\"");
                 }
             }
             for key in job.as_object().into_iter().flat_map(serde_json::Map::keys) {
                 let known = [
-                    "sys_idx", "temps", "press", "trj_freq", "nsteps", "ensemble", "taut", "taup",
-                    "_idx", "_comment",
+                    "sys_idx",
+                    "temps",
+                    "Ts",
+                    "press",
+                    "Ps",
+                    "trj_freq",
+                    "t_freq",
+                    "traj_freq",
+                    "nsteps",
+                    "ensemble",
+                    "ens",
+                    "taut",
+                    "taup",
+                    "_idx",
+                    "_comment",
                 ];
                 if !known.contains(&key.as_str()) {
                     self.lose(format!("model_devi_jobs[{number}].{key}: it has no counterpart"));
@@ -636,3 +678,6 @@ fn list_leaves(value: &Value, path: String, out: &mut Vec<String>) {
         None => out.push(path),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,7 +17,18 @@ impl Loop<'_, '_> {
     pub(super) fn initial(&mut self) -> Result<Initial, Error> {
         let place = self.folder.join("initial/done.json");
         if place.exists() {
-            return Ok(read_json(&place)?);
+            let initial: Initial = read_json(&place)?;
+            if initial.level != self.level {
+                return Err(Error::Learning(format!(
+                    "{} was begun with labels of level {}, the learn file now means {} ({}): was a template or a \
+                     script changed? Put it back, or begin a new folder",
+                    self.folder.display(),
+                    &initial.level[..8],
+                    &self.level[..8],
+                    self.engine.level().description
+                )));
+            }
+            return Ok(initial);
         }
         let mut systems = Vec::new();
         let mut checks = Vec::new();
@@ -35,7 +46,12 @@ impl Loop<'_, '_> {
         let mut requests = Vec::new();
         for (number, table) in self.file.perturbed.iter().enumerate() {
             let start = self.start(&table.value.structure.value)?;
-            requests.extend(labeling::perturbed(&table.value, &start, number as u64));
+            requests.extend(labeling::perturbed(
+                &table.value,
+                &start,
+                self.file.seed,
+                number as u64,
+            ));
         }
         let mut runs = Vec::new();
         for table in &self.file.aimd {
@@ -56,16 +72,19 @@ impl Loop<'_, '_> {
             let message = "there is nothing to train on: no initial structure could be labelled";
             return Err(Error::Learning(message.to_owned()));
         }
-        let initial = Initial { systems, labels, checks };
+        let initial = Initial { level: self.level.clone(), systems, labels, checks };
         write_json(&place, &initial)?;
         Ok(initial)
     }
 
-    fn start(&self, written: &str) -> Result<vitrion_core::Structure, InputError> {
-        if written.starts_with("builtin:") {
-            return labeling::structure(written);
-        }
-        labeling::structure(&self.file.resolve(written).display().to_string())
+    fn start(&self, written: &str) -> Result<vitrion_core::Structure, Error> {
+        let structure = if written.starts_with("builtin:") {
+            labeling::structure(written)?
+        } else {
+            labeling::structure(&self.file.resolve(written).display().to_string())?
+        };
+        super::refuse_unknown_elements(self.file, written, &structure)?;
+        Ok(structure)
     }
 
     /// The systems of a `[[data]]` table.
@@ -189,8 +208,10 @@ impl Loop<'_, '_> {
         Ok(found)
     }
 
-    /// Labels of the engine's level in the store.
+    /// Labels of the engine's level in the store; frames of `[[data]]` that were labelled again are in
+    /// that already.
     pub(super) fn labels_of_level(&self) -> Vec<&LabelRecord> {
-        self.store.labels().iter().filter(|label| label.level == self.level).collect()
+        let ours = |label: &&LabelRecord| label.level == self.level && label.origin.how != "check";
+        self.store.labels().iter().filter(ours).collect()
     }
 }

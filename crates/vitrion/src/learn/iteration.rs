@@ -4,7 +4,7 @@ use super::candidates::{self, Candidate, Sorted};
 use super::deviation::{Deviation, Watch};
 use super::exploration::{self, Explored};
 use super::ledger::{Cost, Counts, Histogram, Share, Summary};
-use super::selection::{Descriptor, Points, farthest, standardize};
+use super::selection::{Descriptor, Points, farthest, largest_cluster, standardize};
 use super::training_text::{Part, compose};
 use super::windows::Window;
 use super::{Initial, Loop, result, write_json};
@@ -138,7 +138,12 @@ impl Loop<'_, '_> {
         let stop = &self.file.stop;
         let share = &summary.accurate;
         let failed = summary.counts.failed;
-        let known = share.value >= stop.accurate && failed == 0;
+        let lost = summary
+            .runs
+            .iter()
+            .filter(|run| !matches!(run.ended, None | Some(exploration::Ended::Finished)))
+            .count();
+        let known = share.value >= stop.accurate && failed == 0 && lost == 0;
         let interval = match share.at_least() {
             Some(low) => format!(
                 " (above {:.1} % with 90 % confidence over {} runs)",
@@ -148,10 +153,11 @@ impl Loop<'_, '_> {
             None => " (a single run: no interval)".to_owned(),
         };
         let mut text = format!(
-            "{:.1} % of {} frames are below the lower trust level{interval}, {failed} failed; wanted: {:.1} % and \
-             none",
+            "{:.1} % of {} frames are below the lower trust level{interval}, {failed} failed, {lost} of {} runs \
+             did not get to their end; wanted: {:.1} % and none",
             100.0 * share.value,
             summary.counts.all(),
+            summary.runs.len(),
             100.0 * stop.accurate
         );
         summary.leave_step = known || spent >= repeats;
@@ -211,7 +217,7 @@ impl Loop<'_, '_> {
                 Work::Train(TrainWork { text: text.clone(), path: file.clone(), member, from });
             jobs::prepare(&place, &work, None)?;
             let cores = self.file.train.cores;
-            list.push(Job { folder: place, name: format!("train-{k}-{member}"), cores });
+            list.push(Job { folder: place, name: format!("train-{k}-{member}"), cores, ranks: 1 });
         }
         self.jobs(&format!("iteration {k}: training"), &list)?;
         let paths: Vec<PathBuf> =
@@ -253,7 +259,7 @@ impl Loop<'_, '_> {
         }
         let systems = match labels.len() {
             0 => Vec::new(),
-            _ => training_systems(&self.store, &self.level, &folder)?,
+            _ => training_systems(&labels, &folder)?,
         };
         let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
         let labels: Vec<Part> =
@@ -356,10 +362,11 @@ impl Loop<'_, '_> {
             let known = self.store.label(&key(&self.level, &c.frame.structure)).is_some();
             !known && seen.insert(key("", &c.frame.structure))
         });
+        // a run that failed at its start has no share of accurate frames
         let shares: Vec<f64> = runs
             .iter()
-            .filter(|run| run.counts.all() > 0)
-            .map(|run| run.counts.accurate as f64 / run.counts.all() as f64)
+            .filter(|run| run.counts.all() > 0 || run.ended.is_some())
+            .map(|run| run.counts.accurate as f64 / run.counts.all().max(1) as f64)
             .collect();
         (self.options.watch)(&format!("iteration {k}: {} candidates, choosing", found.len()), None);
         let order = self.choose(k, &found, &models[0], initial)?;
@@ -408,10 +415,12 @@ impl Loop<'_, '_> {
         let mut paths =
             crate::training::systems_in(&path).map_err(InputError::os(&path, "read"))?;
         if let Some(wanted) = systems {
-            paths.retain(|p| {
-                let name = p.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                wanted.contains(&name)
-            });
+            let name = |p: &PathBuf| folder_name(p);
+            if let Some(missing) = wanted.iter().find(|w| !paths.iter().any(|p| name(p) == **w)) {
+                let message = format!("{} holds no system \"{missing}\"", path.display());
+                return Err(InputError::Usage(message).into());
+            }
+            paths.retain(|p| wanted.contains(&name(p)));
         }
         let known: BTreeSet<String> = self
             .labels_of_level()
@@ -459,15 +468,20 @@ impl Loop<'_, '_> {
                 for pressure in &pressures {
                     for replica in 0..dynamics.replicas {
                         let number = runs.len() as u64;
-                        let seed = self.file.seed * 1_000_003 + k as u64 * 1009 + number;
+                        let seed = self
+                            .file
+                            .seed
+                            .wrapping_mul(1_000_003)
+                            .wrapping_add(k as u64 * 1009 + number);
                         let stage = stage(dynamics, *temperature, *pressure, seed);
                         let pressure = pressure.map_or("nvt".to_owned(), |p| {
                             format!(
                                 "{}GPa",
-                                super::trimmed(&format!("{:.4}", p * units::EV_PER_A3_IN_GPA))
+                                super::trimmed(&format!("{:.8}", p * units::EV_PER_A3_IN_GPA))
                             )
                         });
-                        let run = format!("{name}-{temperature:.0}K-{pressure}-{replica}");
+                        let kelvin = super::trimmed(&format!("{temperature:.4}"));
+                        let run = format!("{name}-{kelvin}K-{pressure}-{replica}");
                         let place = folder.join("explore").join(&run);
                         let work = Work::Explore(Box::new(ExploreWork {
                             models: paths.clone(),
@@ -479,8 +493,12 @@ impl Loop<'_, '_> {
                         }));
                         let start: Frame = structure.clone().into();
                         jobs::prepare(&place, &work, Some((START, &[start])))?;
-                        let job =
-                            Job { folder: place, name: format!("explore-{k}-{run}"), cores: 1 };
+                        let job = Job {
+                            folder: place,
+                            name: format!("explore-{k}-{run}"),
+                            cores: 1,
+                            ranks: 1,
+                        };
                         runs.push((job, name.clone(), stage));
                     }
                 }
@@ -531,7 +549,7 @@ impl Loop<'_, '_> {
                 order.sort_by(|a, b| of(*b).total_cmp(&of(*a)));
                 Ok(order.into_iter().take(count).map(|c| (c, None)).collect())
             }
-            Method::Farthest => {
+            Method::Farthest | Method::Cluster => {
                 let mut descriptor = Descriptor::new(model);
                 let mut describe = |frames: &mut dyn Iterator<Item = &Frame>| {
                     let rows: Result<Vec<Vec<f32>>, Error> =
@@ -546,7 +564,9 @@ impl Loop<'_, '_> {
                     / found.len().max(1) as f64;
                 let weights: Vec<f64> =
                     found.iter().map(|c| c.deviation.avg_f / mean.max(f64::MIN_POSITIVE)).collect();
-                let order = farthest(&candidates, &weights, &labelled, count);
+                let rule =
+                    if selection.method == Method::Farthest { farthest } else { largest_cluster };
+                let order = rule(&candidates, &weights, &labelled, count);
                 Ok(order.into_iter().map(|(c, distance)| (c, Some(distance))).collect())
             }
         }

@@ -129,22 +129,30 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    /// Both sets in `bins` bins; deviations that are not finite are left out.
+    /// Both sets in `bins` bins. Deviations that are not finite are left out; those far below the middle
+    /// one (perfect crystals, where symmetry leaves nothing to disagree about) count in the first bin.
     pub fn new(explored: &[f64], training: &[f64], bins: usize) -> Self {
-        let good = |x: &&f64| x.is_finite() && **x > 0.0;
-        let all = || explored.iter().chain(training).filter(good);
-        let low = all().copied().fold(f64::INFINITY, f64::min);
-        let high = all().copied().fold(0.0, f64::max);
-        // nothing, or one value only
-        if low.partial_cmp(&high) != Some(std::cmp::Ordering::Less) {
+        let mut all: Vec<f64> = explored
+            .iter()
+            .chain(training)
+            .copied()
+            .filter(|x| x.is_finite() && *x > 0.0)
+            .collect();
+        all.sort_by(f64::total_cmp);
+        let (Some(low), Some(high)) = (all.first(), all.last()) else {
+            return Histogram::default();
+        };
+        let low = low.max(FAR_BELOW * all[all.len() / 2]);
+        if low >= *high {
             return Histogram::default();
         }
         let (low, high) = (low.ln(), high.ln() + 1e-9);
         let width = (high - low) / bins as f64;
         let count = |values: &[f64]| {
             let mut counts = vec![0; bins];
-            for x in values.iter().filter(good) {
-                counts[(((x.ln() - low) / width) as usize).min(bins - 1)] += 1;
+            for x in values.iter().filter(|x| x.is_finite()) {
+                let place = ((x.max(f64::MIN_POSITIVE).ln() - low) / width).max(0.0);
+                counts[(place as usize).min(bins - 1)] += 1;
             }
             counts
         };
@@ -155,6 +163,9 @@ impl Histogram {
         }
     }
 }
+
+/// Deviations below this part of the median are drawn as one.
+const FAR_BELOW: f64 = 0.01;
 
 /// Core time [s].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -187,6 +198,8 @@ mod tests {
         assert_eq!(h.explored.iter().sum::<usize>(), 3);
         assert_eq!(h.training.iter().sum::<usize>(), 2);
         assert!((h.edges[0] - 0.01).abs() < 1e-9 && h.explored[9] == 1);
+        let crystal = Histogram::new(&[1e-9, 0.1, 1.0], &[0.2], 10);
+        assert!(crystal.edges[0] > 1e-4 && crystal.explored[0] == 1, "{crystal:?}");
         assert_eq!(Histogram::new(&[0.1], &[], 10), Histogram::default());
     }
 }

@@ -133,6 +133,62 @@ pub fn standardize(candidates: &mut Points, labelled: &mut Points) {
     }
 }
 
+/// Selection of `count` candidates from where most of what is unknown lies: every candidate belongs to the
+/// nearest point that is labelled or chosen, and the next one is the farthest of the group with the largest
+/// sum of squared distances (each times its weight). Unlike [`farthest`], a single odd candidate does not
+/// outweigh many ordinary ones (largest-cluster maximum distance: Holzmüller et al., J. Mach. Learn. Res.
+/// 24, 164 (2023)).
+///
+/// Cost as [`farthest`].
+pub fn largest_cluster(
+    candidates: &Points,
+    weights: &[f64],
+    labelled: &Points,
+    count: usize,
+) -> Vec<(usize, f64)> {
+    // (squared distance, number of the nearest point: labelled ones first, then chosen ones)
+    let mut nearest: Vec<(f64, usize)> = (0..candidates.len())
+        .into_par_iter()
+        .map(|k| {
+            (0..labelled.len())
+                .map(|l| (distance2(candidates.point(k), labelled.point(l)), l))
+                .fold((f64::INFINITY, 0), |a, b| if b.0 < a.0 { b } else { a })
+        })
+        .collect();
+    let mut chosen: Vec<(usize, f64)> = Vec::new();
+    let mut free: Vec<bool> = vec![true; candidates.len()];
+    while chosen.len() < count.min(candidates.len()) {
+        let open = || (0..candidates.len()).filter(|k| free[*k]);
+        let mut sizes = vec![0.0; labelled.len().max(1) + chosen.len()];
+        for k in open() {
+            sizes[nearest[k].1] += (weights[k] * weights[k]) * nearest[k].0;
+        }
+        let score = |k: usize| {
+            let (d, of) = nearest[k];
+            // without anything labelled or chosen, the most uncertain
+            if d.is_infinite() { (0.0, weights[k]) } else { (sizes[of], weights[k] * d.sqrt()) }
+        };
+        // the first of equals
+        let best = open().reduce(|a, b| if score(b) > score(a) { b } else { a });
+        let Some(best) = best else { break };
+        free[best] = false;
+        let number = labelled.len().max(1) + chosen.len();
+        chosen.push((best, nearest[best].0.sqrt()));
+        let point = candidates.point(best);
+        nearest.par_iter_mut().enumerate().for_each(|(k, own)| {
+            let d = distance2(candidates.point(k), point);
+            if d < own.0 {
+                *own = (d, number);
+            }
+        });
+    }
+    chosen
+}
+
+fn distance2(a: &[f32], b: &[f32]) -> f64 {
+    f64::from(a.iter().zip(b).map(|(x, y)| (x - y) * (x - y)).sum::<f32>())
+}
+
 /// Farthest-point selection of `count` candidates; numbers of candidates in the order they were chosen,
 /// with the distance each had to everything labelled or chosen before (infinite for the first of nothing).
 ///
@@ -143,9 +199,6 @@ pub fn farthest(
     labelled: &Points,
     count: usize,
 ) -> Vec<(usize, f64)> {
-    let distance2 = |a: &[f32], b: &[f32]| -> f64 {
-        f64::from(a.iter().zip(b).map(|(x, y)| (x - y) * (x - y)).sum::<f32>())
-    };
     let mut nearest: Vec<f64> = (0..candidates.len())
         .into_par_iter()
         .map(|k| {
@@ -197,6 +250,21 @@ mod tests {
         assert!((chosen[1].1 - 2.9).abs() < 1e-6);
         // what is left is close to something: far less than the first two
         assert!(chosen[2].1 < 0.2, "{chosen:?}");
+    }
+
+    #[test]
+    fn many_ordinary_candidates_outweigh_a_single_odd_one() {
+        let mut rows = vec![[100.0, 0.0]];
+        rows.extend((0..2000).map(|k| [0.0, 3.0 + 0.001 * k as f32]));
+        let (candidates, labelled) = (points(&rows), points(&[[0.0, 0.0], [90.0, 0.0]]));
+        let weights = vec![1.0; rows.len()];
+        assert_eq!(farthest(&candidates, &weights, &labelled, 1)[0].0, 0);
+        let chosen = largest_cluster(&candidates, &weights, &labelled, 3);
+        assert_eq!(chosen[0].0, 2000, "the far end of the crowd");
+        assert!((chosen[0].1 - 4.999).abs() < 1e-3);
+        assert!(chosen.iter().all(|c| c.0 != 0), "{chosen:?}");
+        let nothing = Points::default();
+        assert_eq!(largest_cluster(&candidates, &weights, &nothing, 5).len(), 5);
     }
 
     #[test]

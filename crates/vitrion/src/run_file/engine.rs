@@ -127,7 +127,10 @@ fn read_cp2k(table: &Table<'_>) -> Result<Cp2kSettings, InputError> {
             let message = "the template says this itself; leave out one of the two";
             return Err(table.refuse(key, message));
         }
-        s.template = Some(Template { path, text });
+        let template = Template { path, text };
+        let stress = table.boolean("stress")?.is_none_or(|r| r.value);
+        template.check(stress).map_err(|message| table.refuse("template", message))?;
+        s.template = Some(template);
     }
     if let Some(found) = table.word("functional", &Functional::ALL)? {
         s.functional = found.value;
@@ -170,10 +173,21 @@ fn read_cp2k(table: &Table<'_>) -> Result<Cp2kSettings, InputError> {
         s.kpoints = Some([a, b, c]);
     }
     let smearing = positive_quantity(table, "smearing", Kind::Temperature)?;
+    if table.has("added_orbitals") && smearing.is_none() {
+        return Err(table.refuse(
+            "added_orbitals",
+            "they are for electrons with a temperature: say smearing too",
+        ));
+    }
     let added_mos = count(table, "added_orbitals", 20)?;
     s.scf.smearing = smearing.map(|t| Smearing { temperature: t.value, added_mos });
     let words = [("ot", Minimizer::Ot), ("diagonalization", Minimizer::Diagonalization)];
     match table.word("minimizer", &words)? {
+        Some(found) if found.value == Minimizer::Ot && s.kpoints.is_some() => {
+            let message =
+                "orbital transformation knows the Γ point only; k-points need \"diagonalization\"";
+            return Err(table.refuse_at(found.line, "minimizer", message));
+        }
         Some(found) if found.value == Minimizer::Ot && s.scf.smearing.is_some() => {
             let message = "orbital transformation has whole occupation numbers; smearing needs \
                            \"diagonalization\"";
@@ -194,7 +208,7 @@ fn read_cp2k(table: &Table<'_>) -> Result<Cp2kSettings, InputError> {
     s.keep_files = table.boolean("keep_files")?.is_some_and(|r| r.value);
     let resources = &mut s.resources;
     if let Some(program) = table.string("program")? {
-        resources.program = program.value;
+        resources.program = data_file(table, &program);
     }
     resources.ranks = count(table, "ranks", 1)? as usize;
     resources.threads = count(table, "threads", 1)? as usize;
@@ -205,7 +219,7 @@ fn read_cp2k(table: &Table<'_>) -> Result<Cp2kSettings, InputError> {
     Ok(s)
 }
 
-/// A file of CP2K's data folder by its name alone, or one of the user's by its path.
+/// A file or program that others find by its name alone, or one of the user's by its path.
 fn data_file(table: &Table<'_>, written: &Located<String>) -> String {
     if written.value.contains('/') {
         resolve(table, &written.value).display().to_string()
@@ -279,7 +293,9 @@ fn read_ase(table: &Table<'_>) -> Result<AseSettings, InputError> {
         arguments: table.json("arguments")?.unwrap_or_else(|| serde_json::json!({})),
         script,
         script_text,
-        python: table.string("python")?.map_or_else(|| "python3".to_owned(), |p| p.value),
+        python: table
+            .string("python")?
+            .map_or_else(|| "python3".to_owned(), |p| data_file(table, &p)),
         stress: table.boolean("stress")?.is_none_or(|s| s.value),
         timeout: wall_time(table, "timeout")?,
         cores: count(table, "cores", 1)? as usize,
@@ -297,6 +313,10 @@ fn read_known(table: &Table<'_>) -> Result<KnownSettings, InputError> {
     })?;
     if let Some(wanted) = table.strings("systems")? {
         let name = |p: &PathBuf| p.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if let Some(missing) = wanted.iter().find(|w| !files.iter().any(|p| name(p) == w.value)) {
+            let message = format!("{} holds no system \"{}\"", folder.display(), missing.value);
+            return Err(table.refuse_at(missing.line, "systems", message));
+        }
         files.retain(|file| wanted.iter().any(|w| w.value == name(file)));
     }
     if files.is_empty() {
@@ -359,12 +379,13 @@ fn read_fake(table: &Table<'_>) -> Result<FakeSettings, InputError> {
 /// Reads `[scheduler]`; without it, this machine and all of its cores.
 pub(super) fn read_scheduler(root: &Table<'_>) -> Result<SchedulerSettings, InputError> {
     let Some(table) = root.table("scheduler", "in [scheduler]")? else {
-        return Ok(SchedulerSettings::Local { cores: crate::threads::available() });
+        return Ok(SchedulerSettings::Local { cores: None });
     };
     let kind = table.word("kind", &[("local", false), ("slurm", true)])?;
     if !kind.is_some_and(|k| k.value) {
         table.only(&["kind", "cores"])?;
-        let cores = count(&table, "cores", crate::threads::available() as u32)? as usize;
+        let cores =
+            if table.has("cores") { Some(count(&table, "cores", 1)? as usize) } else { None };
         return Ok(SchedulerSettings::Local { cores });
     }
     table.only(&[

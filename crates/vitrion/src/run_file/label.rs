@@ -15,6 +15,8 @@ pub struct LabelFile {
     pub path: PathBuf,
     pub text: String,
     pub name: String,
+    /// Of random displacements and velocities.
+    pub seed: u64,
     pub engine: EngineSettings,
     pub scheduler: SchedulerSettings,
     pub frames: Vec<Located<FramesTable>>,
@@ -82,6 +84,7 @@ impl LabelFile {
             path: path.to_owned(),
             text: text.to_owned(),
             name: name.value,
+            seed,
             frames: super::located(&root.tables("frames")?, read_frames)?,
             perturbed: super::located(&root.tables("perturb")?, read_perturb)?,
             aimd: super::located(&root.tables("aimd")?, |table| read_aimd(table, &engine, seed))?,
@@ -135,6 +138,9 @@ pub(super) fn read_perturb(table: &Table<'_>) -> Result<PerturbTable, InputError
         let message = format!("it cannot be negative, found {displacement} Å");
         return Err(table.refuse("displacement", message));
     }
+    if count.value == 0 {
+        return Err(table.refuse("count", "expected one or more, found 0"));
+    }
     if count.value > 1 && strain <= 0.0 && displacement <= 0.0 {
         return Err(
             table.refuse("count", "copies without displacement and strain are all the same")
@@ -154,6 +160,13 @@ pub(super) fn read_aimd(
     engine: &EngineSettings,
     seed: u64,
 ) -> Result<AimdTable, InputError> {
+    if let EngineSettings::Cp2k(settings) = engine
+        && settings.template.is_some()
+    {
+        let message =
+            "dynamics needs an [engine] of settings, not a template: its &MOTION is vitrion's";
+        return Err(table.refuse("structure", message));
+    }
     if !matches!(engine, EngineSettings::Cp2k(_)) {
         let message = "only CP2K runs dynamics of its own; with other engines start from [[perturb]], or \
                        from [[frames]] of a run with any potential";

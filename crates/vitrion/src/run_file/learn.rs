@@ -116,6 +116,8 @@ pub struct SelectionTable {
 pub enum Method {
     /// Farthest from what is labelled, weighted by deviation.
     Farthest,
+    /// Farthest of the group that holds most of what is unknown.
+    Cluster,
     /// Largest mean deviation.
     Deviation,
     /// As they come, shuffled: DP-GEN's way.
@@ -235,6 +237,13 @@ impl LearnFile {
         if self.explore.is_empty() {
             root.require("explore", "[[explore]] with temperature = [\"600 K\"]", None::<()>)?;
         }
+        for (k, table) in self.structures.iter().enumerate() {
+            let name = &table.value.name;
+            if self.structures[..k].iter().any(|other| other.value.name.value == name.value) {
+                let message = format!("two [[structure]] tables are called \"{}\"", name.value);
+                return Err(root.refuse_at(name.line, "structure", message));
+            }
+        }
         for table in &self.explore {
             let ExploreTable::Dynamics(dynamics) = &table.value else { continue };
             if self.structures.is_empty() {
@@ -313,7 +322,13 @@ fn read_explore(table: &Table<'_>) -> Result<ExploreTable, InputError> {
     if temperatures.is_empty() || temperatures.iter().any(|t| t.value <= 0.0) {
         return Err(table.refuse("temperature", "expected one or more temperatures above zero"));
     }
-    let pressures = table.quantities("pressure", Kind::Pressure)?.unwrap_or_default();
+    let pressures = table.quantities("pressure", Kind::Pressure)?;
+    if pressures.as_ref().is_some_and(Vec::is_empty) {
+        return Err(
+            table.refuse("pressure", "the list is empty; leave the key out for constant volume")
+        );
+    }
+    let pressures = pressures.unwrap_or_default();
     let npt = table.word("ensemble", &[("npt", true), ("nvt", false)])?;
     let npt = npt.map_or(!pressures.is_empty(), |e| e.value);
     if npt && pressures.is_empty() {
@@ -416,6 +431,7 @@ fn read_selection(root: &Table<'_>) -> Result<SelectionTable, InputError> {
     let Some(table) = root.table("selection", "in [selection]")? else { return Ok(default) };
     table.only(&["labels", "method", "compared"])?;
     let words = [
+        ("cluster", Method::Cluster),
         ("farthest", Method::Farthest),
         ("deviation", Method::Deviation),
         ("random", Method::Random),

@@ -84,7 +84,11 @@ fn the_loop_labels_what_it_does_not_know_and_leaves_a_ledger_and_pages() {
     let text = learn_file(DYNAMICS, "").replace("labels = 5", "labels = 6");
     fs::write(folder.path().join("learn.toml"), text).expect("written");
     let other = vitrion(folder.path(), &["learn", "learn.toml", "--quiet"]);
-    assert!(one_line(&stderr(&other)).contains("only here: labels = 6"), "{}", stderr(&other));
+    assert!(
+        one_line(&stderr(&other)).contains("only here: selection.labels = 6"),
+        "{}",
+        stderr(&other)
+    );
     let text = learn_file(DYNAMICS, "").replace("cores = 2", "cores = 1");
     fs::write(folder.path().join("learn.toml"), text).expect("written");
     let other = vitrion(folder.path(), &["learn", "learn.toml", "--quiet"]);

@@ -154,6 +154,14 @@ fn steps_that_did_not_converge_are_left_out_and_a_restart_repeats_none() {
     }
     let error = dynamics(&folder.path().join("md.out"), &start).expect_err("mixed");
     assert!(error.to_string().contains("the files are of different runs"), "{error}");
+    // nor does a trajectory that holds every second step
+    let whole = std::fs::read_to_string(data("md-pos-1.xyz")).expect("readable");
+    let lines: Vec<&str> = whole.lines().collect();
+    let thin: String = lines.chunks(5).step_by(2).flatten().map(|l| format!("{l}\n")).collect();
+    std::fs::write(folder.path().join("md-pos-1.xyz"), thin).expect("written");
+    std::fs::remove_file(folder.path().join("md-frc-1.xyz")).expect("there");
+    let error = read_all(&folder.path().join("md.out"), &ReadOptions::default()).expect_err("thin");
+    assert!(error.to_string().contains("does not hold every step"), "{error}");
 }
 
 #[test]

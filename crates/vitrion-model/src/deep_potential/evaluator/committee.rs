@@ -100,18 +100,7 @@ impl Committee {
             }
             check_finite(&self.species, atoms, list, evaluation)?;
         }
-        self.force_deviation.clear();
-        let members = self.evaluations.len() as f64;
-        for i in 0..atoms.positions.len() {
-            let mean = self
-                .evaluations
-                .iter()
-                .fold([0.0; 3], |sum, e| math::add(sum, e.forces[i]))
-                .map(|x| x / members);
-            let square: f64 =
-                self.evaluations.iter().map(|e| math::norm2(math::sub(e.forces[i], mean))).sum();
-            self.force_deviation.push((square / members).sqrt());
-        }
+        force_deviation(&self.evaluations, &mut self.force_deviation);
         Ok(())
     }
 
@@ -131,14 +120,67 @@ impl Committee {
     /// standard deviation of `W/N` over the members, whose largest component is `max_devi_v` of
     /// DeePMD-kit.
     pub fn virial_deviation(&self) -> Matrix3 {
-        let members = self.evaluations.len() as f64;
-        let atoms = self.force_deviation.len().max(1) as f64;
-        let each = |a: usize, b: usize| {
-            let component = |e: &Evaluation| e.virial[a][b] / atoms;
-            let mean = self.evaluations.iter().map(component).sum::<f64>() / members;
-            let square: f64 = self.evaluations.iter().map(|e| (component(e) - mean).powi(2)).sum();
-            (square / members).sqrt()
-        };
-        std::array::from_fn(|a| std::array::from_fn(|b| each(a, b)))
+        virial_deviation(&self.evaluations)
+    }
+}
+
+/// `√⟨|F_i − ⟨F_i⟩|²⟩` of every atom.
+fn force_deviation(evaluations: &[Evaluation], out: &mut Vec<f64>) {
+    let members = evaluations.len() as f64;
+    out.clear();
+    for i in 0..evaluations[0].forces.len() {
+        let sum = evaluations.iter().fold([0.0; 3], |sum, e| math::add(sum, e.forces[i]));
+        let mean = sum.map(|x| x / members);
+        let square: f64 =
+            evaluations.iter().map(|e| math::norm2(math::sub(e.forces[i], mean))).sum();
+        out.push((square / members).sqrt());
+    }
+}
+
+/// Standard deviation of each component of `W/N`.
+fn virial_deviation(evaluations: &[Evaluation]) -> Matrix3 {
+    let members = evaluations.len() as f64;
+    let atoms = evaluations[0].forces.len().max(1) as f64;
+    let each = |a: usize, b: usize| {
+        let component = |e: &Evaluation| e.virial[a][b] / atoms;
+        let mean = evaluations.iter().map(component).sum::<f64>() / members;
+        let square: f64 = evaluations.iter().map(|e| (component(e) - mean).powi(2)).sum();
+        (square / members).sqrt()
+    };
+    std::array::from_fn(|a| std::array::from_fn(|b| each(a, b)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deviations_are_those_of_deepmd_kit() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/deepmd/model_deviation.json");
+        let text = std::fs::read_to_string(file).expect("reference numbers");
+        let data: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let forces: Vec<Vec<[f64; 3]>> =
+            serde_json::from_value(data["forces"].clone()).expect("forces");
+        let virials: Vec<Matrix3> =
+            serde_json::from_value(data["virials"].clone()).expect("virials");
+        let evaluations: Vec<Evaluation> = forces
+            .into_iter()
+            .zip(virials)
+            .map(|(forces, virial)| Evaluation { forces, virial, ..Evaluation::default() })
+            .collect();
+        let mut force = Vec::new();
+        force_deviation(&evaluations, &mut force);
+        let virial = virial_deviation(&evaluations);
+        let virial = virial.as_flattened();
+        let mean = force.iter().sum::<f64>() / force.len() as f64;
+        let root = (virial.iter().map(|v| v * v).sum::<f64>() / 9.0).sqrt();
+        for (values, middle, key) in [(&force[..], mean, "devi_f"), (virial, root, "devi_v")] {
+            let expected = |name: &str| data[key][name].as_f64().expect("a number");
+            let largest = values.iter().copied().fold(0.0, f64::max);
+            let smallest = values.iter().copied().fold(f64::INFINITY, f64::min);
+            assert!((largest - expected("max")).abs() < 1e-12, "{key}");
+            assert!((smallest - expected("min")).abs() < 1e-12, "{key}");
+            assert!((middle - expected("avg")).abs() < 1e-12, "{key}");
+        }
     }
 }

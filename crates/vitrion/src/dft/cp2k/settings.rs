@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use vitrion_core::io::cp2k::input;
 
 /// Elements that have a TZVP-MOLOPT-GTH basis in CP2K's `BASIS_MOLOPT`.
 const HAS_TZVP: [&str; 9] = ["H", "C", "N", "O", "F", "Si", "P", "S", "Cl"];
@@ -43,6 +44,30 @@ pub struct Template {
     pub path: PathBuf,
     /// As it was when the settings were read; the level depends on it.
     pub text: String,
+}
+
+impl Template {
+    /// Refuses an input that does not compute or print what a label needs.
+    ///
+    /// # Errors
+    /// What is missing, in words.
+    pub fn check(&self, stress: bool) -> Result<(), String> {
+        let says = |word: &str, value: &str| input::says(&self.text, word, value);
+        if !says("RUN_TYPE", "ENERGY_FORCE") {
+            return Err("RUN_TYPE must be ENERGY_FORCE".to_owned());
+        }
+        if !["ON", "LOW", "MEDIUM"].iter().any(|level| says("&FORCES", level)) {
+            let message = "forces are not printed: add &PRINT / &FORCES ON to &FORCE_EVAL";
+            return Err(message.to_owned());
+        }
+        let printed = ["ON", "LOW", "MEDIUM"].iter().any(|level| says("&STRESS_TENSOR", level));
+        if stress && !(says("STRESS_TENSOR", "ANALYTICAL") && printed) {
+            let message = "the analytical stress is not computed and printed: add STRESS_TENSOR ANALYTICAL and \
+                           &PRINT / &STRESS_TENSOR ON to &FORCE_EVAL, or say stress = false for labels without virial";
+            return Err(message.to_owned());
+        }
+        Ok(())
+    }
 }
 
 /// Exchange and correlation.

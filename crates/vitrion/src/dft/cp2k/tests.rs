@@ -118,7 +118,7 @@ fn the_level_is_decided_by_the_numbers_and_not_by_the_way_to_them() {
 #[test]
 fn a_template_is_its_level_whatever_geometry_stands_in_it() {
     let text = "&GLOBAL\n PROJECT a\n RUN_TYPE ENERGY_FORCE\n&END\n&FORCE_EVAL\n STRESS_TENSOR ANALYTICAL\n &PRINT\n  \
-                &FORCES ON\n  &END\n &END\n &DFT\n  &MGRID\n   CUTOFF 300\n  &END\n &END\n &SUBSYS\n  &CELL\n   ABC 5 5 5\n  \
+                &FORCES ON\n  &END\n  &STRESS_TENSOR ON\n  &END\n &END\n &DFT\n  &MGRID\n   CUTOFF 300\n  &END\n &END\n &SUBSYS\n  &CELL\n   ABC 5 5 5\n  \
                 &END\n  &COORD\n   H 0 0 0\n  &END\n &END\n&END\n";
     let of = |text: &str| Cp2kSettings {
         template: Some(Template { path: "my.inp".into(), text: text.into() }),
@@ -132,7 +132,11 @@ fn a_template_is_its_level_whatever_geometry_stands_in_it() {
     assert!(filled.contains("CUTOFF 300") && filled.contains("  S 0.1 0.05 -0.03"), "{filled}");
     for (what, without) in [
         ("RUN_TYPE must be ENERGY_FORCE", text.replace("ENERGY_FORCE", "MD")),
-        ("STRESS_TENSOR ANALYTICAL is missing", text.replace(" STRESS_TENSOR ANALYTICAL\n", "")),
+        ("analytical stress is not computed", text.replace(" STRESS_TENSOR ANALYTICAL\n", "")),
+        (
+            "analytical stress is not computed",
+            text.replace("&STRESS_TENSOR ON", "&STRESS_TENSOR OFF"),
+        ),
         ("forces are not printed", text.replace("&FORCES ON", "&FORCES OFF")),
     ] {
         let error = writer::input(&of(&without), &Rung::Template, &structure()).expect_err(what);

@@ -17,37 +17,15 @@ pub(crate) fn input(
     structure: &Structure,
 ) -> Result<String, EngineError> {
     if let Some(template) = &settings.template {
-        return filled(&template.text, &template.path, settings, structure);
+        let refuse = |m| EngineError::Setting(format!("{}: {m}", template.path.display()));
+        template.check(settings.stress).map_err(refuse)?;
+        return Ok(input::with_structure(&template.text, structure, &template.path)?);
     }
     let mut text = format!(
         "&GLOBAL\n  PROJECT {PROJECT}\n  RUN_TYPE ENERGY_FORCE\n  PRINT_LEVEL LOW\n&END GLOBAL\n"
     );
     text += &force_eval(settings, rung, structure);
     Ok(text)
-}
-
-/// The template with the structure in it, if it computes what is needed.
-fn filled(
-    template: &str,
-    path: &std::path::Path,
-    settings: &Cp2kSettings,
-    structure: &Structure,
-) -> Result<String, EngineError> {
-    let refuse =
-        |message: &str| Err(EngineError::Setting(format!("{}: {message}", path.display())));
-    if !input::says(template, "RUN_TYPE", "ENERGY_FORCE") {
-        return refuse("RUN_TYPE must be ENERGY_FORCE");
-    }
-    if settings.stress && !input::says(template, "STRESS_TENSOR", "ANALYTICAL") {
-        return refuse(
-            "STRESS_TENSOR ANALYTICAL is missing in &FORCE_EVAL; add it with &PRINT / &STRESS_TENSOR ON, \
-             or say stress = false for labels without virial",
-        );
-    }
-    if !input::says(template, "&FORCES", "ON") && !input::says(template, "&FORCES", "LOW") {
-        return refuse("forces are not printed: add &PRINT / &FORCES ON to &FORCE_EVAL");
-    }
-    Ok(input::with_structure(template, structure, path)?)
 }
 
 /// `&FORCE_EVAL` for a structure.
