@@ -130,6 +130,24 @@ def error(vitrion, model, out):
     return json.loads(found)["total"]["force_mev_per_A"]["rmse"]
 
 
+def plot(curves, path):
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(6.4, 4.0))
+    for (name, curve), marker in zip(curves.items(), "osd^v"):
+        labels, errors, spread = np.array([row for row in curve if row[0] > 0]).T
+        axes.errorbar(labels, errors, spread, marker=marker, capsize=3, label=name.rpartition("-")[0] + ", seed " + name.rpartition("-")[2])
+    axes.set_xlabel("labels of glasses")
+    axes.set_ylabel("force error of held-out glass frames [meV/Å]")
+    axes.legend(frameon=False)
+    axes.grid(alpha=0.3)
+    figure.tight_layout()
+    figure.savefig(path)
+
+
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("data", type=Path)
@@ -141,6 +159,7 @@ def main():
     arguments.add_argument("--rounds", type=int, default=6)
     arguments.add_argument("--steps", type=int, default=3000)
     arguments.add_argument("--retrain", type=int, default=1000)
+    arguments.add_argument("--plot", type=Path, help="write the curves as SVG (needs matplotlib)")
     a = arguments.parse_args()
     out = a.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
@@ -160,6 +179,8 @@ def main():
             print(name, "labels", k * a.labels, "force error", " ".join(f"{e:.1f}" for e in errors), "meV/Å", flush=True)
         curves[name] = curve
     (out / "curves.json").write_text(json.dumps(curves, indent=1) + "\n")
+    if a.plot:
+        plot(curves, a.plot)
 
 
 main()

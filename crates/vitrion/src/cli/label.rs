@@ -61,6 +61,8 @@ pub(super) struct Arguments {
     json: bool,
 }
 
+/// Sums of forces per atom beyond which labels are doubtful [meV/Å].
+const LARGE_NET_FORCE: f64 = 10.0;
 /// Failures that are printed.
 const MOST_FAILURES: usize = 5;
 
@@ -143,6 +145,14 @@ fn described(status: &Status, folder: &Path) -> String {
                 level.labels, level.with_virial, level.atoms, level.core_hours, level.retried
             ),
         );
+        let net = 1e3 * level.largest_net_force;
+        let doubt = if net > LARGE_NET_FORCE {
+            "; a sum of forces that is not zero says that the cut-off is too low: raise it (cutoff_ry) and label \
+             again"
+        } else {
+            ""
+        };
+        line("net force", &format!("at most {net:.2} meV/Å per atom{doubt}"));
         line("compositions", &listed(&level.compositions));
         line("origins", &listed(&level.origins));
         if failed > 0 {

@@ -273,6 +273,7 @@ impl LabelEngine for Ase {
             seconds: started.elapsed().as_secs_f64(),
             attempts: 1,
             scf_cycles: None,
+            net_force: None,
             method: "ase".to_owned(),
         };
         let fail = |reason, message: String, run| Ok(Outcome::Failed { reason, message, run });

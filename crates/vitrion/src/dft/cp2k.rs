@@ -138,6 +138,7 @@ impl LabelEngine for Cp2k {
                 seconds: started.elapsed().as_secs_f64(),
                 attempts: k + 1,
                 scf_cycles: cycles,
+                net_force: None,
                 method: rung.name(),
             };
             let judged = found

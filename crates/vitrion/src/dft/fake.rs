@@ -97,6 +97,7 @@ impl LabelEngine for Fake {
             seconds: 0.0,
             attempts: 1,
             scf_cycles: None,
+            net_force: None,
             method: "lennard-jones".to_owned(),
         };
         run.seconds = started.elapsed().as_secs_f64();

@@ -2,7 +2,7 @@
 
 use super::Level;
 use serde::{Deserialize, Serialize};
-use vitrion_core::math::{Matrix3, Vector3};
+use vitrion_core::math::{self, Matrix3, Vector3};
 use vitrion_core::{Cell, Frame, Labels, Structure};
 
 /// One line of the store.
@@ -54,6 +54,10 @@ pub struct RunInfo {
     pub attempts: usize,
     /// SCF cycles of the good attempt.
     pub scf_cycles: Option<usize>,
+    /// Length of the sum of all forces, per atom [eV/Å]: zero but for the grid, whose plane-wave cut-off is
+    /// too low where it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub net_force: Option<f64>,
     /// How the good attempt reached convergence, for example "ot-diis".
     pub method: String,
 }
@@ -172,6 +176,11 @@ impl LabelRecord {
         time: String,
     ) -> Option<Self> {
         let structure = &frame.structure;
+        let mut run = run;
+        if let Some(forces) = &frame.labels.forces {
+            let sum = forces.iter().fold([0.0; 3], |sum, f| math::add(sum, *f));
+            run.net_force = Some(math::norm(sum) / forces.len().max(1) as f64);
+        }
         Some(LabelRecord {
             key: key(level, structure),
             level: level.to_owned(),

@@ -110,6 +110,8 @@ pub struct LevelStatus {
     pub compositions: BTreeMap<String, usize>,
     /// Labels that needed more than one attempt.
     pub retried: usize,
+    /// Largest sum of forces of a label, per atom [eV/Å].
+    pub largest_net_force: f64,
     /// Core hours of all labels.
     pub core_hours: f64,
     /// Levels (hashes) that were shown to agree with it.
@@ -364,6 +366,7 @@ impl Store {
                 origins: BTreeMap::new(),
                 compositions: BTreeMap::new(),
                 retried: 0,
+                largest_net_force: 0.0,
                 core_hours: 0.0,
                 agrees_with: self.family(hash).into_iter().filter(|h| h != hash).collect(),
             };
@@ -374,6 +377,8 @@ impl Store {
                 *status.origins.entry(label.origin.how.clone()).or_default() += 1;
                 *status.compositions.entry(label.formula()).or_default() += 1;
                 status.retried += usize::from(label.run.attempts > 1);
+                status.largest_net_force =
+                    status.largest_net_force.max(label.run.net_force.unwrap_or(0.0));
                 status.core_hours += label.run.seconds * label.run.cores as f64 / 3600.0;
             }
             for failure in self.failures.values().filter(|f| f.level == *hash) {
