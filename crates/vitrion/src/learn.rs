@@ -177,18 +177,18 @@ fn essence(text: &str) -> BTreeSet<String> {
     };
     table.remove("scheduler");
     table.remove("stop");
-    list(&toml::Value::Table(table), String::new(), &mut lines);
+    list(&toml::Value::Table(table), "", &mut lines);
     lines
 }
 
-fn list(value: &toml::Value, path: String, lines: &mut BTreeSet<String>) {
+fn list(value: &toml::Value, path: &str, lines: &mut BTreeSet<String>) {
     let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
     match value {
         toml::Value::Table(table) => {
-            table.iter().for_each(|(key, value)| list(value, below(key), lines));
+            table.iter().for_each(|(key, value)| list(value, &below(key), lines));
         }
         toml::Value::Array(items) if items.iter().any(toml::Value::is_table) => {
-            items.iter().enumerate().for_each(|(k, v)| list(v, below(&k.to_string()), lines));
+            items.iter().enumerate().for_each(|(k, v)| list(v, &below(&k.to_string()), lines));
         }
         other => {
             lines.insert(format!("{path} = {other}"));

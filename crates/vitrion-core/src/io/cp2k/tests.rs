@@ -157,7 +157,8 @@ fn steps_that_did_not_converge_are_left_out_and_a_restart_repeats_none() {
     // nor does a trajectory that holds every second step
     let whole = std::fs::read_to_string(data("md-pos-1.xyz")).expect("readable");
     let lines: Vec<&str> = whole.lines().collect();
-    let thin: String = lines.chunks(5).step_by(2).flatten().map(|l| format!("{l}\n")).collect();
+    let thin: Vec<&str> = lines.chunks(5).step_by(2).flatten().copied().collect();
+    let thin = thin.join("\n") + "\n";
     std::fs::write(folder.path().join("md-pos-1.xyz"), thin).expect("written");
     std::fs::remove_file(folder.path().join("md-frc-1.xyz")).expect("there");
     let error = read_all(&folder.path().join("md.out"), &ReadOptions::default()).expect_err("thin");

@@ -6,7 +6,7 @@ use crate::run_file::{ExploreTable, LearnFile};
 use vitrion_core::units::EV_PER_A3_IN_GPA;
 
 /// As a user of DP-GEN and CP2K would have it; keys from its documentation of parameters.
-const PARAM: &str = r##"{
+const PARAM: &str = r#"{
   "type_map": ["Li", "P", "S"], "mass_map": [6.94, 30.97, 32.06],
   "init_data_prefix": "/data", "init_data_sys": ["beta", "gamma"],
   "sys_configs_prefix": "/poscars", "sys_configs": [["glass67/POSCAR"], ["glass70/POSCAR", "glass70/B.vasp"], ["many/*/POSCAR"]],
@@ -32,7 +32,7 @@ const PARAM: &str = r##"{
       "XC": {"XC_FUNCTIONAL": {"_": "PBE"}, "VDW_POTENTIAL": {"PAIR_POTENTIAL": {"TYPE": "DFTD3"}}}},
     "SUBSYS": {"KIND": {"_": ["Li", "S"], "BASIS_SET": ["DZVP-MOLOPT-SR-GTH", "TZVP-MOLOPT-GTH"], "POTENTIAL": ["GTH-PBE-q3", "GTH-PBE-q6"]}}
   }}
-}"##;
+}"#;
 
 const MACHINE: &str = r##"{
   "api_version": "1.0",
