@@ -12,6 +12,7 @@
 //! on wherever it was killed.
 
 mod candidates;
+mod choice;
 pub mod deviation;
 pub mod dpgen;
 pub mod exploration;
