@@ -427,7 +427,7 @@ fn read_trust(root: &Table<'_>) -> Result<Trust, InputError> {
 }
 
 fn read_selection(root: &Table<'_>) -> Result<SelectionTable, InputError> {
-    let default = SelectionTable { labels: 50, method: Method::Farthest, compared: 2000 };
+    let default = SelectionTable { labels: 50, method: Method::Cluster, compared: 2000 };
     let Some(table) = root.table("selection", "in [selection]")? else { return Ok(default) };
     table.only(&["labels", "method", "compared"])?;
     let words = [
