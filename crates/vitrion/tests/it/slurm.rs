@@ -79,10 +79,16 @@ fn jobs_of_a_queue_survive_the_program_cancellation_and_a_silent_controller() {
     // the program dies while its jobs are in the queue
     let mut child =
         cluster.label(folder.path()).stdout(Stdio::null()).spawn().expect("the program is built");
-    std::thread::sleep(Duration::from_secs(5));
+    let mut queued = String::new();
+    for _ in 0..120 {
+        std::thread::sleep(Duration::from_millis(500));
+        queued = cluster.command("squeue", &["-h", "-t", "all", "-o", "%i|%T|%j"]);
+        if queued.lines().count() == 7 && queued.contains("RUNNING") {
+            break;
+        }
+    }
     child.kill().expect("it runs");
     child.wait().expect("it ended");
-    let queued = cluster.command("squeue", &["-h", "-t", "all", "-o", "%i|%T|%j"]);
     let jobs: Vec<&str> = queued.lines().collect();
     assert_eq!(jobs.len(), 7, "{queued}");
     assert!(jobs.iter().all(|job| job.contains("vitrion-")), "{queued}");
