@@ -140,7 +140,7 @@ fn plan(file: &LearnFile, common: &Common) -> String {
     for (k, step) in file.explore.iter().enumerate() {
         let what = match &step.value {
             ExploreTable::Pool { path, repeats, .. } => {
-                format!("frames of {}, at most {repeats} iterations", path.value)
+                format!("frames of {}, iterations: at most {repeats}", path.value)
             }
             ExploreTable::Dynamics(d) => {
                 let structures = if d.structures.is_empty() {
@@ -153,7 +153,7 @@ fn plan(file: &LearnFile, common: &Common) -> String {
                     * d.pressures.len().max(1)
                     * d.replicas as usize;
                 format!(
-                    "{runs} runs of {} steps of {} fs, a look every {} steps, at most {} iterations",
+                    "{runs} runs of {} steps of {} fs, a look every {} steps, iterations: at most {}",
                     d.steps, d.timestep, d.every, d.repeats
                 )
             }
@@ -162,7 +162,7 @@ fn plan(file: &LearnFile, common: &Common) -> String {
     }
     let _ = write!(
         text,
-        "a step is left at {:.1} % accurate frames without failures; at most {} iterations",
+        "a step is left at {:.1} % accurate frames without failures; iterations in all: at most {}",
         100.0 * file.stop.accurate,
         file.stop.iterations
     );

@@ -272,7 +272,7 @@ impl LearnFile {
 }
 
 fn read_learn_data(table: &Table<'_>) -> Result<LearnData, InputError> {
-    let frames = read_data(table, &["level"])?;
+    let frames = read_data(table, &["path", "systems", "weight", "level"])?;
     let trusted = table.word("level", &[("check", false), ("trusted", true)])?;
     Ok(LearnData { frames, trusted: trusted.is_some_and(|t| t.value) })
 }

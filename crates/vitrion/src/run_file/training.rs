@@ -98,7 +98,9 @@ impl TrainingFile {
         if tables.is_empty() {
             root.require("data", "[[data]] with path = \"dft/\"", None::<()>)?;
         }
-        let data = super::located(&tables, |table| read_data(table, &[]))?;
+        let data = super::located(&tables, |table| {
+            read_data(table, &["path", "systems", "group", "weight"])
+        })?;
         let network = root.table("network", "in [network]")?;
         let start = match (root.string("model")?, &network) {
             (Some(_), Some(network)) => {
@@ -134,9 +136,9 @@ impl TrainingFile {
     }
 }
 
-/// `further` keys belong to the caller.
-pub(super) fn read_data(table: &Table<'_>, further: &[&str]) -> Result<DataTable, InputError> {
-    table.only(&[&["path", "systems", "group", "weight"], further].concat())?;
+/// Those of `keys` that the caller reads are its own.
+pub(super) fn read_data(table: &Table<'_>, keys: &[&str]) -> Result<DataTable, InputError> {
+    table.only(keys)?;
     Ok(DataTable {
         path: table.require("path", "path = \"dft/\"", table.string("path")?)?,
         systems: table

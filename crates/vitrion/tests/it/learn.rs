@@ -204,6 +204,7 @@ fn bad_learn_files_are_refused_by_line_and_key() {
             "at most the last embedding width 8",
         ),
         (learn_file(DYNAMICS, "[stop]\nacurate = 0.9"), "did you mean `accurate`?"),
+        (learn_file(DYNAMICS, "[[data]]\npath = \"dft\"\ngroup = \"glass\""), "`group`"),
     ] {
         let folder = workplace(&text);
         let output = vitrion(folder.path(), &["learn", "learn.toml", "--check"]);
