@@ -56,6 +56,15 @@ impl Structure {
         self.table.symbol(self.species[atom])
     }
 
+    /// Species of each atom as its id in `table`, matched by symbol.
+    ///
+    /// # Errors
+    /// [`SpeciesError::Unknown`] for the first species that `table` lacks.
+    pub fn species_in(&self, table: &SpeciesTable) -> Result<Vec<u8>, SpeciesError> {
+        let map = self.table.map_onto(table)?;
+        Ok(self.species.iter().map(|id| map[id.index()]).collect())
+    }
+
     /// Mass of an atom [amu].
     pub fn mass(&self, atom: usize) -> f64 {
         self.table.mass(self.species[atom])

@@ -93,8 +93,7 @@ pub fn minimize(
     watch: &mut dyn FnMut(MinimizeProgress) -> bool,
 ) -> Result<Minimum, MdError> {
     check(structure, settings)?;
-    let map = structure.table.map_onto(potential.species())?;
-    let species: Vec<u8> = structure.species.iter().map(|id| map[id.index()]).collect();
+    let species = structure.species_in(potential.species())?;
     let mut interactions = Interactions::new(potential.cutoff(), settings.skin);
     let mut at = Point {
         cell: structure.cell.clone(),

@@ -183,7 +183,7 @@ impl<'a> Stage<'a> {
         } else {
             [0.0; 3]
         };
-        let species = species_map(&structure, potential)?;
+        let species = structure.species_in(potential.species())?;
         let mut system = System::new(&structure, velocities, settings);
         let held = settings.ensemble.temperature().is_some() || !settings.baths.is_empty();
         if held && system.twice_kinetic() <= 0.0 {
@@ -261,7 +261,7 @@ impl<'a> Stage<'a> {
         let cell = Cell::new(checkpoint.cell, periodic).map_err(|_| bad("its cell is singular"))?;
         let list_cell =
             Cell::new(checkpoint.list_cell, periodic).map_err(|_| bad("its cell is singular"))?;
-        let species = species_map(&structure, potential)?;
+        let species = structure.species_in(potential.species())?;
         let mut system = System::new(&structure, checkpoint.velocities, settings);
         system.cell = cell;
         system.positions = checkpoint.positions;
@@ -526,11 +526,6 @@ fn snapshot(
         observers,
         statistics: statistics.clone(),
     }
-}
-
-fn species_map(structure: &Structure, potential: &dyn Potential) -> Result<Vec<u8>, MdError> {
-    let map = structure.table.map_onto(potential.species())?;
-    Ok(structure.species.iter().map(|id| map[id.index()]).collect())
 }
 
 fn open_trajectory(

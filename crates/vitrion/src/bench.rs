@@ -328,14 +328,10 @@ impl Case<'_> {
     /// Evaluations of one model, and of a committee of copies of it.
     fn committee(&self, threads: usize) -> Result<CommitteeRun, Error> {
         let Case { model, structure, settings, precision } = *self;
-        let map = structure.table.map_onto(&model.species).expect("checked at the start");
+        let species = structure.species_in(&model.species).expect("checked at the start");
         let mut list = VerletList::new(model.descriptor.cutoff, settings.skin);
         list.update(&structure.cell, &structure.positions);
-        let species: Vec<u8> = list
-            .order()
-            .iter()
-            .map(|atom| map[structure.species[*atom as usize].index()])
-            .collect();
+        let species: Vec<u8> = list.order().iter().map(|atom| species[*atom as usize]).collect();
         let atoms =
             Atoms { positions: list.positions(), species: &species, n_local: species.len() };
         let time = |members: usize| -> Result<f64, Error> {

@@ -11,8 +11,7 @@ use crate::structure::Structure;
 /// # Panics
 /// If the potential lacks a species or fails.
 pub fn evaluate(potential: &mut dyn Potential, structure: &Structure) -> Evaluation {
-    let map = structure.table.map_onto(potential.species()).expect("species of the test");
-    let species: Vec<u8> = structure.species.iter().map(|id| map[id.index()]).collect();
+    let species = structure.species_in(potential.species()).expect("species of the test");
     let mut out = Evaluation::with_atom_virials();
     interactions::evaluate(potential, &structure.cell, &structure.positions, &species, &mut out)
         .expect("a finite energy");

@@ -247,16 +247,19 @@ mod tests {
         sets
     }
 
-    #[test]
-    fn descriptors_are_those_of_the_equations() {
+    fn model_and_structure() -> (DeepPotential, vitrion_core::Structure) {
         let file =
             Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/deepmd/one-side-tanh-text.yaml");
         let model = DeepPotential::load(&file).expect("a readable model");
         let cell = vitrion_core::Cell::from_lengths_angles([9.0, 8.0, 10.0], [80.0, 95.0, 100.0]);
         let cell = cell.expect("closes");
-        let structure = systems::random_structure(1, &["Li", "S", "S"], 40, cell, 1.6);
-        let known = structure.table.map_onto(&model.species).expect("known species");
-        let species: Vec<u8> = structure.species.iter().map(|s| known[s.index()]).collect();
+        (model, systems::random_structure(1, &["Li", "S", "S"], 40, cell, 1.6))
+    }
+
+    #[test]
+    fn descriptors_are_those_of_the_equations() {
+        let (model, structure) = model_and_structure();
+        let species = structure.species_in(&model.species).expect("known species");
         let mut list = vitrion_core::neighbors::VerletList::new(model.descriptor.cutoff, 0.0);
         list.update(&structure.cell, &structure.positions);
         let sorted: Vec<u8> = list.order().iter().map(|atom| species[*atom as usize]).collect();
@@ -280,12 +283,7 @@ mod tests {
 
     #[test]
     fn every_instruction_set_gives_the_numbers_of_the_reference() {
-        let file =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/deepmd/one-side-tanh-text.yaml");
-        let model = DeepPotential::load(&file).expect("a readable model");
-        let cell = vitrion_core::Cell::from_lengths_angles([9.0, 8.0, 10.0], [80.0, 95.0, 100.0]);
-        let cell = cell.expect("closes");
-        let structure = systems::random_structure(1, &["Li", "S", "S"], 40, cell, 1.6);
+        let (model, structure) = model_and_structure();
         let exact = evaluate(&mut model.reference(), &structure);
         for arch in instruction_sets() {
             for (precision, tolerance) in [(Precision::Double, 1e-8), (Precision::Mixed, 1e-4)] {

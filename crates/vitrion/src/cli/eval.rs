@@ -59,11 +59,9 @@ pub(super) fn eval(arguments: &Arguments) -> Result<(), Error> {
             }
             let found = evaluate(&mut *potential, &frame, path, number)?;
             // evaluated, so the potential knows all elements
-            let map = frame.structure.table.map_onto(&table).map_err(|e| {
+            let species = frame.structure.species_in(&table).map_err(|e| {
                 InputError::Usage(format!("{}, frame {}: {e}", path.display(), number + 1))
             })?;
-            let species: Vec<u8> =
-                frame.structure.species.iter().map(|id| map[id.index()]).collect();
             errors.add(&species, &frame.labels, &found);
         }
         total.merge(&errors);

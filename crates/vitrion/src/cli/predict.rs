@@ -197,12 +197,8 @@ fn described_frame(path: &Path, number: usize) -> String {
 }
 
 fn species_of(frame: &Frame, known: &SpeciesTable, what: &str) -> Result<Vec<u8>, InputError> {
-    let structure = &frame.structure;
-    let map = structure
-        .table
-        .map_onto(known)
-        .map_err(|error| InputError::Usage(format!("{what}: {error}")))?;
-    Ok(structure.species.iter().map(|id| map[id.index()]).collect())
+    let species = frame.structure.species_in(known);
+    species.map_err(|error| InputError::Usage(format!("{what}: {error}")))
 }
 
 /// Evaluates frame `number` of a file.

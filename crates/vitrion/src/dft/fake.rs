@@ -106,10 +106,8 @@ impl LabelEngine for Fake {
             return Ok(Outcome::Failed { reason: self.settings.fail_as, message, run });
         }
         let species = structure
-            .table
-            .map_onto(self.potential.species())
+            .species_in(self.potential.species())
             .map_err(|error| EngineError::Setting(error.to_string()))?;
-        let species: Vec<u8> = structure.species.iter().map(|id| species[id.index()]).collect();
         let mut found = Evaluation::default();
         let evaluated = interactions::evaluate(
             &mut self.potential,

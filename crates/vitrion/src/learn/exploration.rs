@@ -119,9 +119,8 @@ pub(crate) fn committee(models: &[DeepPotential]) -> Result<Committee, Error> {
 
 /// Species of a structure as numbers of the committee.
 pub(crate) fn species(structure: &Structure, committee: &Committee) -> Result<Vec<u8>, Error> {
-    let map = structure.table.map_onto(committee.species());
-    let map = map.map_err(|error| InputError::Usage(error.to_string()))?;
-    Ok(structure.species.iter().map(|id| map[id.index()]).collect())
+    let species = structure.species_in(committee.species());
+    Ok(species.map_err(|error| InputError::Usage(error.to_string()))?)
 }
 
 /// Carries out an exploration job in its folder; `None` if it was stopped.

@@ -251,9 +251,8 @@ impl Loop<'_, '_> {
         for record in records {
             let frame = record.frame().map_err(InputError::Usage)?;
             let structure = &frame.structure;
-            let map = structure.table.map_onto(evaluator.species());
-            let map = map.map_err(|e| InputError::Usage(e.to_string()))?;
-            let species: Vec<u8> = structure.species.iter().map(|id| map[id.index()]).collect();
+            let species = structure.species_in(evaluator.species());
+            let species = species.map_err(|e| InputError::Usage(e.to_string()))?;
             let mut found = Evaluation::default();
             let evaluated = interactions::evaluate(
                 &mut evaluator,

@@ -71,14 +71,12 @@ impl Descriptor {
     /// # Errors
     /// An element that the model does not know.
     pub fn point(&mut self, structure: &Structure) -> Result<Vec<f32>, Error> {
-        let map = structure
-            .table
-            .map_onto(&self.species)
+        let species = structure
+            .species_in(&self.species)
             .map_err(|error| crate::error::InputError::Usage(error.to_string()))?;
         let mut list = VerletList::new(self.cutoff, 0.0);
         list.update(&structure.cell, &structure.positions);
-        let sorted: Vec<u8> =
-            list.order().iter().map(|a| map[structure.species[*a as usize].index()]).collect();
+        let sorted: Vec<u8> = list.order().iter().map(|atom| species[*atom as usize]).collect();
         let atoms = Atoms { positions: list.positions(), species: &sorted, n_local: sorted.len() };
         let (rows, width) = self.evaluator.descriptors(atoms, list.list());
         let n = self.species.len();

@@ -132,11 +132,9 @@ impl Plan {
     fn timings(&self, inputs: &Inputs) -> Result<Vec<Timing>, PotentialError> {
         let mut timings = Vec::new();
         for structure in self.structures(inputs) {
-            let map = structure
-                .table
-                .map_onto(inputs.potential.species())
+            let species = structure
+                .species_in(inputs.potential.species())
                 .expect("checked when the plan was made");
-            let species: Vec<u8> = structure.species.iter().map(|id| map[id.index()]).collect();
             let mut potential = inputs.potential.instance();
             let mut interactions = Interactions::new(potential.cutoff(), self.skin_a());
             let (cell, positions) = (&structure.cell, &structure.positions);
