@@ -263,12 +263,9 @@ fn sources(file: &TrainingFile) -> Result<Vec<Source>, InputError> {
         };
         let mut found = systems_in(&path).map_err(InputError::os(&path, "read"))?;
         if let Some(wanted) = &table.value.systems {
-            let name =
-                |p: &PathBuf| p.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if let Some(missing) = wanted.iter().find(|w| !found.iter().any(|p| name(p) == **w)) {
-                return Err(refuse(format!("{} holds no system \"{missing}\"", path.display())));
-            }
-            found.retain(|p| wanted.contains(&name(p)));
+            found = systems_called(found, wanted).map_err(|missing| {
+                refuse(format!("{} holds no system \"{}\"", path.display(), wanted[missing]))
+            })?;
         }
         if found.is_empty() {
             return Err(refuse(format!(
@@ -278,7 +275,7 @@ fn sources(file: &TrainingFile) -> Result<Vec<Source>, InputError> {
             )));
         }
         for path in found {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let name = system_name(&path);
             if sources.iter().any(|source| source.path == path) {
                 return Err(refuse(format!("{} is named twice", path.display())));
             }
@@ -287,6 +284,27 @@ fn sources(file: &TrainingFile) -> Result<Vec<Source>, InputError> {
         }
     }
     Ok(sources)
+}
+
+/// The systems with the names that are wanted.
+///
+/// # Errors
+/// The number of the first name that no system has.
+pub fn systems_called<S: AsRef<str>>(
+    mut systems: Vec<PathBuf>,
+    wanted: &[S],
+) -> Result<Vec<PathBuf>, usize> {
+    let is = |path: &PathBuf, name: &S| system_name(path) == name.as_ref();
+    if let Some(missing) = wanted.iter().position(|name| !systems.iter().any(|p| is(p, name))) {
+        return Err(missing);
+    }
+    systems.retain(|path| wanted.iter().any(|name| is(path, name)));
+    Ok(systems)
+}
+
+/// What a system is called: the name of its file or folder.
+pub fn system_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// A file, a system, or the systems of a folder in the order of their names.

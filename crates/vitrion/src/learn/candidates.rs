@@ -133,7 +133,7 @@ pub(super) fn of_pool(
     iteration: usize,
     known: &dyn Fn(&str) -> bool,
 ) -> Result<Sorted, Error> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = crate::training::system_name(path);
     let mut candidates = Vec::new();
     let mut verdicts = Vec::new();
     let mut largest = Vec::new();

@@ -12,9 +12,10 @@ use crate::jobs::{self, ExploreWork, Job, START, Work};
 use crate::labels::key;
 use crate::results::read_json;
 use crate::run_file::{Dynamics, ExploreTable, Method};
+use crate::training;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 use vitrion_core::rng::{self, Stream};
 use vitrion_core::{Frame, units};
@@ -65,8 +66,8 @@ impl Loop<'_, '_> {
             return Ok(read_json(&place)?);
         }
         let started = Instant::now();
-        let training = deviations(models, &self.training_frames(initial, MEASURED)?)?;
-        let window = self.file.trust.window(&training).map_err(Error::Learning)?;
+        let taught = deviations(models, &self.training_frames(initial, MEASURED)?)?;
+        let window = self.file.trust.window(&taught).map_err(Error::Learning)?;
         let (sorted, job_seconds) = match &self.file.explore[step].value {
             ExploreTable::Pool { path, systems, .. } => {
                 (self.pool(k, path, systems.as_deref(), models, &window)?, 0.0)
@@ -109,7 +110,7 @@ impl Loop<'_, '_> {
                 order.iter().map(|(c, _)| found[*c].frame.structure.clone().into()).collect();
             jobs::write_frames(&folder.join("selected.extxyz"), &frames)?;
         }
-        let known: Vec<f64> = training.iter().map(|d| d.max_f).collect();
+        let known: Vec<f64> = taught.iter().map(|d| d.max_f).collect();
         let selected = Selected {
             window,
             candidates: found.len(),
@@ -137,15 +138,12 @@ impl Loop<'_, '_> {
         window: &Window,
     ) -> Result<Vec<Sorted>, Error> {
         let path = self.file.resolve(&written.value);
-        let mut paths =
-            crate::training::systems_in(&path).map_err(InputError::os(&path, "read"))?;
+        let mut paths = training::systems_in(&path).map_err(InputError::os(&path, "read"))?;
         if let Some(wanted) = systems {
-            let name = |p: &PathBuf| folder_name(p);
-            if let Some(missing) = wanted.iter().find(|w| !paths.iter().any(|p| name(p) == **w)) {
-                let message = format!("{} holds no system \"{missing}\"", path.display());
-                return Err(InputError::Usage(message).into());
-            }
-            paths.retain(|p| wanted.contains(&name(p)));
+            paths = training::systems_called(paths, wanted).map_err(|missing| {
+                let name = &wanted[missing];
+                InputError::Usage(format!("{} holds no system \"{name}\"", path.display()))
+            })?;
         }
         let known: BTreeSet<String> = self
             .labels_of_level()
@@ -187,7 +185,7 @@ impl Loop<'_, '_> {
             0 => vec![None],
             _ => dynamics.pressures.iter().copied().map(Some).collect(),
         };
-        let mut runs: Vec<(Job, String, StageSettings)> = Vec::new();
+        let mut runs: Vec<(Job, String, String, StageSettings)> = Vec::new();
         for (name, structure) in &wanted {
             for temperature in &dynamics.temperatures {
                 for pressure in &pressures {
@@ -224,7 +222,7 @@ impl Loop<'_, '_> {
                             cores: 1,
                             ranks: 1,
                         };
-                        runs.push((job, name.clone(), stage));
+                        runs.push((job, run, name.clone(), stage));
                     }
                 }
             }
@@ -233,12 +231,11 @@ impl Loop<'_, '_> {
         self.jobs(&format!("iteration {k}: exploration"), &list)?;
         let mut sorted = Vec::new();
         let mut seconds = 0.0;
-        for (job, structure, stage) in &runs {
+        for (job, name, structure, stage) in &runs {
             let explored: Explored = result(job)?;
             seconds += explored.seconds;
-            let name = folder_name(&job.folder);
             let run = candidates::Run {
-                name: &name,
+                name,
                 structure,
                 ensemble: &stage.ensemble,
                 timestep: stage.timestep,
@@ -311,10 +308,6 @@ fn deviations(models: &[DeepPotential], frames: &[Frame]) -> Result<Vec<Deviatio
         found.push(deviation.map_err(|source| Error::Potential { what: what(), source })?);
     }
     Ok(found)
-}
-
-fn folder_name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// A run of exploration as a stage of dynamics.

@@ -6,6 +6,7 @@ use crate::labeling::{self, Labeling, Request};
 use crate::labels::{Agreement, LabelRecord, Origin, RunInfo, Tolerance, compare, key};
 use crate::results::{now, read_json};
 use crate::run_file::LearnData;
+use crate::training;
 use std::path::PathBuf;
 use vitrion_core::io::{self, ReadOptions};
 
@@ -92,30 +93,17 @@ impl Loop<'_, '_> {
         let written = &table.frames.path;
         let path = self.file.resolve(&written.value);
         let path = std::path::absolute(&path).unwrap_or(path);
-        let mut found =
-            crate::training::systems_in(&path).map_err(InputError::os(&path, "read"))?;
+        let mut found = training::systems_in(&path).map_err(InputError::os(&path, "read"))?;
+        let refuse = |what: String| {
+            let (file, line) = (self.file.path.display(), written.line);
+            InputError::Usage(format!("{file}:{line}: {} {what}", path.display()))
+        };
         if let Some(wanted) = &table.frames.systems {
-            let name =
-                |p: &PathBuf| p.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if let Some(missing) = wanted.iter().find(|w| !found.iter().any(|p| name(p) == **w)) {
-                let message = format!(
-                    "{}:{}: {} holds no system \"{missing}\"",
-                    self.file.path.display(),
-                    written.line,
-                    path.display()
-                );
-                return Err(InputError::Usage(message).into());
-            }
-            found.retain(|p| wanted.contains(&name(p)));
+            found = training::systems_called(found, wanted)
+                .map_err(|missing| refuse(format!("holds no system \"{}\"", wanted[missing])))?;
         }
         if found.is_empty() {
-            let message = format!(
-                "{}:{}: {} holds no labelled frames",
-                self.file.path.display(),
-                written.line,
-                path.display()
-            );
-            return Err(InputError::Usage(message).into());
+            return Err(refuse("holds no labelled frames".to_owned()).into());
         }
         Ok(found)
     }

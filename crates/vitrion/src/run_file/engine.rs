@@ -312,12 +312,11 @@ fn read_known(table: &Table<'_>) -> Result<KnownSettings, InputError> {
         table.refuse_at(path.line, "path", format!("cannot read {}: {error}", folder.display()))
     })?;
     if let Some(wanted) = table.strings("systems")? {
-        let name = |p: &PathBuf| p.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if let Some(missing) = wanted.iter().find(|w| !files.iter().any(|p| name(p) == w.value)) {
-            let message = format!("{} holds no system \"{}\"", folder.display(), missing.value);
-            return Err(table.refuse_at(missing.line, "systems", message));
-        }
-        files.retain(|file| wanted.iter().any(|w| w.value == name(file)));
+        let names: Vec<&str> = wanted.iter().map(|w| w.value.as_str()).collect();
+        files = crate::training::systems_called(files, &names).map_err(|missing| {
+            let message = format!("{} holds no system \"{}\"", folder.display(), names[missing]);
+            table.refuse_at(wanted[missing].line, "systems", message)
+        })?;
     }
     if files.is_empty() {
         let message = format!("{} holds no labelled frames", folder.display());
