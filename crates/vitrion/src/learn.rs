@@ -27,7 +27,7 @@ use crate::dft::EngineSettings;
 use crate::error::{Error, InputError};
 use crate::jobs::{self, Drive, Job, Progress, Scheduler, drive};
 use crate::labels::Store;
-use crate::results::{read_json, write_atomically};
+use crate::results::{read_json, write_atomically, write_json};
 use crate::run_file::{ExploreTable, LearnFile};
 use ledger::{Ledger, Summary};
 use serde::{Deserialize, Serialize};
@@ -231,13 +231,6 @@ fn structures(file: &LearnFile) -> Result<Vec<(String, Structure)>, Error> {
         found.push((table.name.value.clone(), structure));
     }
     Ok(found)
-}
-
-fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), Error> {
-    let mut text = serde_json::to_string_pretty(value).expect("results are plain data");
-    text.push('\n');
-    write_atomically(path, text.as_bytes())?;
-    Ok(())
 }
 
 impl Loop<'_, '_> {

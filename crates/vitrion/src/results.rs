@@ -16,7 +16,8 @@ pub mod csv;
 mod folder;
 
 pub use folder::{
-    FORMAT, Results, ResultsError, Scope, now, read_json, write_atomically, write_observables,
+    FORMAT, Results, ResultsError, Scope, now, read_json, write_atomically, write_json,
+    write_observables,
 };
 
 use serde::{Deserialize, Serialize};

@@ -1,10 +1,10 @@
 //! Before the first iteration: data from elsewhere is looked at, labels for the start are made.
 
-use super::{Initial, InitialSystem, Loop, write_json};
+use super::{Initial, InitialSystem, Loop};
 use crate::error::{Error, InputError};
 use crate::labeling::{self, Labeling, Request};
 use crate::labels::{Agreement, LabelRecord, Origin, RunInfo, Tolerance, compare, key};
-use crate::results::{now, read_json};
+use crate::results::{now, read_json, write_json};
 use crate::run_file::LearnData;
 use crate::training;
 use std::path::PathBuf;

@@ -120,10 +120,7 @@ impl Results {
     /// # Errors
     /// The disk is full or not writable.
     pub fn write_json<T: Serialize>(&self, relative: &str, value: &T) -> Result<(), ResultsError> {
-        let mut text =
-            serde_json::to_string_pretty(value).expect("results hold nothing that JSON cannot");
-        text.push('\n');
-        write_atomically(&self.path(relative), text.as_bytes())
+        write_json(&self.path(relative), value)
     }
 
     /// Writes `STEM.json` and the tables of [`super::csv`] beside it.
@@ -133,6 +130,17 @@ impl Results {
     pub fn write_observables(&self, stem: &str, value: &Observables) -> Result<(), ResultsError> {
         write_observables(&self.path(stem), value)
     }
+}
+
+/// Writes a JSON file, folders included, whole or not at all.
+///
+/// # Errors
+/// The disk is full or not writable.
+pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), ResultsError> {
+    let mut text =
+        serde_json::to_string_pretty(value).expect("results hold nothing that JSON cannot");
+    text.push('\n');
+    write_atomically(path, text.as_bytes())
 }
 
 /// Writes `STEM.json` and the tables of [`super::csv`] beside it.
