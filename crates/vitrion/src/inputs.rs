@@ -2,7 +2,7 @@
 
 mod load;
 
-pub use load::{bench_structure, fingerprint, model, structure_called};
+pub use load::{bench_structure, fingerprint, model, structure_called, structure_name};
 
 use crate::results::PotentialCard;
 use crate::run_file::Precision;

@@ -2,6 +2,7 @@
 
 use crate::dft::EngineSettings;
 use crate::error::{Error, InputError};
+use crate::inputs::{structure_called, structure_name};
 use crate::jobs::{
     self, AimdDone, AimdWork, Drive, FRAMES, Failed, Job, LabelWork, Progress, START, STEPS,
     Scheduler, Work, drive,
@@ -271,7 +272,7 @@ pub fn requests(file: &LabelFile) -> Result<Vec<Request>, Error> {
         }
     }
     for (number, table) in file.perturbed.iter().enumerate() {
-        let structure = structure(&file.resolve_structure(&table.value.structure.value))?;
+        let structure = file.structure(&table.value.structure.value)?;
         found.extend(perturbed(&table.value, &structure, file.seed, number as u64));
     }
     Ok(found)
@@ -282,16 +283,13 @@ pub fn requests(file: &LabelFile) -> Result<Vec<Request>, Error> {
 /// # Errors
 /// It cannot be read.
 pub fn structure(name: &str) -> Result<Structure, InputError> {
-    crate::inputs::structure_called(name, &ReadOptions::default())
+    structure_called(name, &ReadOptions::default())
 }
 
 impl LabelFile {
-    /// A structure's name as [`structure`] wants it.
-    pub fn resolve_structure(&self, written: &str) -> String {
-        if written.starts_with("builtin:") {
-            return written.to_owned();
-        }
-        self.resolve(written).display().to_string()
+    /// A structure that this file names.
+    fn structure(&self, written: &str) -> Result<Structure, InputError> {
+        structure(&structure_name(written, |path| self.resolve(path)))
     }
 
     /// Dynamics of this file with their structures.
@@ -300,7 +298,7 @@ impl LabelFile {
     /// Structures that cannot be read.
     pub fn aimd_runs(&self) -> Result<Vec<(AimdTable, Structure)>, InputError> {
         let runs = self.aimd.iter().map(|table| {
-            let start = structure(&self.resolve_structure(&table.value.structure.value))?;
+            let start = self.structure(&table.value.structure.value)?;
             Ok((table.value.clone(), supercell::repeat(&start, table.value.repeat)))
         });
         runs.collect()

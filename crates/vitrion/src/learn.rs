@@ -25,6 +25,7 @@ pub mod windows;
 
 use crate::dft::EngineSettings;
 use crate::error::{Error, InputError};
+use crate::inputs::structure_name;
 use crate::jobs::{self, Drive, Job, Progress, Scheduler, drive};
 use crate::labels::Store;
 use crate::results::{read_json, write_atomically, write_json};
@@ -219,12 +220,7 @@ fn structures(file: &LearnFile) -> Result<Vec<(String, Structure)>, Error> {
     let mut found = Vec::new();
     for table in &file.structures {
         let table = &table.value;
-        let written = &table.structure.value;
-        let name = if written.starts_with("builtin:") {
-            written.clone()
-        } else {
-            file.resolve(written).display().to_string()
-        };
+        let name = structure_name(&table.structure.value, |path| file.resolve(path));
         let start = crate::labeling::structure(&name)?;
         let structure = vitrion_core::build::supercell::repeat(&start, table.repeat);
         refuse_unknown_elements(file, &name, &structure)?;

@@ -153,6 +153,15 @@ pub fn structure_called(name: &str, options: &ReadOptions) -> Result<Structure, 
     Ok(io::read_first(Path::new(name), options)?.structure)
 }
 
+/// The name that [`structure_called`] wants for what a file says: a builtin as it is, a path as `resolve`
+/// finds it from that file.
+pub fn structure_name(written: &str, resolve: impl Fn(&str) -> PathBuf) -> String {
+    if written.starts_with(BUILTIN) {
+        return written.to_owned();
+    }
+    resolve(written).display().to_string()
+}
+
 fn builtin(written: &str) -> Result<(&'static str, &'static str), String> {
     let names: Vec<&str> = STRUCTURES.iter().map(|(name, _)| *name).collect();
     let found = STRUCTURES.iter().find(|(name, _)| *name == written);

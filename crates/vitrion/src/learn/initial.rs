@@ -2,6 +2,7 @@
 
 use super::{Initial, InitialSystem, Loop};
 use crate::error::{Error, InputError};
+use crate::inputs::structure_name;
 use crate::labeling::{self, Labeling, Request};
 use crate::labels::{Agreement, LabelRecord, Origin, RunInfo, Tolerance, compare, key};
 use crate::results::{now, read_json, write_json};
@@ -79,11 +80,8 @@ impl Loop<'_, '_> {
     }
 
     fn start(&self, written: &str) -> Result<vitrion_core::Structure, Error> {
-        let structure = if written.starts_with("builtin:") {
-            labeling::structure(written)?
-        } else {
-            labeling::structure(&self.file.resolve(written).display().to_string())?
-        };
+        let name = structure_name(written, |path| self.file.resolve(path));
+        let structure = labeling::structure(&name)?;
         super::refuse_unknown_elements(self.file, written, &structure)?;
         Ok(structure)
     }
