@@ -234,6 +234,15 @@ impl Loop<'_, '_> {
         self.folder.join(format!("iteration-{k:03}"))
     }
 
+    /// The models of iteration `k`, by absolute paths: jobs may run anywhere.
+    fn models(&self, k: usize) -> Vec<PathBuf> {
+        let folder = self.iteration_folder(k);
+        let folder = std::path::absolute(&folder).unwrap_or(folder);
+        (0..self.file.committee)
+            .map(|member| folder.join(format!("train/member-{member}/model.safetensors")))
+            .collect()
+    }
+
     /// Why there is no iteration `k`, if there is none.
     fn end_before(&self, k: usize, step: usize, last: Option<&Summary>) -> Option<String> {
         if let Some(reason) = last.and_then(|last| last.end.clone()) {
@@ -252,10 +261,8 @@ impl Loop<'_, '_> {
             ExploreTable::Pool { path, .. } => format!("frames of {}", path.value),
             ExploreTable::Dynamics(d) => {
                 let list = |values: &[f64]| {
-                    values.iter().map(|x| format!("{x:.4}")).collect::<Vec<_>>().join(", ")
-                };
-                let list = |values: &[f64]| {
-                    list(values).split(", ").map(trimmed).collect::<Vec<_>>().join(", ")
+                    let words = values.iter().map(|x| trimmed(&format!("{x:.4}")));
+                    words.collect::<Vec<_>>().join(", ")
                 };
                 let gpa: Vec<f64> =
                     d.pressures.iter().map(|p| p * vitrion_core::units::EV_PER_A3_IN_GPA).collect();

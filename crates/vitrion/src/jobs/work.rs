@@ -285,7 +285,7 @@ fn aimd(work: &AimdWork, folder: &Path, stop: &AtomicBool) -> Result<bool, Error
     let start = io::read_first(&folder.join(START), &ReadOptions::default())?;
     let program = cp2k::version(&work.settings.resources.program)?;
     let told = |step: u64| {
-        crate::jobs::work::say(&format!("AIMD at step {step} of {}", work.aimd.steps));
+        say(&format!("AIMD at step {step} of {}", work.aimd.steps));
     };
     let found =
         match cp2k::run_aimd(&work.settings, &work.aimd, &start.structure, folder, &told, stop) {

@@ -336,20 +336,15 @@ impl Store {
         let mut family = BTreeSet::from([level.to_owned()]);
         loop {
             let before = family.len();
-            for Equal { a, b } in self.equalities() {
-                if family.contains(a) || family.contains(b) {
-                    family.insert(a.to_owned());
-                    family.insert(b.to_owned());
+            for found in &self.equivalences {
+                if found.levels.iter().any(|level| family.contains(level)) {
+                    family.extend(found.levels.iter().cloned());
                 }
             }
             if family.len() == before {
                 return family;
             }
         }
-    }
-
-    fn equalities(&self) -> impl Iterator<Item = Equal<'_>> {
-        self.equivalences.iter().map(|found| Equal { a: &found.levels[0], b: &found.levels[1] })
     }
 
     /// Counts by level.
@@ -392,11 +387,6 @@ impl Store {
         });
         Status { levels: levels.collect(), bytes }
     }
-}
-
-struct Equal<'a> {
-    a: &'a str,
-    b: &'a str,
 }
 
 fn parse(line: &[u8]) -> Result<Record, String> {

@@ -15,7 +15,6 @@ use crate::run_file::{Dynamics, ExploreTable, Method};
 use crate::training;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::time::Instant;
 use vitrion_core::rng::{self, Stream};
 use vitrion_core::{Frame, units};
@@ -168,10 +167,7 @@ impl Loop<'_, '_> {
         window: &Window,
     ) -> Result<(Vec<Sorted>, f64), Error> {
         let folder = self.iteration_folder(k);
-        let paths: Vec<PathBuf> = (0..self.file.committee)
-            .map(|member| folder.join(format!("train/member-{member}/model.safetensors")))
-            .map(|path| std::path::absolute(&path).unwrap_or(path))
-            .collect();
+        let paths = self.models(k);
         let wanted: Vec<(String, vitrion_core::Structure)> = self
             .structures
             .iter()

@@ -163,17 +163,11 @@ impl Loop<'_, '_> {
             crate::results::write_atomically(&file, text.as_bytes())?;
             text
         };
-        let from = |member: usize| {
-            let model = || {
-                self.iteration_folder(k - 1)
-                    .join(format!("train/member-{member}/model.safetensors"))
-            };
-            (self.file.retraining && k > 0).then(model)
-        };
+        let before = (self.file.retraining && k > 0).then(|| self.models(k - 1));
         let mut list = Vec::new();
         for member in 0..self.file.committee {
             let place = folder.join(format!("train/member-{member}"));
-            let from = from(member).map(|path| std::path::absolute(&path).unwrap_or(path));
+            let from = before.as_ref().map(|models| models[member].clone());
             let work =
                 Work::Train(TrainWork { text: text.clone(), path: file.clone(), member, from });
             jobs::prepare(&place, &work, None)?;

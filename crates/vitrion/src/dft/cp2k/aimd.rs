@@ -76,8 +76,8 @@ pub fn run(
     progress: &dyn Fn(u64),
     stop: &AtomicBool,
 ) -> Result<AimdFound, AimdError> {
+    let mut found = gather(folder, start)?;
     loop {
-        let found = gather(folder, start)?;
         let last = found.last_step();
         progress(last.unwrap_or(0));
         if last == Some(aimd.steps) {
@@ -109,7 +109,8 @@ pub fn run(
         if end == End::Stopped {
             return Err(AimdError::Interrupted);
         }
-        let after = gather(folder, start)?.last_step();
+        found = gather(folder, start)?;
+        let after = found.last_step();
         if after.is_none() || after <= last {
             let output = files::output::read(&part.join(OUTPUT)).map_err(EngineError::Io)?;
             let said = std::fs::read_to_string(part.join(ERRORS)).unwrap_or_default();
