@@ -2,6 +2,7 @@
 
 use super::engine::{read_engine, read_scheduler};
 use super::reader::{Document, Located, Table};
+use super::system::read_repeat;
 use super::{positive_quantity, refuse_unsafe_name};
 use crate::dft::{AimdSettings, EngineSettings};
 use crate::error::InputError;
@@ -113,15 +114,6 @@ fn read_frames(table: &Table<'_>) -> Result<FramesTable, InputError> {
     Ok(FramesTable { path, every })
 }
 
-pub(super) fn read_repeat(table: &Table<'_>) -> Result<[usize; 3], InputError> {
-    let Some(found) = table.integers("repeat")? else { return Ok([1; 3]) };
-    let counts: Vec<usize> =
-        found.iter().filter_map(|n| usize::try_from(n.value).ok()).filter(|n| *n > 0).collect();
-    counts[..].try_into().map_err(|_| {
-        table.refuse("repeat", "expected three whole numbers above zero, for example [2, 2, 1]")
-    })
-}
-
 fn read_structure(table: &Table<'_>) -> Result<Located<String>, InputError> {
     table.require("structure", "structure = \"li2s.cif\"", table.string("structure")?)
 }
@@ -148,7 +140,7 @@ pub(super) fn read_perturb(table: &Table<'_>) -> Result<PerturbTable, InputError
     }
     Ok(PerturbTable {
         structure: read_structure(table)?,
-        repeat: read_repeat(table)?,
+        repeat: read_repeat(table)?.unwrap_or([1; 3]),
         count: count.value as usize,
         displacement,
         strain,
@@ -196,7 +188,7 @@ pub(super) fn read_aimd(
     }
     Ok(AimdTable {
         structure: read_structure(table)?,
-        repeat: read_repeat(table)?,
+        repeat: read_repeat(table)?.unwrap_or([1; 3]),
         settings: AimdSettings {
             temperature: value("temperature", Kind::Temperature, 3000.0)?,
             timestep,

@@ -1,8 +1,9 @@
 //! The learn file: initial data, committee, exploration, trust, selection, labels, the end.
 
 use super::engine::{read_engine, read_scheduler};
-use super::label::{AimdTable, PerturbTable, read_aimd, read_perturb, read_repeat};
+use super::label::{AimdTable, PerturbTable, read_aimd, read_perturb};
 use super::reader::{Document, Located, Table};
+use super::system::read_repeat;
 use super::training::{DataTable, read_data, read_network, read_settings, read_stage};
 use super::{positive_number, positive_quantity, refuse_unsafe_name};
 use crate::dft::EngineSettings;
@@ -283,7 +284,7 @@ fn read_structure(table: &Table<'_>) -> Result<StructureTable, InputError> {
     refuse_unsafe_name(table, &name)?;
     let structure =
         table.require("structure", "structure = \"glass67.extxyz\"", table.string("structure")?)?;
-    Ok(StructureTable { name, structure, repeat: read_repeat(table)? })
+    Ok(StructureTable { name, structure, repeat: read_repeat(table)?.unwrap_or([1; 3]) })
 }
 
 fn read_explore(table: &Table<'_>) -> Result<ExploreTable, InputError> {

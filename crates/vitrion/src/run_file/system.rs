@@ -50,7 +50,8 @@ impl SystemTable {
     }
 }
 
-fn read_repeat(table: &Table<'_>) -> Result<Option<[usize; 3]>, InputError> {
+/// Counts of a supercell, if the key is there.
+pub(super) fn read_repeat(table: &Table<'_>) -> Result<Option<[usize; 3]>, InputError> {
     let Some(counts) = table.integers("repeat")? else { return Ok(None) };
     let values: Vec<i64> = counts.iter().map(|count| count.value).collect();
     let wrong = || {

@@ -204,6 +204,10 @@ fn bad_learn_files_are_refused_by_line_and_key() {
             "at most the last embedding width 8",
         ),
         (learn_file(DYNAMICS, "[stop]\nacurate = 0.9"), "did you mean `accurate`?"),
+        (
+            learn_file(DYNAMICS, "").replace("count = 30", "count = 30\nrepeat = [0, 2, 2, 2]"),
+            "expected three counts",
+        ),
         (learn_file(DYNAMICS, "[[data]]\npath = \"dft\"\ngroup = \"glass\""), "`group`"),
     ] {
         let folder = workplace(&text);
