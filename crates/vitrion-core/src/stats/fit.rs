@@ -1,5 +1,7 @@
 //! Straight lines through points with known errors, independent or correlated.
 
+use super::Cholesky;
+
 /// `y = intercept + slope · x` with the covariance of the two.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LineFit {
@@ -48,9 +50,9 @@ pub fn generalised_line_fit(x: &[f64], y: &[f64], covariance: &[f64]) -> Option<
     if n < 2 {
         return None;
     }
-    let factor = cholesky(covariance, n)?;
-    let ones = solve(&factor, &vec![1.0; n], n);
-    let xs = solve(&factor, x, n);
+    let factor = Cholesky::new(covariance, n)?;
+    let ones = factor.solve(&vec![1.0; n]);
+    let xs = factor.solve(x);
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(p, q)| p * q).sum::<f64>();
     let one = vec![1.0; n];
     let (s11, s1x, sxx) = (dot(&one, &ones), dot(x, &ones), dot(x, &xs));
@@ -64,7 +66,7 @@ pub fn generalised_line_fit(x: &[f64], y: &[f64], covariance: &[f64]) -> Option<
         (0..n).map(|k| (sxx * ones[k] - s1x * xs[k]) / determinant).collect();
     let (intercept, slope) = (dot(&intercept_weights, y), dot(&slope_weights, y));
     let residuals: Vec<f64> = (0..n).map(|k| y[k] - intercept - slope * x[k]).collect();
-    let chi2 = dot(&residuals, &solve(&factor, &residuals, n));
+    let chi2 = dot(&residuals, &factor.solve(&residuals));
     Some(LineFit {
         intercept,
         slope,
@@ -91,41 +93,6 @@ pub fn shrunk_line_fit(x: &[f64], y: &[f64], covariance: &[f64]) -> Option<LineF
         }
         generalised_line_fit(x, y, &c)
     })
-}
-
-/// Lower triangle `L` with `L Lᵀ = C`, or `None` if `C` is not positive definite.
-fn cholesky(c: &[f64], n: usize) -> Option<Vec<f64>> {
-    let mut l = vec![0.0; n * n];
-    for i in 0..n {
-        for j in 0..=i {
-            let sum: f64 = (0..j).map(|k| l[i * n + k] * l[j * n + k]).sum();
-            let rest = c[i * n + j] - sum;
-            if i == j {
-                let positive = rest.is_finite() && rest > 1e-12 * c[i * n + i];
-                if !positive {
-                    return None;
-                }
-                l[i * n + i] = rest.sqrt();
-            } else {
-                l[i * n + j] = rest / l[j * n + j];
-            }
-        }
-    }
-    Some(l)
-}
-
-/// `C⁻¹ b` from the Cholesky factor.
-fn solve(l: &[f64], b: &[f64], n: usize) -> Vec<f64> {
-    let mut y = b.to_vec();
-    for i in 0..n {
-        let sum: f64 = (0..i).map(|k| l[i * n + k] * y[k]).sum();
-        y[i] = (y[i] - sum) / l[i * n + i];
-    }
-    for i in (0..n).rev() {
-        let sum: f64 = (i + 1..n).map(|k| l[k * n + i] * y[k]).sum();
-        y[i] = (y[i] - sum) / l[i * n + i];
-    }
-    y
 }
 
 #[cfg(test)]

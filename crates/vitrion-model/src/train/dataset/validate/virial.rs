@@ -12,6 +12,7 @@ use super::{Notes, Severity};
 use crate::train::dataset::{Dataset, LabelledFrame};
 use crate::train::example::{Example, Known};
 use vitrion_core::math;
+use vitrion_core::stats::Cholesky;
 
 /// Hat functions per pair of species, and their range [Å].
 const HATS: usize = 14;
@@ -39,7 +40,7 @@ pub(super) fn check(data: &Dataset, system: usize, notes: &mut Notes<'_>) {
     let unknowns = n * (n + 1) / 2 * HATS;
     let mut fit = Fit {
         n,
-        matrix: vec![vec![0.0; unknowns]; unknowns],
+        matrix: vec![0.0; unknowns * unknowns],
         right: vec![0.0; unknowns],
         squares: 0.0,
         equations: 0,
@@ -73,7 +74,7 @@ pub(super) fn check(data: &Dataset, system: usize, notes: &mut Notes<'_>) {
         (0..unknowns).map(|k| traces.iter().map(|(row, _)| row[k]).sum::<f64>() / count).collect();
     let doubt = traces.iter().map(|(row, _)| {
         let from_middle: Vec<f64> = row.iter().zip(&middle).map(|(x, m)| x - m).collect();
-        variance * quadratic(&factor, &from_middle)
+        variance * factor.inverse_quadratic(&from_middle)
     });
     let doubt = doubt.sum::<f64>() / count;
     if correlation.abs() < 0.6 || doubt > UNCERTAIN * sxx {
@@ -116,7 +117,8 @@ pub(super) fn check(data: &Dataset, system: usize, notes: &mut Notes<'_>) {
 
 struct Fit {
     n: usize,
-    matrix: Vec<Vec<f64>>,
+    /// Row-major.
+    matrix: Vec<f64>,
     right: Vec<f64>,
     /// Sum of the squares of all force components, and their number.
     squares: f64,
@@ -127,24 +129,8 @@ struct Fit {
 /// about it.
 struct Solution {
     values: Vec<f64>,
-    factor: Vec<Vec<f64>>,
+    factor: Cholesky,
     variance: f64,
-}
-
-/// `xᵀ A⁻¹ x` by the Cholesky factor of `A`.
-fn quadratic(factor: &[Vec<f64>], x: &[f64]) -> f64 {
-    let y = forward(factor, x);
-    y.iter().map(|y| y * y).sum()
-}
-
-/// `L⁻¹ x`
-fn forward(factor: &[Vec<f64>], x: &[f64]) -> Vec<f64> {
-    let mut y: Vec<f64> = Vec::with_capacity(x.len());
-    for (row, x) in factor.iter().zip(x) {
-        let known: f64 = row.iter().zip(&y).map(|(l, y)| l * y).sum();
-        y.push((x - known) / row[y.len()]);
-    }
-    y
 }
 
 impl Fit {
@@ -193,7 +179,7 @@ impl Fit {
             for &k in &touched {
                 self.right[k] += math::dot(rows[k], labels[i]);
                 for &l in &touched {
-                    self.matrix[k][l] += math::dot(rows[k], rows[l]);
+                    self.matrix[k * unknowns + l] += math::dot(rows[k], rows[l]);
                 }
             }
         }
@@ -203,32 +189,17 @@ impl Fit {
     /// Solves the normal equations with a ridge of 1e-4 of the mean diagonal.
     fn solve(mut self) -> Option<Solution> {
         let n = self.right.len();
-        let mean = (0..n).map(|k| self.matrix[k][k]).sum::<f64>() / n as f64;
+        let mean = (0..n).map(|k| self.matrix[k * n + k]).sum::<f64>() / n as f64;
         if mean <= 0.0 || self.equations <= n {
             return None;
         }
         for k in 0..n {
-            self.matrix[k][k] += 1e-4 * mean;
+            self.matrix[k * n + k] += 1e-4 * mean;
         }
-        let mut factor: Vec<Vec<f64>> = Vec::with_capacity(n);
-        for k in 0..n {
-            let mut row = vec![0.0; k + 1];
-            for l in 0..=k {
-                let above: &[f64] = if l < k { &factor[l] } else { &row };
-                let known: f64 = row[..l].iter().zip(above).map(|(a, b)| a * b).sum();
-                let rest = self.matrix[k][l] - known;
-                row[l] = if l < k { rest / factor[l][l] } else { rest.sqrt() };
-            }
-            factor.push(row);
-        }
-        let y = forward(&factor, &self.right);
-        let mut values = vec![0.0; n];
-        for k in (0..n).rev() {
-            let known: f64 = (k + 1..n).map(|l| factor[l][k] * values[l]).sum();
-            values[k] = (y[k] - known) / factor[k][k];
-        }
+        let factor = Cholesky::new(&self.matrix, n)?;
+        let values = factor.solve(&self.right);
         // |F − Xθ|² = |F|² − |L⁻¹Xᵀ F|², but for the ridge
-        let rest = self.squares - y.iter().map(|y| y * y).sum::<f64>();
+        let rest = self.squares - factor.inverse_quadratic(&self.right);
         let variance = (rest / (self.equations - n) as f64).max(0.0);
         Some(Solution { values, factor, variance })
     }
