@@ -9,6 +9,7 @@ pub mod jobs;
 pub mod labeling;
 pub mod labels;
 pub mod learn;
+pub mod movie;
 pub mod pipeline;
 pub mod plan;
 pub mod report;

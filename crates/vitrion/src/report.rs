@@ -5,12 +5,11 @@
 //! scripts and all data, works from disk without network, and shows still charts and every table
 //! without JavaScript.
 //!
-//! The flow: [`load`] reads the folder, [`figures`] and [`atoms`] turn it into chart and scene data
-//! (drawn once as SVG in Rust, then replaced by `chart.js` and `viewer.js`), [`sections`] writes
+//! The flow: [`load`] reads the folder, [`figures`] and [`scene`] turn it into chart and scene data
+//! (drawn once as SVG in Rust, then replaced by `chart.js` and `viewer/*.js`), [`sections`] writes
 //! the HTML around them.
 
 mod analysis;
-mod atoms;
 mod bars;
 mod cautions;
 mod chart;
@@ -23,17 +22,20 @@ mod learning;
 mod literature;
 mod load;
 mod number;
+mod packed;
+mod scene;
 mod sections;
 mod structural;
 mod training;
 mod verdict;
 
-pub use analysis::{Analysed, Picture, write_analysis_report};
+pub use analysis::{Analysed, write_analysis_report};
 pub use learning::write_learning_report;
 pub use number::{Shown, shown};
+pub use scene::Picture;
 pub use training::write_training_report;
 
-use html::{escape, script_json};
+use html::escape;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -118,7 +120,7 @@ fn write_page(results: &Path, page: &str) -> Result<PathBuf, ReportError> {
 struct Data<'a> {
     name: &'a str,
     figures: &'a [chart::Figure],
-    scenes: &'a [atoms::Scene],
+    scenes: &'a [scene::Scene],
 }
 
 /// A whole page around the sections.
@@ -126,10 +128,11 @@ fn document(
     name: &str,
     html: &str,
     figures: &[chart::Figure],
-    scenes: &[atoms::Scene],
+    scenes: &[scene::Scene],
 ) -> Result<String, ReportError> {
     let data = Data { name, figures, scenes };
-    let data = serde_json::to_string(&data).map_err(ReportError::Data)?;
+    // deflated: figures of many curves are megabytes of digits
+    let data = packed::text(&serde_json::to_vec(&data).map_err(ReportError::Data)?);
     Ok(format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
@@ -137,14 +140,15 @@ fn document(
          <title>{title} · vitrion report</title>\n<style>\n{style}</style>\n\
          <noscript><style>.js-only{{display:none !important}}</style></noscript></head>\n\
          <body>{html}\
-         <script type=\"application/json\" id=\"report-data\">{data}</script>\n\
-         <script>\n{chart}</script>\n<script>\n{viewer}</script>\n<script>\n{page}</script>\n\
+         <script type=\"application/octet-stream\" id=\"report-data\">{data}</script>\n\
+         <script>\n{chart}</script>\n<script>\n{atoms}</script>\n<script>\n{draw}</script>\n<script>\n{view}</script>\n<script>\n{page}</script>\n\
          </body></html>\n",
         title = escape(name),
         style = include_str!("report/style.css"),
-        data = script_json(&data),
         chart = include_str!("report/chart.js"),
-        viewer = include_str!("report/viewer.js"),
+        atoms = include_str!("report/viewer/atoms.js"),
+        draw = include_str!("report/viewer/draw.js"),
+        view = include_str!("report/viewer/view.js"),
         page = include_str!("report/page.js"),
     ))
 }
@@ -178,7 +182,8 @@ mod tests {
             assert!(!page.contains(outside), "the page refers to {outside}");
         }
         assert!(page.len() < 3_000_000, "{} bytes", page.len());
-        assert!(!page.contains("NaN"), "a number that is none reached the page");
+        let drawn = page.split("<script").next().expect("a page");
+        assert!(!drawn.contains("NaN"), "a number that is none reached the page");
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! │   ├── initial.extxyz  status.json   where it starts; where it stands
 //! │   ├── stages/01-production/     thermo.csv trajectory.extxyz.zst restart.bin final.extxyz done.json
 //! │   └── analysis/msd.json         [`vitrion_core::observables::Observables`], and its tables as CSV
+//! │   └── analysis/production.movie.extxyz.zst   at most 101 frames with what was found for atoms
 //! ├── analysis/beta/arrhenius.json  over the sweep of one system
 //! └── report.html
 //! ```
@@ -103,6 +104,9 @@ pub struct RunEntry {
     pub stages: Vec<StageEntry>,
     /// Analyses of this run, relative to the results folder.
     pub analyses: Vec<String>,
+    /// Thinned trajectories with what analyses found for the atoms, relative to the results folder.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub movies: Vec<String>,
 }
 
 /// One stage of a run.

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, InputError};
 use crate::inputs;
+use crate::movie::Moment;
 use crate::report::{Analysed, Picture, write_analysis_report};
 use crate::results::{write_atomically, write_observables};
 use crate::run_file::{Located, SampleTable, SoftnessFile};
@@ -314,10 +315,6 @@ fn write_atoms(
             open = Some((sample, Output::create(&path, true).map_err(InputError::Io)?));
         }
         let (_, output) = open.as_mut().expect("opened above");
-        let real = |name: &str, values: Vec<f64>| AtomColumn {
-            name: name.into(),
-            values: AtomValues::Real(values),
-        };
         let chance = ions.softness.iter().map(|s| probability(*s)).collect();
         let above = |value: &f64| {
             if value.is_nan() { *value } else { f64::from(u8::from(*value > trained.threshold)) }
@@ -337,6 +334,10 @@ fn write_atoms(
     Ok(())
 }
 
+fn real(name: &str, values: Vec<f64>) -> AtomColumn {
+    AtomColumn { name: name.into(), values: AtomValues::Real(values) }
+}
+
 fn write_page(
     out: &Path,
     file: &SoftnessFile,
@@ -350,15 +351,18 @@ fn write_page(
         shown.retain(|(known, ..)| *known != sample);
         shown.push((sample, start, ions));
     }
-    let pictures: Vec<Picture<'_>> = shown
-        .iter()
+    let pictures: Vec<Picture> = shown
+        .into_iter()
         .map(|(sample, structure, ions)| Picture {
             title: format!(
                 "{}: {} coloured by softness at the start of the last window",
-                data.samples[*sample].name, data.settings.species
+                data.samples[sample].name, data.settings.species
             ),
-            structure,
-            values: Some(("softness", &ions.softness)),
+            moments: vec![Moment {
+                frame: Frame::from(structure.clone()),
+                columns: vec![real("softness", ions.softness), real("mobility", ions.mobility)],
+            }],
+            color: Some("softness".to_owned()),
         })
         .collect();
     let lead = format!(

@@ -12,10 +12,11 @@ use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use vitrion::error::{Error, InputError};
+use vitrion::movie::{Moment, Movie};
 use vitrion::report::{Analysed, Picture, shown, write_analysis_report};
 use vitrion::results::{write_atomically, write_observables};
 use vitrion::run_file::{AnalysisFile, FileAnalysis, Located};
-use vitrion::structural_pass::StructuralPass;
+use vitrion::structural_pass::{Sink, StructuralPass};
 use vitrion_analysis::structure::StructureSettings;
 use vitrion_analysis::{AnalysisError, Attachment, Motion, Observables};
 use vitrion_core::units::{self, Kind};
@@ -100,7 +101,7 @@ pub(super) fn analyze(arguments: &Arguments, common: &Common) -> Result<(), Erro
     if let Some(atoms) = &arguments.atoms {
         refuse_existing(atoms, arguments.overwrite)?;
     }
-    let Found { results, attachments, frames, last } = observables(arguments, common)?;
+    let Found { results, attachments, frames, movie } = observables(arguments, common)?;
     if let Some(out) = &arguments.out {
         let mut names: Vec<&str> = Vec::new();
         for one in &results {
@@ -114,17 +115,18 @@ pub(super) fn analyze(arguments: &Arguments, common: &Common) -> Result<(), Erro
         }
         let files: Vec<String> =
             arguments.trajectories.iter().map(|path| path.display().to_string()).collect();
+        let last = &movie[movie.len() - 1].frame.structure;
         let lead = format!(
             "{frames} frame{} · {} · {:.4} g/cm³ in the last frame",
             if frames == 1 { "" } else { "s" },
             last.formula(),
             last.density_g_per_cm3()
         );
-        let title = "The last frame".to_owned();
+        let title = if movie.len() > 1 { "The trajectory" } else { "The structure" }.to_owned();
         let analysed = Analysed {
             title: &files.join(", "),
             lead: &lead,
-            pictures: &[Picture { title, structure: &last, values: None }],
+            pictures: &[Picture { title, moments: movie, color: None }],
             results: &results,
         };
         let page = write_analysis_report(out, &analysed)?;
@@ -146,7 +148,8 @@ struct Found {
     /// Files beside the numbers, with their names.
     attachments: Vec<(String, Vec<u8>)>,
     frames: usize,
-    last: Structure,
+    /// Some of the frames; of independent files, of the last.
+    movie: Vec<Moment>,
 }
 
 /// One pass over all frames.
@@ -156,7 +159,9 @@ fn observables(arguments: &Arguments, common: &Common) -> Result<Found, Error> {
     let mut structural: Option<StructuralPass> = None;
     let mut atoms = AtomsFile::create(arguments.atoms.as_deref(), arguments.overwrite)?;
     let mut counter = Counter::new(common.quiet);
-    let mut last = None;
+    let mut movie = new_movie(arguments);
+    // the pass tells of a batch of frames at a time, in their order
+    let mut told = 0;
     let (mut seen, mut first_time) = (0, None);
     for path in &arguments.trajectories {
         let refused = |error: AnalysisError| {
@@ -168,6 +173,7 @@ fn observables(arguments: &Arguments, common: &Common) -> Result<Found, Error> {
                 pass.next_trajectory::<Failure>(&mut |frame, found| atoms.write(frame, found))
                     .map_err(|failure| failure.of(Some(path)))?;
             }
+            (movie, told) = (new_movie(arguments), 0);
         }
         for frame in io::open(path, &arguments.read.options()).map_err(InputError::Io)? {
             let mut frame = frame.map_err(InputError::Io)?;
@@ -192,18 +198,26 @@ fn observables(arguments: &Arguments, common: &Common) -> Result<Found, Error> {
                     &frame.structure,
                 )?)),
             };
-            last = Some(frame.structure.clone());
-            pass.add::<Failure>(frame, &mut |frame, found| atoms.write(frame, found))
-                .map_err(|failure| failure.of(Some(path)))?;
+            movie.add(&frame);
+            let tell: Sink<'_, Failure> = &mut |frame, found| {
+                movie.attach(told, found);
+                told += 1;
+                atoms.write(frame, found)
+            };
+            pass.add::<Failure>(frame, tell).map_err(|failure| failure.of(Some(path)))?;
         }
     }
     let refused = |error: AnalysisError| InputError::Usage(error.to_string());
-    let (Some(structural), Some(last)) = (structural, last) else {
+    let Some(structural) = structural else {
         let message = format!("{} frames were read and all of them skipped", counter.frames);
         return Err(InputError::Usage(message).into());
     };
     let mut results = structural
-        .finish::<Failure>(&mut |frame, found| atoms.write(frame, found))
+        .finish::<Failure>(&mut |frame, found| {
+            movie.attach(told, found);
+            told += 1;
+            atoms.write(frame, found)
+        })
         .map_err(|failure| failure.of(None))?;
     atoms.finish()?;
     counter.finish();
@@ -217,7 +231,11 @@ fn observables(arguments: &Arguments, common: &Common) -> Result<Found, Error> {
             results.push(observables);
         }
     }
-    Ok(Found { results, attachments, frames: counter.frames, last })
+    Ok(Found { results, attachments, frames: counter.frames, movie: movie.finish() })
+}
+
+fn new_movie(arguments: &Arguments) -> Movie {
+    if arguments.unwrap { Movie::of_wrapped() } else { Movie::default() }
 }
 
 /// Which structural analyses: those of the file, those that were named, or all that suit.

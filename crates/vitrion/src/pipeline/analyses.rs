@@ -2,11 +2,13 @@
 
 use super::ledger::Ledger;
 use crate::error::Error;
+use crate::movie::{self, Movie};
 use crate::plan::{AnalysisPlan, Dynamics, Plan, RunPlan, StagePlan};
 use crate::results::{read_json, write_atomically};
 use crate::run_file::StageKind;
-use crate::structural_pass::StructuralPass;
+use crate::structural_pass::{Sink, StructuralPass};
 use std::path::Path;
+use vitrion_analysis::pass::Measured;
 use vitrion_analysis::structure::StructureSettings;
 use vitrion_analysis::{
     AnalysisError, ArrheniusPoint, ArrheniusSettings, Attachment, Motion, MotionPass,
@@ -41,6 +43,7 @@ pub(super) fn of_run(
         let mut motions = MotionGroup::of(&wanted, temperature);
         let mut structures = StructureGroup::of(&wanted);
         let mut clock = Clock::default();
+        let mut movie = Movie::default();
         for frame in
             io::open(&folder.join(stage.trajectory().format.file_name()), &ReadOptions::default())?
         {
@@ -48,7 +51,8 @@ pub(super) fn of_run(
             for motion in &mut motions {
                 motion.add(&frame, &run.id)?;
             }
-            clock.show(frame, &mut structures, &run.id)?;
+            movie.add(&frame);
+            clock.show(frame, &mut structures, &run.id, Some(&mut movie))?;
         }
         for motion in motions {
             for (analysis, found) in motion.finish(&run.id)? {
@@ -65,10 +69,13 @@ pub(super) fn of_run(
             }
         }
         for group in structures {
-            for (analysis, observables) in group.finish(&run.id)? {
+            for (analysis, observables) in group.finish(&run.id, Some(&mut movie))? {
                 write(ledger, index, &run.id, analysis, &observables)?;
             }
         }
+        let file = format!("runs/{}/analysis/{}.movie.extxyz.zst", run.id, stage.name);
+        movie::write(&ledger.results.path(&file), &movie.finish())?;
+        ledger.run_movie(index, file)?;
     }
     Ok(coefficients)
 }
@@ -144,14 +151,14 @@ fn of_pool(
             let folder = ledger.results.path(&ledger.stage_folder(*index, number));
             let path = folder.join(stage.trajectory().format.file_name());
             for frame in io::open(&path, &ReadOptions::default())? {
-                clock.show(frame?, &mut structures, name)?;
+                clock.show(frame?, &mut structures, name, None)?;
             }
             for group in &mut structures {
                 group.next_trajectory(name)?;
             }
         }
         for group in structures {
-            for (analysis, observables) in group.finish(name)? {
+            for (analysis, observables) in group.finish(name, None)? {
                 let stem = format!("analysis/{name}/{}{suffix}", analysis.name());
                 ledger.results.write_observables(&stem, &observables)?;
                 ledger.system_analysis(system, format!("{stem}.json"))?;
@@ -277,6 +284,9 @@ struct StructureGroup<'a> {
     plans: Vec<&'a AnalysisPlan>,
     skip: f64,
     pass: StructuralPass,
+    /// Number of the next frame that the pass tells of, once it has seen one.
+    next: usize,
+    begun: bool,
 }
 
 impl<'a> StructureGroup<'a> {
@@ -296,6 +306,8 @@ impl<'a> StructureGroup<'a> {
             plans,
             skip,
             pass: StructuralPass::new(settings),
+            next: 0,
+            begun: false,
         };
         groups.into_iter().map(group).collect()
     }
@@ -310,18 +322,48 @@ impl<'a> StructureGroup<'a> {
         }
     }
 
-    fn add(&mut self, frame: Frame, place: &str) -> Result<(), Error> {
-        self.pass.add::<AnalysisError>(frame, &mut |_, _| Ok(())).map_err(self.failed(place))
+    fn add(&mut self, frame: Frame, place: &str, movie: Option<&mut Movie>) -> Result<(), Error> {
+        let failed = self.failed(place);
+        let mut listener = Listener { next: &mut self.next, movie };
+        let tell: Sink<'_, AnalysisError> = &mut |_, found| {
+            listener.hear(found);
+            Ok(())
+        };
+        self.pass.add(frame, tell).map_err(failed)
     }
 
     fn next_trajectory(&mut self, place: &str) -> Result<(), Error> {
         self.pass.next_trajectory::<AnalysisError>(&mut |_, _| Ok(())).map_err(self.failed(place))
     }
 
-    fn finish(self, place: &str) -> Result<Vec<(&'a AnalysisPlan, Observables)>, Error> {
+    fn finish(
+        mut self,
+        place: &str,
+        movie: Option<&mut Movie>,
+    ) -> Result<Vec<(&'a AnalysisPlan, Observables)>, Error> {
         let failed = self.failed(place);
-        let found = self.pass.finish::<AnalysisError>(&mut |_, _| Ok(())).map_err(failed)?;
+        let mut listener = Listener { next: &mut self.next, movie };
+        let tell: Sink<'_, AnalysisError> = &mut |_, found| {
+            listener.hear(found);
+            Ok(())
+        };
+        let found = self.pass.finish(tell).map_err(failed)?;
         Ok(self.plans.into_iter().zip(found).collect())
+    }
+}
+
+/// Tells a movie what was found in frames, in their order.
+struct Listener<'a> {
+    next: &'a mut usize,
+    movie: Option<&'a mut Movie>,
+}
+
+impl Listener<'_> {
+    fn hear(&mut self, found: &[Measured]) {
+        if let Some(movie) = &mut self.movie {
+            movie.attach(*self.next, found);
+        }
+        *self.next += 1;
     }
 }
 
@@ -329,6 +371,7 @@ impl<'a> StructureGroup<'a> {
 #[derive(Default)]
 struct Clock {
     first: Option<f64>,
+    frames: usize,
 }
 
 impl Clock {
@@ -338,15 +381,23 @@ impl Clock {
         frame: Frame,
         groups: &mut [StructureGroup<'_>],
         place: &str,
+        mut movie: Option<&mut Movie>,
     ) -> Result<(), Error> {
+        let number = self.frames;
+        self.frames += 1;
         // our own trajectories carry the time of every frame
         let time = frame.time.unwrap_or_default();
         let since = time - *self.first.get_or_insert(time) + 1e-9;
         let mut listening: Vec<_> = groups.iter_mut().filter(|g| since >= g.skip).collect();
+        for group in &mut listening {
+            if !group.begun {
+                (group.begun, group.next) = (true, number);
+            }
+        }
         let Some(last) = listening.pop() else { return Ok(()) };
         for group in listening {
-            group.add(frame.clone(), place)?;
+            group.add(frame.clone(), place, movie.as_deref_mut())?;
         }
-        last.add(frame, place)
+        last.add(frame, place, movie)
     }
 }

@@ -69,6 +69,7 @@ impl<'a> Ledger<'a> {
                 temperature_k: run.temperature_k,
                 stages: stages.collect(),
                 analyses: Vec::new(),
+                movies: Vec::new(),
             });
         }
         let manifest = Manifest {
@@ -124,6 +125,14 @@ impl<'a> Ledger<'a> {
         let mut manifest = self.lock();
         let (system, place) = self.places[run];
         manifest.systems[system].runs[place].analyses.push(file);
+        self.save(&mut manifest)
+    }
+
+    /// Notes the thinned trajectory of a run.
+    pub(super) fn run_movie(&self, run: usize, file: String) -> Result<(), ResultsError> {
+        let mut manifest = self.lock();
+        let (system, place) = self.places[run];
+        manifest.systems[system].runs[place].movies.push(file);
         self.save(&mut manifest)
     }
 

@@ -1,14 +1,13 @@
 //! The page of `vitrion analyze` and of `vitrion softness`: what every analysis found.
 
-use super::atoms::Scene;
 use super::chart::Figure;
 use super::html::{details, escape, note, table};
 use super::number::shown;
+use super::scene::{self, Picture, Scene};
 use super::sections::{chart, selector, value_cell};
-use super::{ReportError, atoms, bars, document, heat_map, structural, write_figures, write_page};
+use super::{ReportError, bars, document, heat_map, structural, write_figures, write_page};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use vitrion_core::Structure;
 use vitrion_core::observables::Observables;
 
 /// What was analysed.
@@ -17,17 +16,9 @@ pub struct Analysed<'a> {
     pub title: &'a str,
     /// What it is about.
     pub lead: &'a str,
-    pub pictures: &'a [Picture<'a>],
+    pub pictures: &'a [Picture],
     /// What was found.
     pub results: &'a [Observables],
-}
-
-/// Atoms to look at.
-pub struct Picture<'a> {
-    pub title: String,
-    pub structure: &'a Structure,
-    /// A quantity of some atoms that colours them, NaN for the others.
-    pub values: Option<(&'a str, &'a [f64])>,
 }
 
 /// Writes `report.html` and `figures/*.svg` into a folder and returns the page.
@@ -40,18 +31,7 @@ pub fn write_analysis_report(
 ) -> Result<PathBuf, ReportError> {
     let charts: Vec<Vec<Figure>> = analysed.results.iter().map(structural::of_one).collect();
     let name = analysed.title;
-    let scenes: Vec<Scene> = analysed
-        .pictures
-        .iter()
-        .enumerate()
-        .map(|(number, picture)| {
-            let (id, title) = (format!("atoms-{number}"), &picture.title);
-            match picture.values {
-                Some(values) => atoms::coloured(&id, title, picture.structure, values),
-                None => atoms::scene(&id, title, picture.structure),
-            }
-        })
-        .collect();
+    let scenes: Vec<Scene> = scene::of_pictures(analysed.pictures);
     let mut html = format!(
         "<a class=\"skip\" href=\"#main\">Skip to the results</a><header>\
          <p class=\"brand\">vitrion <span>analysis</span></p><h1>{}</h1>\

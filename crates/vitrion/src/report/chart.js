@@ -351,7 +351,7 @@ var Vitrion = (function () {
     image.src = "data:image/svg+xml;charset=utf-8," + encodeURIComponent(source);
   };
   return {
-    charts: charts, csv: csv, save: save, button: button,
+    charts: charts, csv: csv, save: save, button: button, escape: esc,
     chart: function (host, fig) { var c = new Chart(host, fig); charts.push(c); return c; },
     redraw: function () { charts.forEach(function (c) { c.draw(); }); }
   };

@@ -51,6 +51,7 @@ pub(super) fn write(folder: &Path) {
                 temperature_k: Some(t),
                 stages: stages.to_vec(),
                 analyses: files,
+                movies: Vec::new(),
             });
         }
         let path = format!("analysis/{name}/arrhenius.json");

@@ -1,9 +1,9 @@
 //! The results folder in memory. What is missing or unreadable becomes a note, not a crash.
 
 use super::ReportError;
+use crate::movie::{self, Moment};
 use crate::results::{Manifest, RunEntry, StageEntry, SystemEntry};
 use std::path::{Component, Path, PathBuf};
-use vitrion_core::Structure;
 use vitrion_core::io::{self, ReadOptions};
 use vitrion_core::observables::Observables;
 
@@ -28,8 +28,8 @@ pub(super) struct System {
     pub(super) entry: SystemEntry,
     pub(super) runs: Vec<Run>,
     pub(super) analyses: Vec<Observables>,
-    /// The atoms to draw and where they are from.
-    pub(super) picture: Option<(String, Structure)>,
+    /// The atoms to draw, as frames, and where they are from.
+    pub(super) picture: Option<(String, Vec<Moment>)>,
 }
 
 /// One run with its analyses.
@@ -213,26 +213,34 @@ fn analyses(folder: &Path, files: &[String], notes: &mut Vec<String>) -> Vec<Obs
     out
 }
 
-/// The last finished frame of the hottest run, or else its first structure.
+/// The last movie of the hottest run, or else its last finished frame, or else its first structure.
 fn picture(
     folder: &Path,
     entry: &SystemEntry,
     notes: &mut Vec<String>,
-) -> Option<(String, Structure)> {
+) -> Option<(String, Vec<Moment>)> {
     let hottest = entry
         .runs
         .iter()
         .max_by(|a, b| a.temperature_k.unwrap_or(0.0).total_cmp(&b.temperature_k.unwrap_or(0.0)))?;
+    let movies = hottest.movies.iter().rev().cloned();
     let last = hottest.stages.iter().rev().map(|stage| format!("{}/final.extxyz", stage.folder));
     let first = format!("runs/{}/initial.extxyz", hottest.id);
     let mut refusals = Vec::new();
-    for relative in last.chain([first]) {
+    for relative in movies.chain(last).chain([first]) {
         let Some(path) = inside(folder, &relative) else {
             refusals.push(format!("{relative:?} points outside the results folder"));
             continue;
         };
-        match io::read_last(&path, &ReadOptions::default()) {
-            Ok(frame) => return Some((relative, frame.structure)),
+        let found = if relative.contains(".movie.") {
+            movie::read(&path)
+        } else {
+            io::read_last(&path, &ReadOptions::default())
+                .map(|frame| vec![Moment { frame, columns: Vec::new() }])
+        };
+        match found {
+            Ok(moments) if moments.is_empty() => refusals.push(format!("{relative}: no frame")),
+            Ok(moments) => return Some((relative, moments)),
             Err(error) => {
                 // the page is the same wherever the folder lies
                 refusals.push(error.to_string().replace(&format!("{}/", folder.display()), ""));

@@ -1,7 +1,14 @@
 // Puts the charts and atom pictures in place and wires theme, selectors and downloads.
 "use strict";
-(function () {
-  var data = JSON.parse(document.getElementById("report-data").textContent), root = document.documentElement;
+// Bytes of deflated base64.
+Vitrion.unpack = async function (text) {
+  const raw = atob(text), bytes = new Uint8Array(raw.length);
+  for (let i = 0; i < raw.length; i++) bytes[i] = raw.charCodeAt(i);
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+};
+Vitrion.ready = (async function () {
+  var data = JSON.parse(new TextDecoder().decode(await Vitrion.unpack(document.getElementById("report-data").textContent))), root = document.documentElement;
   var theme = document.getElementById("theme"), dark = window.matchMedia("(prefers-color-scheme: dark)");
   var find = function (list, id) { return list.filter(function (item) { return item.id === id; })[0]; };
   var each = function (selector, action) { Array.prototype.forEach.call(document.querySelectorAll(selector), action); };
@@ -27,7 +34,7 @@
   each("[data-figure]", function (host) { Vitrion.chart(host, find(data.figures, host.dataset.figure)); });
   each("[data-scene]", function (host) {
     var viewer = Vitrion.viewer(host, find(data.scenes, host.dataset.scene));
-    if (viewer) viewers.push(viewer);
+    viewers.push(viewer);
   });
   each("select[data-group]", function (select) {
     select.addEventListener("change", function () {

@@ -1,6 +1,5 @@
 //! The sections of the page.
 
-use super::atoms::{self, Scene};
 use super::bars;
 use super::cautions;
 use super::chart::Figure;
@@ -9,6 +8,7 @@ use super::heat_map;
 use super::html::{counted, definitions, details, escape, note, table};
 use super::load::{Results, Run, System};
 use super::number::{self, shown};
+use super::scene::{self, Picture, Scene};
 use super::structural::{self, About};
 use super::verdict;
 use std::fmt::Write as _;
@@ -278,16 +278,12 @@ fn results_section(results: &Results) -> String {
 }
 
 fn scenes(results: &Results) -> Vec<Scene> {
-    results
-        .systems
-        .iter()
-        .enumerate()
-        .filter_map(|(index, system)| {
-            let (source, structure) = system.picture.as_ref()?;
-            let title = format!("{}: {}", system.entry.name, source);
-            Some(atoms::scene(&format!("atoms-{index}"), &title, structure))
-        })
-        .collect()
+    let picture = |system: &System| {
+        let (source, moments) = system.picture.as_ref()?;
+        let title = format!("{}: {}", system.entry.name, source);
+        Some(Picture { title, moments: moments.clone(), color: None })
+    };
+    scene::of_pictures(&results.systems.iter().filter_map(picture).collect::<Vec<_>>())
 }
 
 fn structure_section(

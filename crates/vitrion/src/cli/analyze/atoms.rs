@@ -2,15 +2,12 @@
 
 use std::path::Path;
 use vitrion::error::{Error, InputError};
+use vitrion::movie::{columns_of, write_moment};
 use vitrion_analysis::AnalysisError;
 use vitrion_analysis::pass::Measured;
 use vitrion_core::Frame;
-use vitrion_core::columns::AtomColumn;
+use vitrion_core::io::IoError;
 use vitrion_core::io::compression::Output;
-use vitrion_core::io::{IoError, extxyz};
-
-/// The name of the column that replaces labels which frames brought along.
-const PHASE: &str = "phase";
 
 /// Why a frame was not analysed or not written.
 pub(super) enum Failure {
@@ -49,25 +46,7 @@ impl AtomsFile {
 
     pub(super) fn write(&mut self, frame: &Frame, measured: &[Measured]) -> Result<(), Failure> {
         let Some(out) = &mut self.0 else { return Ok(()) };
-        let mut columns: Vec<AtomColumn> = Vec::new();
-        for column in measured.iter().flat_map(|one| &one.columns) {
-            let same = |name: &str| columns.iter().any(|known| known.name == name);
-            let mut name = column.name.clone();
-            let mut copies = 1;
-            while same(&name) {
-                copies += 1;
-                name = format!("{}_{copies}", column.name);
-            }
-            columns.push(AtomColumn { name, values: column.values.clone() });
-        }
-        let written = if columns.iter().any(|column| column.name == PHASE) {
-            let mut frame = frame.clone();
-            frame.structure.phases = None;
-            extxyz::write_frame_with(out, &frame, &columns)
-        } else {
-            extxyz::write_frame_with(out, frame, &columns)
-        };
-        written.map_err(|error| Failure::Io(IoError::os(out.path(), "write")(error)))
+        write_moment(out, frame, &columns_of(measured)).map_err(Failure::Io)
     }
 
     pub(super) fn finish(self) -> Result<(), InputError> {

@@ -1,0 +1,314 @@
+//! The atoms of a page: what `viewer.js` draws in three dimensions, and the card around it.
+
+use super::html::escape;
+use super::number::significant;
+use super::packed;
+use crate::movie::Moment;
+use serde::Serialize;
+use std::fmt::Write as _;
+use vitrion_core::columns::{AtomColumn, AtomValues};
+use vitrion_core::math::Vector3;
+use vitrion_core::{Structure, units};
+
+/// Characters that all pictures of a page may take together; the rest of a page is smaller.
+const BUDGET: usize = 3_300_000;
+/// Part of a picture's share that positions may take; the rest is for quantities.
+const FOR_POSITIONS: f64 = 0.7;
+/// Quantities of atoms that are worth colouring by come first; others follow in their own order.
+const FIRST: [&str; 4] = ["softness", "phase", "unit", "q6"];
+
+/// Atoms of one or many frames.
+#[derive(Debug, Serialize)]
+pub(super) struct Scene {
+    pub(super) id: String,
+    /// What is shown, for screen readers and the caption.
+    pub(super) title: String,
+    atoms: usize,
+    elements: Vec<Element>,
+    /// Element of every atom, packed.
+    kinds: String,
+    /// Pairs of elements that are drawn bonded when closer than this [Å].
+    bonds: Vec<(usize, usize, f64)>,
+    /// Elements with coordination polyhedra.
+    centres: Vec<usize>,
+    periodic: [bool; 3],
+    /// Lattice vectors as rows [Å]: of every frame, or one for all.
+    cells: Vec<[f64; 9]>,
+    /// Of every frame [ps]; empty when unknown.
+    times: Vec<f64>,
+    bits: u32,
+    origin: Vector3,
+    extent: Vector3,
+    positions: String,
+    quantities: Vec<Quantity>,
+    /// What the atoms are coloured by at first; empty for their element.
+    color: String,
+    /// The picture before the first touch, as a file name below `figures/` and a data address.
+    #[serde(skip)]
+    poster: Option<String>,
+    /// How exact the picture is.
+    #[serde(skip)]
+    remark: String,
+}
+
+/// How an element looks.
+#[derive(Debug, Serialize)]
+struct Element {
+    symbol: String,
+    radius: f64,
+    color: String,
+    /// Mass [amu], for the drift of all atoms.
+    mass: f64,
+    count: usize,
+}
+
+/// A property that may colour atoms.
+#[derive(Debug, Serialize)]
+struct Quantity {
+    name: String,
+    /// Words instead of numbers: value k stands for the k-th.
+    words: Vec<String>,
+    low: f64,
+    high: f64,
+    bytes: usize,
+    /// Every so many frames have values of their own.
+    stride: usize,
+    data: String,
+}
+
+/// Atoms to look at.
+pub struct Picture {
+    /// What is shown.
+    pub title: String,
+    /// In the order of time, with the same atoms.
+    pub moments: Vec<Moment>,
+    /// The column that colours the atoms at first; none for their elements.
+    pub color: Option<String>,
+}
+
+/// The scenes of pictures, numbered; they share the room of a page.
+pub(super) fn of_pictures(pictures: &[Picture]) -> Vec<Scene> {
+    let share = BUDGET / pictures.len().max(1);
+    let of = |(number, picture)| scene(&format!("atoms-{number}"), picture, share);
+    pictures.iter().enumerate().map(of).collect()
+}
+
+/// The scene of a picture in at most `limit` characters. Frames with other atoms than the first are left out.
+fn scene(id: &str, picture: &Picture, limit: usize) -> Scene {
+    let first = &picture.moments[0].frame.structure;
+    let same = |moment: &&Moment| moment.frame.structure.species == first.species;
+    let moments: Vec<&Moment> = picture.moments.iter().filter(same).collect();
+    let fractional = |moment: &&Moment| {
+        let structure = &moment.frame.structure;
+        structure.positions.iter().map(|r| structure.cell.to_fractional(*r)).collect()
+    };
+    let frames: Vec<Vec<Vector3>> = moments.iter().map(fractional).collect();
+    let periodic = first.cell.periodicity();
+    let for_positions = (limit as f64 * FOR_POSITIONS) as usize;
+    let path = packed::path(&frames, periodic, for_positions);
+    let kept: Vec<&Moment> = moments.iter().copied().step_by(path.stride).collect();
+    let quantities = quantities(&kept, limit - for_positions.min(limit));
+    let times: Option<Vec<f64>> = kept
+        .iter()
+        .map(|m| m.frame.time.map(|fs| units::express(fs, units::Kind::Time, "ps")))
+        .collect();
+    let mut cells: Vec<[f64; 9]> = kept.iter().map(|m| flat(&m.frame.structure)).collect();
+    if cells.windows(2).all(|pair| pair[0].map(f64::to_bits) == pair[1].map(f64::to_bits)) {
+        cells.truncate(1);
+    }
+    let color = picture.color.clone().unwrap_or_default();
+    let step = first.cell.lengths().into_iter().fold(0.0, f64::max) / f64::from(1 << path.bits);
+    Scene {
+        id: id.to_owned(),
+        title: picture.title.clone(),
+        atoms: first.len(),
+        elements: elements(first),
+        kinds: packed::small(first.species.iter().map(|species| species.index() as u8)),
+        bonds: bonds(first),
+        centres: centres(first),
+        periodic,
+        cells,
+        times: times.filter(|times| times.len() > 1).unwrap_or_default(),
+        bits: path.bits,
+        origin: path.origin,
+        extent: path.extent,
+        positions: path.text,
+        color: quantities.iter().find(|q| q.name == color).map_or(String::new(), |_| color),
+        quantities,
+        poster: None,
+        remark: remark(kept.len(), picture.moments.len(), step),
+    }
+}
+
+fn remark(kept: usize, all: usize, step: f64) -> String {
+    let frames = match (kept, all) {
+        (_, 1) => return String::new(),
+        (kept, all) if kept == all => format!("{kept} frames"),
+        (kept, all) => format!("{kept} of {all} frames"),
+    };
+    format!("{frames}, positions to {} Å.", significant(0.5 * step, 1))
+}
+
+fn flat(structure: &Structure) -> [f64; 9] {
+    let mut out = [0.0; 9];
+    for (to, from) in out.iter_mut().zip(structure.cell.matrix().as_flattened()) {
+        *to = (from * 1e4).round() * 1e-4;
+    }
+    out
+}
+
+fn elements(structure: &Structure) -> Vec<Element> {
+    let counts = structure.counts();
+    let symbols = structure.table.symbols().iter().enumerate();
+    symbols
+        .map(|(index, symbol)| {
+            let (radius, color) = look(symbol, index);
+            let mass = structure.table.id(symbol).map_or(1.0, |id| structure.table.mass(id));
+            let count = counts.get(index).copied().unwrap_or(0);
+            Element { symbol: symbol.clone(), radius, color: color.to_owned(), mass, count }
+        })
+        .collect()
+}
+
+/// The quantities of all frames that fit into `limit` characters, those worth a look first; frames are thinned before quantities are
+/// left out.
+fn quantities(moments: &[&Moment], limit: usize) -> Vec<Quantity> {
+    let mut all: Vec<Quantity> = Vec::new();
+    let mut names: Vec<String> = moments[0].columns.iter().map(|c| c.name.clone()).collect();
+    let phases = moments[0].frame.structure.phases.is_some();
+    if phases && !names.iter().any(|name| name == "phase") {
+        names.insert(0, "phase".to_owned());
+    }
+    let rank =
+        |name: &str| FIRST.iter().position(|first| name.contains(first)).unwrap_or(FIRST.len());
+    names.sort_by_key(|name| rank(name));
+    let mut left = limit;
+    let count = names.len();
+    for (number, name) in names.iter().enumerate() {
+        let share = left / (count - number);
+        let mut stride = 1;
+        loop {
+            let shown: Vec<&Moment> = moments.iter().copied().step_by(stride).collect();
+            let quantity = quantity(name, &shown, stride);
+            if quantity.data.len() <= share {
+                left -= quantity.data.len();
+                all.push(quantity);
+                break;
+            }
+            if stride >= moments.len() {
+                break;
+            }
+            stride *= 2;
+        }
+    }
+    all
+}
+
+fn quantity(name: &str, moments: &[&Moment], stride: usize) -> Quantity {
+    let column = |moment: &Moment| -> Option<AtomColumn> {
+        moment.columns.iter().find(|column| column.name == name).cloned()
+    };
+    let mut words: Vec<String> = Vec::new();
+    let mut numbered = |list: &[String], of: &mut dyn Iterator<Item = usize>| -> Vec<f64> {
+        let places: Vec<usize> = list
+            .iter()
+            .map(|word| {
+                words.iter().position(|known| known == word).unwrap_or_else(|| {
+                    words.push(word.clone());
+                    words.len() - 1
+                })
+            })
+            .collect();
+        of.map(|place| places[place] as f64).collect()
+    };
+    let mut values: Vec<Vec<f64>> = Vec::new();
+    for moment in moments {
+        let structure = &moment.frame.structure;
+        values.push(match (column(moment).map(|column| column.values), &structure.phases) {
+            (Some(AtomValues::Real(values)), _) => values,
+            (Some(AtomValues::Words { list, of }), _) => {
+                numbered(&list, &mut of.iter().map(|place| *place as usize))
+            }
+            (None, Some(phases)) if name == "phase" => {
+                let of = (0..structure.len()).map(|atom| phases.name(atom));
+                let place = |name| phases.names().iter().position(|known| known == name);
+                numbered(phases.names(), &mut of.map(|name| place(name).unwrap_or(0)))
+            }
+            _ => vec![f64::NAN; structure.len()],
+        });
+    }
+    let scale = packed::scale(&values.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    Quantity {
+        name: name.to_owned(),
+        words,
+        low: scale.low,
+        high: scale.high,
+        bytes: scale.bytes,
+        stride,
+        data: scale.text,
+    }
+}
+
+/// Bonded pairs: a network former and its ligands, and formers among themselves.
+fn bonds(structure: &Structure) -> Vec<(usize, usize, f64)> {
+    let symbols = structure.table.symbols();
+    let mut out = Vec::new();
+    for (i, a) in symbols.iter().enumerate() {
+        for (j, b) in symbols.iter().enumerate() {
+            if a == "P" && (b == "S" || b == "P") {
+                out.push((i, j, 2.6));
+            }
+        }
+    }
+    out
+}
+
+fn centres(structure: &Structure) -> Vec<usize> {
+    let symbols = structure.table.symbols().iter().enumerate();
+    symbols.filter(|(_, symbol)| *symbol == "P").map(|(index, _)| index).collect()
+}
+
+/// Radius [Å] (about half the distance to neighbours, for looks) and a colour-blind-safe colour.
+fn look(symbol: &str, index: usize) -> (f64, &'static str) {
+    match symbol {
+        "Li" | "Na" => (0.55, "#009e73"),
+        "P" | "Ge" | "Si" | "Sn" => (0.60, "#d55e00"),
+        "S" | "O" | "Se" => (0.85, "#e8c52a"),
+        "Cl" | "Br" | "I" => (0.95, "#56b4e9"),
+        _ => (0.7, ["#0072b2", "#cc79a7", "#e69f00", "#777777"][index % 4]),
+    }
+}
+
+impl Scene {
+    /// Picture, legend and caption; `viewer.js` finds it by its name.
+    pub(super) fn figure(&self) -> String {
+        let title = escape(&self.title);
+        let poster = self.poster.as_ref().map_or_else(
+            || format!("<p class=\"note\">{title}: the picture needs JavaScript and WebGL 2.</p>"),
+            |address| format!("<img class=\"poster\" src=\"{address}\" alt=\"{title}\">"),
+        );
+        format!(
+            "<figure class=\"scene card\" data-scene=\"{}\"><div class=\"stage\">{poster}</div>{}\
+             <figcaption>{title} <span class=\"quiet\">{}</span></figcaption></figure>",
+            escape(&self.id),
+            self.legend(),
+            escape(&self.remark)
+        )
+    }
+
+    /// Elements and their colours as an HTML list.
+    fn legend(&self) -> String {
+        let mut out = String::from("<ul class=\"legend elements\">");
+        for element in self.elements.iter().filter(|element| element.count > 0) {
+            let _ = write!(
+                out,
+                "<li><span class=\"ball\" style=\"background:{}\"></span>{} × {}</li>",
+                escape(&element.color),
+                escape(&element.symbol),
+                element.count
+            );
+        }
+        out.push_str("</ul>");
+        out
+    }
+}

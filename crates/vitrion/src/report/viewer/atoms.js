@@ -1,0 +1,179 @@
+// Atoms of a scene: unpacked once, then placed, bonded and measured frame by frame.
+"use strict";
+Vitrion.atoms = (function () {
+  // Rows are lattice vectors: r = s·H.
+  function cartesian(s, h) {
+    return [0, 1, 2].map((k) => s[0] * h[k] + s[1] * h[3 + k] + s[2] * h[6 + k]);
+  }
+  function cross(a, b) { return [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]; }
+  function dot(a, b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
+  // Distances between opposite faces.
+  function widths(h) {
+    const rows = [0, 1, 2].map((k) => [h[3 * k], h[3 * k + 1], h[3 * k + 2]]);
+    const volume = Math.abs(dot(rows[0], cross(rows[1], rows[2])));
+    return [0, 1, 2].map((k) => { const n = cross(rows[(k + 1) % 3], rows[(k + 2) % 3]); return volume / Math.sqrt(dot(n, n)); });
+  }
+
+  class Atoms {
+    constructor(scene, kinds, planes, quantities) {
+      this.scene = scene;
+      this.count = scene.atoms;
+      this.kinds = kinds;
+      this.quantities = quantities;
+      this.frames = this.count ? planes.length / (6 * this.count) : 0;
+      this.steps = 1 << scene.bits;
+      // places on the grid, unwrapped from the first frame on
+      this.grid = [];
+      const n = this.count;
+      for (let f = 0; f < this.frames; f++) {
+        const now = new Int32Array(3 * n), before = this.grid[f - 1];
+        for (let axis = 0; axis < 3; axis++) {
+          const low = 6 * n * f + 2 * n * axis, high = low + n;
+          for (let i = 0; i < n; i++) {
+            const v = planes[low + i] | (planes[high + i] << 8);
+            now[3 * i + axis] = before ? before[3 * i + axis] + ((v >>> 1) ^ -(v & 1)) : v;
+          }
+        }
+        this.grid.push(now);
+      }
+      this.mass = scene.elements.map((e) => e.mass);
+      this.longest = Math.max(0, ...scene.bonds.map((b) => b[2]));
+      this.cache = { frame: -1 };
+      this.moved = { frame: -1 };
+    }
+    cell(frame) { return this.scene.cells[Math.min(frame, this.scene.cells.length - 1)]; }
+    time(frame) { return this.scene.times.length ? this.scene.times[frame] - this.scene.times[0] : null; }
+    // Fractional coordinates of an atom, unwrapped.
+    fractional(frame, i) {
+      const g = this.grid[frame], s = this.scene;
+      return [0, 1, 2].map((k) => s.origin[k] + s.extent[k] * (g[3 * i + k] + 0.5) / this.steps);
+    }
+    // Places of all atoms in the cell, centred on it, with bonds; ligands lie beside the first centre they are bonded to.
+    placed(frame) {
+      if (this.cache.frame === frame) return this.cache;
+      const n = this.count, h = this.cell(frame), periodic = this.scene.periodic, g = this.grid[frame];
+      const middle = cartesian([0.5, 0.5, 0.5], h), { origin, extent } = this.scene;
+      const s = new Float64Array(3 * n), r = new Float32Array(3 * n);
+      for (let i = 0; i < n; i++) {
+        for (let k = 0; k < 3; k++) {
+          const v = origin[k] + extent[k] * (g[3 * i + k] + 0.5) / this.steps;
+          s[3 * i + k] = periodic[k] ? v - Math.floor(v) : v;
+        }
+        for (let k = 0; k < 3; k++) r[3 * i + k] = s[3 * i] * h[k] + s[3 * i + 1] * h[3 + k] + s[3 * i + 2] * h[6 + k] - middle[k];
+      }
+      const { bonds, hulls } = this.bonded(s, r, h, periodic);
+      this.cache = { frame, r, s, bonds, hulls };
+      return this.cache;
+    }
+    bonded(s, r, h, periodic) {
+      const { bonds: rules, centres } = this.scene, n = this.count, kinds = this.kinds, reach = this.longest;
+      if (!rules.length) return { bonds: [], hulls: [] };
+      const w = widths(h), bins = w.map((x) => Math.max(1, Math.min(64, Math.floor(x / reach)))), span = w.map((x, k) => Math.ceil(reach * bins[k] / x - 1e-9));
+      const partner = new Set(rules.map((b) => b[1])), table = new Map();
+      const bin = (x, k) => Math.max(0, Math.min(bins[k] - 1, Math.floor(x * bins[k])));
+      const key = (a, b, c) => (a * bins[1] + b) * bins[2] + c;
+      for (let j = 0; j < n; j++) if (partner.has(kinds[j])) {
+        const at = key(bin(s[3 * j], 0), bin(s[3 * j + 1], 1), bin(s[3 * j + 2], 2));
+        if (!table.has(at)) table.set(at, []);
+        table.get(at).push(j);
+      }
+      const limits = scene_limits(rules), bonds = [], hulls = [], moved = new Uint8Array(n);
+      const range = (k, b) => {
+        const out = [];
+        for (let o = -span[k]; o <= span[k]; o++) {
+          const image = Math.floor((b + o) / bins[k]);
+          if (image !== 0 && !periodic[k]) continue;
+          out.push([b + o - image * bins[k], image]);
+        }
+        return out;
+      };
+      for (let i = 0; i < n; i++) {
+        if (!limits.has(kinds[i])) continue;
+        const rule = limits.get(kinds[i]), b = [0, 1, 2].map((k) => bin(s[3 * i + k], k)), corners = [];
+        const [xs, ys, zs] = [0, 1, 2].map((k) => range(k, b[k]));
+        for (const [bx, ix] of xs) for (const [by, iy] of ys) for (const [bz, iz] of zs) for (const j of table.get(key(bx, by, bz)) || []) {
+          const limit = rule.get(kinds[j]);
+          if (limit === undefined) continue;
+          const step = cartesian([s[3 * j] + ix - s[3 * i], s[3 * j + 1] + iy - s[3 * i + 1], s[3 * j + 2] + iz - s[3 * i + 2]], h);
+          const d2 = dot(step, step);
+          if (d2 > limit * limit || d2 < 1e-6) continue;
+          const place = [0, 1, 2].map((k) => r[3 * i + k] + step[k]), centre = limits.has(kinds[j]);
+          if (!centre) {
+            corners.push(place);
+            if (!moved[j]) { moved[j] = 1; for (let k = 0; k < 3; k++) r[3 * j + k] = place[k]; }
+          } else if (j < i) continue;
+          if (Math.hypot(place[0] - r[3 * j], place[1] - r[3 * j + 1], place[2] - r[3 * j + 2]) < 0.1) bonds.push(i, j);
+        }
+        if (centres.includes(kinds[i]) && corners.length > 3) hulls.push({ centre: i, corners });
+      }
+      return { bonds, hulls };
+    }
+    // Distance [Å] of every atom from where it was in the first frame, the drift of all mass removed.
+    displacements(frame) {
+      if (this.moved.frame === frame) return this.moved.values;
+      const n = this.count, h = this.cell(frame), h0 = this.cell(0), step = new Float64Array(3 * n), drift = [0, 0, 0], values = new Float32Array(n);
+      let total = 0;
+      for (let i = 0; i < n; i++) {
+        const now = cartesian(this.fractional(frame, i), h), then = cartesian(this.fractional(0, i), h0), m = this.mass[this.kinds[i]];
+        total += m;
+        for (let k = 0; k < 3; k++) { step[3 * i + k] = now[k] - then[k]; drift[k] += m * step[3 * i + k]; }
+      }
+      for (let i = 0; i < n; i++) values[i] = Math.hypot(step[3 * i] - drift[0] / total, step[3 * i + 1] - drift[1] / total, step[3 * i + 2] - drift[2] / total);
+      this.moved = { frame, values };
+      return values;
+    }
+    // Segments of the way of an atom through all frames, inside the cell of the frame shown, each with its part of the time.
+    path(i, frame) {
+      const out = [], h = this.cell(frame), middle = cartesian([0.5, 0.5, 0.5], h), periodic = this.scene.periodic;
+      for (let f = 1; f < this.frames; f++) {
+        const a = this.fractional(f - 1, i), b = this.fractional(f, i);
+        const shift = a.map((v, k) => periodic[k] ? Math.floor(v) : 0);
+        const ends = [a, b].map((s) => cartesian(s.map((v, k) => v - shift[k]), h).map((v, k) => v - middle[k]));
+        out.push([ends[0], ends[1], f / (this.frames - 1)]);
+      }
+      return out;
+    }
+    // Value of a quantity: NaN for none; of words, the number of the word.
+    value(quantity, frame, i) {
+      const q = this.scene.quantities[quantity], data = this.quantities[quantity], n = this.count, row = Math.floor(frame / q.stride);
+      const none = q.bytes === 1 ? 255 : 65535, at = row * n * q.bytes + i;
+      const v = q.bytes === 1 ? data[at] : data[at] | (data[at + n] << 8);
+      if (v === none) return NaN;
+      const x = q.low + (q.high - q.low) * v / (none - 1);
+      return q.words.length ? Math.round(x) : x;
+    }
+  }
+
+  // For each element, how far its partners may be.
+  function scene_limits(rules) {
+    const out = new Map();
+    for (const [i, j, d] of rules) {
+      if (!out.has(i)) out.set(i, new Map());
+      out.get(i).set(j, d);
+    }
+    return out;
+  }
+
+  // Triangles of the convex hull of a few points: every plane through three of them that has all others on one side.
+  function hull(points) {
+    const out = [], n = points.length, minus = (a, b) => [a[0] - b[0], a[1] - b[1], a[2] - b[2]];
+    for (let i = 0; i < n; i++) for (let j = i + 1; j < n; j++) for (let k = j + 1; k < n; k++) {
+      const normal = cross(minus(points[j], points[i]), minus(points[k], points[i]));
+      let above = false, below = false;
+      for (let m = 0; m < n; m++) if (m !== i && m !== j && m !== k) {
+        const side = dot(normal, minus(points[m], points[i]));
+        if (side > 1e-6) above = true; else if (side < -1e-6) below = true;
+      }
+      if (!(above && below)) out.push([points[i], points[j], points[k]]);
+    }
+    return out;
+  }
+
+  return {
+    hull, cartesian,
+    async load(scene) {
+      const [kinds, planes, ...quantities] = await Promise.all([scene.kinds, scene.positions, ...scene.quantities.map((q) => q.data)].map(Vitrion.unpack));
+      return new Atoms(scene, kinds, planes, quantities);
+    }
+  };
+})();
