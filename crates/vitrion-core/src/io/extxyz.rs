@@ -15,6 +15,7 @@
 //! Positions are written as they are, unwrapped. Numbers are the shortest text that reads back to
 //! the same f64, so a round trip is exact.
 
+mod further;
 mod header;
 
 use super::IoError;
@@ -28,6 +29,8 @@ use crate::phases::Phases;
 use crate::species::SpeciesTable;
 use crate::structure::Structure;
 use crate::units;
+use further::Further;
+pub use further::ReaderWithColumns;
 use header::{Column, Header};
 use std::io::Write;
 use std::path::Path;
@@ -150,7 +153,7 @@ impl Iterator for Reader {
         if self.failed {
             return None;
         }
-        let result = read_frame(&mut self.lines).transpose();
+        let result = read_frame(&mut self.lines, None).transpose();
         self.failed = matches!(result, Some(Err(_)));
         result
     }
@@ -167,7 +170,11 @@ struct Columns {
     phases: Option<Phases>,
 }
 
-fn read_frame(lines: &mut Lines) -> Result<Option<Frame>, IoError> {
+/// The next frame; further columns are skipped unless there is a place for them.
+fn read_frame(
+    lines: &mut Lines,
+    mut further: Option<&mut Further>,
+) -> Result<Option<Frame>, IoError> {
     let count = loop {
         match lines.next()? {
             None => return Ok(None),
@@ -184,12 +191,15 @@ fn read_frame(lines: &mut Lines) -> Result<Option<Frame>, IoError> {
     })?;
     let comment = lines.required("a frame: its comment line is missing")?.to_owned();
     let header = Header::parse(&comment, lines)?;
+    if let Some(further) = &mut further {
+        further.begin(&header.columns, lines)?;
+    }
     let mut table: Vec<String> = Vec::new();
     let mut species = Vec::with_capacity(atoms);
     let mut columns = Columns::default();
     for atom in 0..atoms {
         lines.advance_within(|| format!("a frame of {atoms} atoms: {atom} were read"))?;
-        read_atom(&header, lines, &mut table, &mut species, &mut columns)?;
+        read_atom(&header, lines, &mut table, &mut species, &mut columns, further.as_deref_mut())?;
     }
     finish(&header, &table, species, columns, lines).map(Some)
 }
@@ -200,9 +210,11 @@ fn read_atom(
     table: &mut Vec<String>,
     species: &mut Vec<u8>,
     columns: &mut Columns,
+    mut further: Option<&mut Further>,
 ) -> Result<(), IoError> {
     let mut words = lines.words();
-    for (column, width) in &header.columns {
+    let mut further_columns = 0;
+    for field in &header.columns {
         let mut vector = || -> Result<Vector3, IoError> {
             let mut v = [0.0; 3];
             for x in &mut v {
@@ -210,12 +222,12 @@ fn read_atom(
             }
             Ok(v)
         };
-        match column {
+        match field.column {
             Column::Symbol | Column::Number => {
                 let word = words.next().unwrap_or("");
                 let position = match table.iter().position(|known| known == word) {
                     Some(position) => position,
-                    None => place(element(word, *column, lines)?, table),
+                    None => place(element(word, field.column, lines)?, table),
                 };
                 species.push(u8::try_from(position).expect("fewer than 256 elements exist"));
             }
@@ -234,7 +246,12 @@ fn read_atom(
                 })?;
             }
             Column::Other => {
-                for _ in 0..*width {
+                if let Some(further) = &mut further {
+                    further.read(field, further_columns, &mut words, lines)?;
+                    further_columns += field.width;
+                    continue;
+                }
+                for _ in 0..field.width {
                     if words.next().is_none() {
                         return Err(lines
                             .error(format!("{} columns", header.width()), "the end of the line"));

@@ -19,13 +19,43 @@ pub(super) enum Column {
     Other,
 }
 
+/// The kind of the words in a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Text,
+    Real,
+    Integer,
+    Logical,
+    Other,
+}
+
+/// One entry of `Properties`.
+#[derive(Debug, Clone)]
+pub(super) struct Field {
+    pub(super) column: Column,
+    pub(super) name: String,
+    pub(super) kind: Kind,
+    pub(super) width: usize,
+}
+
+impl Field {
+    fn new(column: Column, name: &str, kind: Kind, width: usize) -> Self {
+        Field { column, name: name.to_owned(), kind, width }
+    }
+
+    /// True if a frame has no place for it.
+    pub(super) fn is_further(&self) -> bool {
+        self.column == Column::Other
+    }
+}
+
 /// The known keys of a comment line.
 #[derive(Debug, Clone)]
 pub(super) struct Header {
     pub(super) lattice: Option<Matrix3>,
     pub(super) periodic: [bool; 3],
-    /// Kinds and widths in file order.
-    pub(super) columns: Vec<(Column, usize)>,
+    /// In file order.
+    pub(super) columns: Vec<Field>,
     pub(super) step: Option<u64>,
     pub(super) time: Option<f64>,
     pub(super) energy: Option<f64>,
@@ -39,7 +69,10 @@ impl Header {
         let mut header = Header {
             lattice: None,
             periodic: [true; 3],
-            columns: vec![(Column::Symbol, 1), (Column::Position, 3)],
+            columns: vec![
+                Field::new(Column::Symbol, "species", Kind::Text, 1),
+                Field::new(Column::Position, "pos", Kind::Real, 3),
+            ],
             step: None,
             time: None,
             energy: None,
@@ -84,7 +117,7 @@ impl Header {
 
     /// Words on an atom line.
     pub(super) fn width(&self) -> usize {
-        self.columns.iter().map(|(_, width)| width).sum()
+        self.columns.iter().map(|field| field.width).sum()
     }
 }
 
@@ -129,7 +162,7 @@ fn numbers(value: &str, counts: &[usize], key: &str, lines: &Lines) -> Result<Ve
     }
 }
 
-fn columns(value: &str, lines: &Lines) -> Result<Vec<(Column, usize)>, IoError> {
+fn columns(value: &str, lines: &Lines) -> Result<Vec<Field>, IoError> {
     let parts: Vec<&str> = value.split(':').collect();
     let mut result = Vec::new();
     for part in parts.chunks(3) {
@@ -153,17 +186,25 @@ fn columns(value: &str, lines: &Lines) -> Result<Vec<(Column, usize)>, IoError> 
             "phase" if matches!(*kind, "S" | "I") && width == 1 => Column::Phase,
             _ => Column::Other,
         };
-        result.push((column, width));
+        let kind = match *kind {
+            "S" => Kind::Text,
+            "R" => Kind::Real,
+            "I" => Kind::Integer,
+            "L" => Kind::Logical,
+            _ => Kind::Other,
+        };
+        result.push(Field::new(column, name, kind, width));
     }
     // symbols win over atomic numbers where a file has both
-    if result.iter().any(|(c, _)| *c == Column::Symbol) {
-        for (column, _) in &mut result {
-            if *column == Column::Number {
-                *column = Column::Other;
+    if result.iter().any(|field| field.column == Column::Symbol) {
+        for field in &mut result {
+            if field.column == Column::Number {
+                field.column = Column::Other;
             }
         }
     }
-    let count = |wanted: &[Column]| result.iter().filter(|(c, _)| wanted.contains(c)).count();
+    let count =
+        |wanted: &[Column]| result.iter().filter(|field| wanted.contains(&field.column)).count();
     if count(&[Column::Symbol, Column::Number]) != 1 || count(&[Column::Position]) != 1 {
         return Err(lines.error("one species:S:1 (or Z:I:1) and one pos:R:3 in Properties", value));
     }
