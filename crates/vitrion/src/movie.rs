@@ -189,8 +189,8 @@ pub fn write_moment(
 /// # Errors
 /// The file cannot be read.
 pub fn read(path: &Path) -> Result<Vec<Moment>, IoError> {
-    let frames = vitrion_core::io::open(path, &vitrion_core::io::ReadOptions::default())?;
-    frames.map(|frame| Ok(Moment { frame: frame?, columns: Vec::new() })).collect()
+    let moment = |read: (Frame, Vec<AtomColumn>)| Moment { frame: read.0, columns: read.1 };
+    extxyz::ReaderWithColumns::open(path)?.map(|read| read.map(moment)).collect()
 }
 
 /// Writes frames as extended XYZ, positions rounded to 0.0001 Å; an older file is replaced.

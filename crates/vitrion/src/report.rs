@@ -22,7 +22,9 @@ mod learning;
 mod literature;
 mod load;
 mod number;
+mod open_parameters;
 mod packed;
+mod provenance;
 mod scene;
 mod sections;
 mod structural;
@@ -46,6 +48,12 @@ pub enum ReportError {
     /// Not a results folder.
     #[error("{}: no manifest.json; hint: give the folder that `vitrion run` wrote", folder.display())]
     NoManifest { folder: PathBuf },
+    /// A folder without results that could be compared.
+    #[error(
+        "{}: neither manifest.json nor the results of any analysis; hint: give folders that \
+         `vitrion run` or `vitrion analyze --out` wrote", folder.display()
+    )]
+    NothingToCompare { folder: PathBuf },
     /// A manifest that is not JSON or lacks fields.
     #[error("{}: not a manifest: {source}", path.display())]
     Manifest {
@@ -63,7 +71,7 @@ pub enum ReportError {
     #[error("{}: cannot {doing}: {source}", path.display())]
     Os {
         path: PathBuf,
-        /// "read", "write"
+        /// "read", "write", "create"
         doing: &'static str,
         #[source]
         source: std::io::Error,
@@ -85,8 +93,26 @@ pub fn write_report(results: &Path) -> Result<PathBuf, ReportError> {
         return write_training_report(results);
     }
     let loaded = load::results(results)?;
-    let sections::Body { html, figures, scenes } = sections::body(&loaded);
-    write_page(results, &document(&loaded.manifest.name, &html, &figures, &scenes)?)
+    write_results(results, &loaded)
+}
+
+/// Writes `report.html` of several folders, of runs or of analyses alone, into a folder that may be new, and returns its path.
+///
+/// # Errors
+/// A folder without results, or one that cannot be written to.
+pub fn write_comparison(folders: &[PathBuf], out: &Path) -> Result<PathBuf, ReportError> {
+    let loaded = load::together(folders)?;
+    std::fs::create_dir_all(out).map_err(|source| ReportError::Os {
+        path: out.to_owned(),
+        doing: "create",
+        source,
+    })?;
+    write_results(out, &loaded)
+}
+
+fn write_results(out: &Path, results: &load::Results) -> Result<PathBuf, ReportError> {
+    let sections::Body { html, figures, scenes } = sections::body(results);
+    write_page(out, &document(&results.title, &html, &figures, &scenes)?)
 }
 
 /// Writes every chart, an identifier and its SVG, as `figures/ID.svg` below a folder.

@@ -12,7 +12,7 @@ use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use vitrion::error::{Error, InputError};
-use vitrion::movie::{Moment, Movie};
+use vitrion::movie::{self, Moment, Movie};
 use vitrion::report::{Analysed, Picture, shown, write_analysis_report};
 use vitrion::results::{write_atomically, write_observables};
 use vitrion::run_file::{AnalysisFile, FileAnalysis, Located};
@@ -21,6 +21,9 @@ use vitrion_analysis::structure::StructureSettings;
 use vitrion_analysis::{AnalysisError, Attachment, Motion, Observables};
 use vitrion_core::units::{self, Kind};
 use vitrion_core::{Frame, SpeciesTable, Structure, Uncertainty, io};
+
+/// File of the thinned trajectory in the folder of results.
+const MOVIE: &str = "trajectory.movie.extxyz.zst";
 
 /// Structure, displacement, diffusion and conductivity of trajectories
 #[allow(clippy::struct_excessive_bools)] // flags of the command line
@@ -101,7 +104,7 @@ pub(super) fn analyze(arguments: &Arguments, common: &Common) -> Result<(), Erro
     if let Some(atoms) = &arguments.atoms {
         refuse_existing(atoms, arguments.overwrite)?;
     }
-    let Found { results, attachments, frames, movie } = observables(arguments, common)?;
+    let Found { results, attachments, frames, moments } = observables(arguments, common)?;
     if let Some(out) = &arguments.out {
         let mut names: Vec<&str> = Vec::new();
         for one in &results {
@@ -113,20 +116,21 @@ pub(super) fn analyze(arguments: &Arguments, common: &Common) -> Result<(), Erro
         for (name, content) in &attachments {
             write_atomically(&out.join(name), content)?;
         }
+        movie::write(&out.join(MOVIE), &moments).map_err(InputError::Io)?;
         let files: Vec<String> =
             arguments.trajectories.iter().map(|path| path.display().to_string()).collect();
-        let last = &movie[movie.len() - 1].frame.structure;
+        let last = &moments[moments.len() - 1].frame.structure;
         let lead = format!(
             "{frames} frame{} · {} · {:.4} g/cm³ in the last frame",
             if frames == 1 { "" } else { "s" },
             last.formula(),
             last.density_g_per_cm3()
         );
-        let title = if movie.len() > 1 { "The trajectory" } else { "The structure" }.to_owned();
+        let title = if moments.len() > 1 { "The trajectory" } else { "The structure" }.to_owned();
         let analysed = Analysed {
             title: &files.join(", "),
             lead: &lead,
-            pictures: &[Picture { title, moments: movie, color: None }],
+            pictures: &[Picture { title, moments, color: None }],
             results: &results,
         };
         let page = write_analysis_report(out, &analysed)?;
@@ -149,7 +153,7 @@ struct Found {
     attachments: Vec<(String, Vec<u8>)>,
     frames: usize,
     /// Some of the frames; of independent files, of the last.
-    movie: Vec<Moment>,
+    moments: Vec<Moment>,
 }
 
 /// One pass over all frames.
@@ -231,7 +235,7 @@ fn observables(arguments: &Arguments, common: &Common) -> Result<Found, Error> {
             results.push(observables);
         }
     }
-    Ok(Found { results, attachments, frames: counter.frames, movie: movie.finish() })
+    Ok(Found { results, attachments, frames: counter.frames, moments: movie.finish() })
 }
 
 fn new_movie(arguments: &Arguments) -> Movie {

@@ -61,6 +61,26 @@ pub(super) fn fold(cautions: &[(String, &Caution)]) -> Vec<Folded> {
     folded
 }
 
+/// All kinds of cautions in one line, for the top of a page; empty without any.
+pub(super) fn headline(folded: &[Folded]) -> String {
+    if folded.is_empty() {
+        return String::new();
+    }
+    let kind = |entry: &Folded| {
+        format!(
+            "<strong>{}</strong> ({})",
+            escape(&heading(&entry.code)),
+            counted(entry.places(), "place")
+        )
+    };
+    let kinds: Vec<String> = folded.iter().map(kind).collect();
+    format!(
+        "<p class=\"note\">Read the numbers below with these cautions: {}. \
+         <a href=\"#cautions\">What was found, and what to do</a></p>",
+        kinds.join(", ")
+    )
+}
+
 /// The cautions as HTML; says so when there are none. `runs` are the ids of all runs.
 pub(super) fn html(folded: &[Folded], runs: &[&str]) -> String {
     if folded.is_empty() {

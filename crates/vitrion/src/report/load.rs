@@ -10,16 +10,34 @@ use vitrion_core::observables::Observables;
 /// Version of the folder layout this report understands.
 const FORMAT: u32 = 1;
 
-/// A results folder.
+/// One results folder, or several side by side.
 #[derive(Debug, Default)]
 pub(super) struct Results {
+    pub(super) title: String,
+    /// The folders.
+    pub(super) sources: Vec<Source>,
+    pub(super) systems: Vec<System>,
+    /// What could not be read, in plain words.
+    pub(super) notes: Vec<String>,
+}
+
+/// Where results are from.
+#[derive(Debug, Default)]
+pub(super) struct Source {
+    /// Name of the folder.
+    pub(super) name: String,
+    /// Default in folders of analyses alone.
     pub(super) manifest: Manifest,
     /// `plan.toml` and `run.toml`, where present.
     pub(super) plan: Option<String>,
     pub(super) run_file: Option<String>,
-    pub(super) systems: Vec<System>,
-    /// What could not be read, in plain words.
-    pub(super) notes: Vec<String>,
+}
+
+impl Source {
+    /// True for a folder that `vitrion run` wrote.
+    pub(super) fn is_run(&self) -> bool {
+        self.manifest.format > 0
+    }
 }
 
 /// One system with its runs and the analyses over them.
@@ -134,6 +152,54 @@ impl Results {
     }
 }
 
+/// Reads several folders, of runs or of analyses alone, as one: names that occur more than once get the name of their folder.
+///
+/// # Errors
+/// As [`results`], of any of the folders.
+pub(super) fn together(folders: &[PathBuf]) -> Result<Results, ReportError> {
+    let mut all = Results::default();
+    let mut found = Vec::new();
+    for folder in folders {
+        let one = match results(folder) {
+            Err(ReportError::NoManifest { .. }) => analyses_alone(folder)
+                .ok_or_else(|| ReportError::NothingToCompare { folder: folder.clone() })?,
+            other => other?,
+        };
+        found.push(one);
+    }
+    let count = |name: &str| {
+        let systems = found.iter().flat_map(|one| &one.systems);
+        systems.filter(|system| system.entry.name == name).count()
+    };
+    let shared: Vec<String> = found
+        .iter()
+        .flat_map(|one| &one.systems)
+        .map(|system| system.entry.name.clone())
+        .filter(|name| count(name) > 1)
+        .collect();
+    let mut folders: Vec<String> = Vec::new();
+    for one in found {
+        let mut name = one.sources[0].name.clone();
+        while folders.contains(&name) {
+            name.push('′');
+        }
+        folders.push(name.clone());
+        for mut system in one.systems {
+            if shared.contains(&system.entry.name) {
+                system.entry.name = format!("{} ({name})", system.entry.name);
+                for run in &mut system.runs {
+                    run.entry.id = format!("{} ({name})", run.entry.id);
+                }
+            }
+            all.systems.push(system);
+        }
+        all.notes.extend(one.notes.into_iter().map(|note| format!("{name}: {note}")));
+        all.sources.extend(one.sources.into_iter().map(|s| Source { name: name.clone(), ..s }));
+    }
+    all.title = folders.join(" · ");
+    Ok(all)
+}
+
 /// Reads a results folder.
 ///
 /// # Errors
@@ -152,19 +218,56 @@ pub(super) fn results(folder: &Path) -> Result<Results, ReportError> {
     if manifest.format != FORMAT {
         return Err(ReportError::Format { path, found: manifest.format, expected: FORMAT });
     }
-    let mut results = Results::default();
     let mut notes = Vec::new();
-    results.plan = text_file(folder, "plan.toml", &mut notes);
-    results.run_file = text_file(folder, "run.toml", &mut notes);
-    for entry in &manifest.systems {
-        results.systems.push(system(folder, entry, &mut notes));
-    }
+    let plan = text_file(folder, "plan.toml", &mut notes);
+    let run_file = text_file(folder, "run.toml", &mut notes);
+    let systems = manifest.systems.iter().map(|entry| system(folder, entry, &mut notes)).collect();
     if manifest.systems.is_empty() {
         notes.push("The manifest lists no system.".to_owned());
     }
-    results.manifest = manifest;
-    results.notes = notes;
-    Ok(results)
+    let title = manifest.name.clone();
+    let source = Source { name: name_of(folder), manifest, plan, run_file };
+    Ok(Results { title, sources: vec![source], systems, notes })
+}
+
+/// The name of a folder, of "." too.
+pub(super) fn name_of(folder: &Path) -> String {
+    let whole = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    whole
+        .file_name()
+        .map_or_else(|| "results".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+/// Reads a folder that `vitrion analyze --out` wrote, as one system with one run; `None` without results of any analysis.
+pub(super) fn analyses_alone(folder: &Path) -> Option<Results> {
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .ok()?
+        .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
+        .collect();
+    names.sort();
+    let of_analysis = |name: &&String| Path::new(name).extension().is_some_and(|e| e == "json");
+    let read = |name: &String| -> Option<Observables> {
+        serde_json::from_str(&std::fs::read_to_string(folder.join(name)).ok()?).ok()
+    };
+    let found: Vec<Observables> = names.iter().filter(of_analysis).filter_map(read).collect();
+    if found.is_empty() {
+        return None;
+    }
+    let name = name_of(folder);
+    let is_movie = |known: &&String| known.contains(".movie.");
+    let movies: Vec<String> = names.iter().filter(is_movie).cloned().collect();
+    let mut notes = Vec::new();
+    let run = Run {
+        entry: RunEntry { id: name.clone(), movies, ..RunEntry::default() },
+        analyses: found,
+        ..Run::default()
+    };
+    let entry =
+        SystemEntry { name: name.clone(), runs: vec![run.entry.clone()], ..SystemEntry::default() };
+    let picture = picture(folder, &entry, &mut notes);
+    let system = System { entry, runs: vec![run], picture, ..System::default() };
+    let source = Source { name: name.clone(), ..Source::default() };
+    Some(Results { title: name, sources: vec![source], systems: vec![system], notes })
 }
 
 fn system(folder: &Path, entry: &SystemEntry, notes: &mut Vec<String>) -> System {

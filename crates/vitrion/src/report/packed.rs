@@ -1,7 +1,6 @@
 //! The data of a page in few characters: deflated, as base64; `page.js` reads it back with the browser's own inflate.
 //!
-//! Numbers of many atoms are integers in byte planes first. Positions are fractional coordinates on a grid of 2^b steps along every lattice
-//! vector; after the first frame only steps since the frame before are stored, so that atoms at rest cost little and paths stay
+//! Numbers of many atoms are integers in byte planes first. Positions are fractional coordinates on a grid of even steps along every lattice vector; after the first frame only steps since the frame before are stored, so that atoms at rest cost little and paths stay
 //! unwrapped. Noise does not compress, so the grid is as fine as a size allows.
 
 use base64::Engine as _;
@@ -10,37 +9,48 @@ use flate2::write::DeflateEncoder;
 use std::io::Write as _;
 use vitrion_core::math::Vector3;
 
-/// Grids that are tried, finest first [log2 of steps along a lattice vector].
-const BITS: [u32; 5] = [15, 13, 12, 11, 10];
+/// Steps of grids that are tried, finest first [Å].
+const STEPS: [f64; 6] = [0.001, 0.004, 0.012, 0.025, 0.05, 0.125];
+/// More steps along a lattice vector do not fit into two bytes with a sign.
+const MOST: f64 = 32768.0;
 
 /// Positions of all frames.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Path {
-    /// log2 of the steps of the grid.
-    pub(super) bits: u32,
+    /// Steps of the grid along each lattice vector.
+    pub(super) steps: [u32; 3],
+    /// The largest of its steps [Å].
+    pub(super) step: f64,
     /// Every so many frames were kept.
     pub(super) stride: usize,
     /// Where the grid begins and how far it reaches along each lattice vector: 0 and 1 where it is periodic.
     pub(super) origin: Vector3,
     pub(super) extent: Vector3,
-    /// Per frame, axis: low bytes of all atoms, then high bytes. Frame 0 holds places modulo 2^bits, later ones zigzag
+    /// Per frame, axis: low bytes of all atoms, then high bytes. Frame 0 holds places modulo the cell, later ones zigzag
     /// steps.
     pub(super) text: String,
 }
 
-/// Packs fractional coordinates of all frames into at most `limit` characters if that is possible with a grid of 1024 steps, or else with
-/// fewer frames.
-pub(super) fn path(frames: &[Vec<Vector3>], periodic: [bool; 3], limit: usize) -> Path {
+/// Packs fractional coordinates of all frames into at most `limit` characters if that is possible with a grid of 0.125 Å, or else with
+/// fewer frames. `lengths` are those of the lattice vectors [Å].
+pub(super) fn path(
+    frames: &[Vec<Vector3>],
+    periodic: [bool; 3],
+    lengths: Vector3,
+    limit: usize,
+) -> Path {
     let (origin, extent) = reach(frames, periodic);
     let mut stride = 1;
     loop {
-        for bits in BITS {
-            let bytes = planes(frames, stride, (origin, extent), bits);
-            let text = text(&bytes);
-            let coarsest = bits == BITS[BITS.len() - 1];
-            let last_resort = coarsest && frames.len() <= stride;
+        for (number, wanted) in STEPS.iter().enumerate() {
+            let reach = [0, 1, 2].map(|k| lengths[k] * extent[k]);
+            let steps = reach.map(|length| (length / wanted).ceil().clamp(2.0, MOST) as u32);
+            let text = text(&planes(frames, stride, (origin, extent), steps));
+            let last_resort = number + 1 == STEPS.len() && frames.len() <= stride;
             if text.len() <= limit || last_resort {
-                return Path { bits, stride, origin, extent, text };
+                let sizes = [0, 1, 2].map(|k| reach[k] / f64::from(steps[k]));
+                let step = sizes.into_iter().fold(0.0, f64::max);
+                return Path { steps, step, stride, origin, extent, text };
             }
         }
         stride *= 2;
@@ -62,9 +72,9 @@ fn planes(
     frames: &[Vec<Vector3>],
     stride: usize,
     (origin, extent): (Vector3, Vector3),
-    bits: u32,
+    steps: [u32; 3],
 ) -> Vec<u8> {
-    let steps = 1_i64 << bits;
+    let steps = steps.map(i64::from);
     let atoms = frames.first().map_or(0, Vec::len);
     let kept = frames.iter().step_by(stride);
     let mut bytes = Vec::with_capacity(frames.len().div_ceil(stride) * atoms * 6);
@@ -73,14 +83,15 @@ fn planes(
         let now: Vec<[i64; 3]> = frame
             .iter()
             .map(|s| {
-                [0, 1, 2].map(|k| ((s[k] - origin[k]) / extent[k] * steps as f64).floor() as i64)
+                [0, 1, 2].map(|k| ((s[k] - origin[k]) / extent[k] * steps[k] as f64).floor() as i64)
             })
             .collect();
         for axis in 0..3 {
             let values: Vec<u16> = if before.is_empty() {
-                now.iter().map(|q| q[axis].rem_euclid(steps) as u16).collect()
+                now.iter().map(|q| q[axis].rem_euclid(steps[axis]) as u16).collect()
             } else {
-                now.iter().zip(&before).map(|(q, p)| zigzag(q[axis] - p[axis], steps)).collect()
+                let pairs = now.iter().zip(&before);
+                pairs.map(|(q, p)| zigzag(q[axis] - p[axis], steps[axis])).collect()
             };
             bytes.extend(values.iter().map(|v| *v as u8));
             bytes.extend(values.iter().map(|v| (*v >> 8) as u8));
@@ -183,8 +194,7 @@ mod tests {
             }
             let real = |q: &[i64; 3]| {
                 [0, 1, 2].map(|k| {
-                    path.origin[k]
-                        + path.extent[k] * (q[k] as f64 + 0.5) / f64::from(1 << path.bits)
+                    path.origin[k] + path.extent[k] * (q[k] as f64 + 0.5) / f64::from(path.steps[k])
                 })
             };
             frames.push(places.iter().map(real).collect());
@@ -201,8 +211,8 @@ mod tests {
                 vec![[0.9 + 0.3 * f, 0.1, 0.5], [-0.2, 1.7, 0.0], [0.9 * f, 0.0, -0.9 * f]]
             })
             .collect();
-        let path = path(&frames, [true; 3], 1_000_000);
-        assert_eq!((path.bits, path.stride), (15, 1));
+        let path = path(&frames, [true; 3], [30.0, 3.0, 30.0], 1_000_000);
+        assert_eq!((path.steps, path.stride), ([30000, 3000, 30000], 1));
         let back = unpacked(&path, 3);
         for (found, expected) in back.iter().zip(&frames) {
             for atom in 0..3 {
@@ -210,7 +220,7 @@ mod tests {
                     // the first frame is taken modulo the cell, displacements are not
                     let shift = frames[0][atom][axis].floor();
                     let error = found[atom][axis] + shift - expected[atom][axis];
-                    assert!(error.abs() < 0.51 / 32768.0, "{error}");
+                    assert!(error.abs() < 0.51 / f64::from(path.steps[axis]), "{error}");
                 }
             }
         }
@@ -219,7 +229,7 @@ mod tests {
     #[test]
     fn a_cell_without_periodicity_holds_atoms_outside_of_it() {
         let frames = vec![vec![[-3.0, 0.5, 0.5], [4.0, 0.5, 0.5]]; 2];
-        let path = path(&frames, [false, true, true], 1_000_000);
+        let path = path(&frames, [false, true, true], [10.0; 3], 1_000_000);
         let back = unpacked(&path, 2);
         assert!((back[1][0][0] + 3.0).abs() < 2e-4 && (back[1][1][0] - 4.0).abs() < 4e-4);
     }
@@ -233,13 +243,14 @@ mod tests {
         };
         let frames: Vec<Vec<Vector3>> =
             (0..8).map(|_| (0..200).map(|_| [noise(), noise(), noise()]).collect()).collect();
-        let whole = path(&frames, [true; 3], usize::MAX);
-        let coarse = path(&frames, [true; 3], whole.text.len() * 4 / 5);
-        assert!(coarse.bits < 15 && coarse.stride == 1, "{} {}", coarse.bits, coarse.stride);
-        let short = path(&frames, [true; 3], whole.text.len() / 3);
-        assert!(short.bits == 10 || short.stride > 1, "{} {}", short.bits, short.stride);
+        let path = |limit| path(&frames, [true; 3], [20.0; 3], limit);
+        let whole = path(usize::MAX);
+        let coarse = path(whole.text.len() * 4 / 5);
+        assert!(coarse.step > 1.5 * whole.step && coarse.stride == 1, "{}", coarse.step);
+        let short = path(whole.text.len() / 3);
+        assert!(short.step < 0.2 && short.stride > 1, "{} {}", short.step, short.stride);
         assert!(short.text.len() <= whole.text.len() / 3);
-        assert!(path(&frames, [true; 3], 10).stride >= 8);
+        assert!(path(10).stride >= 8);
     }
 
     #[test]

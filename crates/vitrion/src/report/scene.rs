@@ -11,9 +11,9 @@ use vitrion_core::math::Vector3;
 use vitrion_core::{Structure, units};
 
 /// Characters that all pictures of a page may take together; the rest of a page is smaller.
-const BUDGET: usize = 3_300_000;
+const BUDGET: usize = 4_500_000;
 /// Part of a picture's share that positions may take; the rest is for quantities.
-const FOR_POSITIONS: f64 = 0.7;
+const FOR_POSITIONS: f64 = 0.75;
 /// Quantities of atoms that are worth colouring by come first; others follow in their own order.
 const FIRST: [&str; 4] = ["softness", "phase", "unit", "q6"];
 
@@ -36,7 +36,7 @@ pub(super) struct Scene {
     cells: Vec<[f64; 9]>,
     /// Of every frame [ps]; empty when unknown.
     times: Vec<f64>,
-    bits: u32,
+    steps: [u32; 3],
     origin: Vector3,
     extent: Vector3,
     positions: String,
@@ -86,11 +86,21 @@ pub struct Picture {
     pub color: Option<String>,
 }
 
-/// The scenes of pictures, numbered; they share the room of a page.
+/// The scenes of pictures, numbered; they share the room of a page, and what small ones leave is for large ones.
 pub(super) fn of_pictures(pictures: &[Picture]) -> Vec<Scene> {
-    let share = BUDGET / pictures.len().max(1);
-    let of = |(number, picture)| scene(&format!("atoms-{number}"), picture, share);
-    pictures.iter().enumerate().map(of).collect()
+    let mut order: Vec<usize> = (0..pictures.len()).collect();
+    let size = |picture: &Picture| picture.moments[0].frame.structure.len() * picture.moments.len();
+    order.sort_by_key(|number| size(&pictures[*number]));
+    let mut scenes = Vec::new();
+    let mut left = BUDGET;
+    for (done, number) in order.into_iter().enumerate() {
+        let share = left / (pictures.len() - done);
+        let scene = scene(&format!("atoms-{number}"), &pictures[number], share);
+        left -= scene.characters().min(left);
+        scenes.push((number, scene));
+    }
+    scenes.sort_by_key(|(number, _)| *number);
+    scenes.into_iter().map(|(_, scene)| scene).collect()
 }
 
 /// The scene of a picture in at most `limit` characters. Frames with other atoms than the first are left out.
@@ -105,7 +115,7 @@ fn scene(id: &str, picture: &Picture, limit: usize) -> Scene {
     let frames: Vec<Vec<Vector3>> = moments.iter().map(fractional).collect();
     let periodic = first.cell.periodicity();
     let for_positions = (limit as f64 * FOR_POSITIONS) as usize;
-    let path = packed::path(&frames, periodic, for_positions);
+    let path = packed::path(&frames, periodic, first.cell.lengths(), for_positions);
     let kept: Vec<&Moment> = moments.iter().copied().step_by(path.stride).collect();
     let quantities = quantities(&kept, limit - for_positions.min(limit));
     let times: Option<Vec<f64>> = kept
@@ -117,7 +127,6 @@ fn scene(id: &str, picture: &Picture, limit: usize) -> Scene {
         cells.truncate(1);
     }
     let color = picture.color.clone().unwrap_or_default();
-    let step = first.cell.lengths().into_iter().fold(0.0, f64::max) / f64::from(1 << path.bits);
     Scene {
         id: id.to_owned(),
         title: picture.title.clone(),
@@ -129,14 +138,14 @@ fn scene(id: &str, picture: &Picture, limit: usize) -> Scene {
         periodic,
         cells,
         times: times.filter(|times| times.len() > 1).unwrap_or_default(),
-        bits: path.bits,
+        steps: path.steps,
         origin: path.origin,
         extent: path.extent,
         positions: path.text,
         color: quantities.iter().find(|q| q.name == color).map_or(String::new(), |_| color),
         quantities,
         poster: None,
-        remark: remark(kept.len(), picture.moments.len(), step),
+        remark: remark(kept.len(), picture.moments.len(), path.step),
     }
 }
 
@@ -280,6 +289,11 @@ fn look(symbol: &str, index: usize) -> (f64, &'static str) {
 }
 
 impl Scene {
+    /// Room of the packed numbers.
+    fn characters(&self) -> usize {
+        self.positions.len() + self.quantities.iter().map(|q| q.data.len()).sum::<usize>()
+    }
+
     /// Picture, legend and caption; `viewer.js` finds it by its name.
     pub(super) fn figure(&self) -> String {
         let title = escape(&self.title);

@@ -5,9 +5,10 @@ use super::cautions;
 use super::chart::Figure;
 use super::figures;
 use super::heat_map;
-use super::html::{counted, definitions, details, escape, note, table};
-use super::load::{Results, Run, System};
+use super::html::{counted, details, escape, note, table};
+use super::load::{Results, Run, Source, System};
 use super::number::{self, shown};
+use super::provenance::{potential_section, provenance_section};
 use super::scene::{self, Picture, Scene};
 use super::structural::{self, About};
 use super::verdict;
@@ -82,28 +83,28 @@ pub(super) fn body(results: &Results) -> Body {
         html,
         "</main><footer>Made by vitrion {} from the results folder alone; this file needs no \
          network.</footer>",
-        escape(&results.manifest.vitrion_version)
+        env!("CARGO_PKG_VERSION")
     );
     Body { html, figures, scenes }
 }
 
 fn header(results: &Results) -> String {
-    let manifest = &results.manifest;
-    let systems: Vec<String> = results
-        .systems
-        .iter()
-        .map(|system| format!("{} ({} atoms)", system.entry.name, system.entry.atoms))
-        .collect();
+    let named = |system: &System| match system.entry.atoms {
+        0 => system.entry.name.clone(),
+        atoms => format!("{} ({atoms} atoms)", system.entry.name),
+    };
+    let systems: Vec<String> = results.systems.iter().map(named).collect();
+    let finished = results.sources.iter().map(|source| source.manifest.finished.as_str());
     let runs = results.systems.iter().map(|system| system.runs.len()).sum();
     let mut out = String::from("<a class=\"skip\" href=\"#main\">Skip to the results</a><header>");
     let _ = write!(
         out,
         "<p class=\"brand\">vitrion <span>report</span></p><h1>{}</h1>\
          <p class=\"lead\">{} · {} · {}</p>",
-        escape(&manifest.name),
+        escape(&results.title),
         escape(&systems.join(", ")),
         counted(runs, "run"),
-        escape(&manifest.finished)
+        escape(finished.max().unwrap_or_default())
     );
     out.push_str("<nav aria-label=\"Sections\"><ul>");
     for (id, title) in SECTIONS {
@@ -117,13 +118,22 @@ fn header(results: &Results) -> String {
 
 fn verdict_section(results: &Results) -> String {
     let mut out = String::new();
-    if results.manifest.status != "finished" {
+    let unfinished = |source: &&Source| source.is_run() && source.manifest.status != "finished";
+    for source in results.sources.iter().filter(unfinished) {
         let _ = write!(
             out,
-            "<p class=\"note alarm\">This run is not complete: {}. Numbers below are what exists so \
+            "<p class=\"note alarm\">{} is not complete: {}. Numbers below are what exists so \
              far.</p>",
-            escape(&results.manifest.status)
+            escape(if results.sources.len() > 1 { &source.name } else { "This run" }),
+            escape(&source.manifest.status)
         );
+    }
+    let folded = cautions::of_results(results);
+    out.push_str(&cautions::headline(&folded));
+    if potentials(results) > 1 {
+        out.push_str(&note(
+            "The folders used different potentials: differences between them are not of the materials alone.",
+        ));
     }
     out.push_str("<div class=\"cards\">");
     for system in &results.systems {
@@ -142,10 +152,9 @@ fn verdict_section(results: &Results) -> String {
              potential.</p>",
         );
     }
-    let folded = cautions::of_results(results);
     let runs = results.systems.iter().flat_map(|system| &system.runs);
     let runs: Vec<&str> = runs.map(|run| run.entry.id.as_str()).collect();
-    let _ = write!(out, "<h3>Cautions</h3>{}", cautions::html(&folded, &runs));
+    let _ = write!(out, "<h3 id=\"cautions\">Cautions</h3>{}", cautions::html(&folded, &runs));
     if !results.notes.is_empty() {
         out.push_str("<h3>Missing pieces</h3>");
         for text in &results.notes {
@@ -155,13 +164,22 @@ fn verdict_section(results: &Results) -> String {
     out
 }
 
+/// How many different potentials the folders used.
+fn potentials(results: &Results) -> usize {
+    let runs = results.sources.iter().filter(|source| source.is_run());
+    let mut hashes: Vec<&str> = runs.map(|s| s.manifest.potential.blake3.as_str()).collect();
+    hashes.sort_unstable();
+    hashes.dedup();
+    hashes.len()
+}
+
 fn verdict_card(system: &System) -> String {
-    let mut out = format!(
-        "<article class=\"card\"><h3>{}</h3><p class=\"quiet\">{} · {} g/cm³</p>",
-        escape(&system.entry.name),
-        formula(&system.entry.formula),
-        number::significant(system.entry.density_g_per_cm3, 4)
-    );
+    let entry = &system.entry;
+    let mut out = format!("<article class=\"card\"><h3>{}</h3>", escape(&entry.name));
+    if entry.atoms > 0 {
+        let density = number::significant(entry.density_g_per_cm3, 4);
+        let _ = write!(out, "<p class=\"quiet\">{} · {density} g/cm³</p>", formula(&entry.formula));
+    }
     let arrhenius = system.analysis("arrhenius");
     if let Some(room) = arrhenius.and_then(figures::room_conductivity) {
         let _ = write!(
@@ -376,138 +394,6 @@ fn thermo_section(charts: &[Figure]) -> String {
     out
 }
 
-fn potential_section(results: &Results) -> String {
-    let card = &results.manifest.potential;
-    let mut out = definitions(&[
-        ("Name", escape(&card.name)),
-        ("Kind", escape(&card.kind)),
-        ("Species", escape(&card.species.join(", "))),
-        ("Cutoff", format!("{} Å", number::significant(card.cutoff_a, 3))),
-        ("Precision", escape(&card.precision)),
-        ("Tables", escape(&card.tables)),
-        ("BLAKE3", hash(&card.blake3)),
-    ]);
-    if !card.provenance.is_empty() {
-        let _ = write!(out, "<h3>Where it comes from</h3><p>{}</p>", escape(&card.provenance));
-    }
-    for (title, statements, absent) in [
-        ("Measured errors", &card.errors, "No measured error is known for this potential."),
-        ("Limitations", &card.limitations, "No limitation is stated for this potential."),
-    ] {
-        let _ = write!(out, "<h3>{title}</h3>");
-        if statements.is_empty() {
-            out.push_str(&note(absent));
-            continue;
-        }
-        out.push_str("<ul>");
-        for statement in statements {
-            let _ = write!(out, "<li>{}</li>", escape(statement));
-        }
-        out.push_str("</ul>");
-    }
-    out
-}
-
-fn provenance_section(results: &Results) -> String {
-    let m = &results.manifest;
-    let mut out = definitions(&[
-        ("Status", escape(&m.status)),
-        ("Version", escape(&m.vitrion_version)),
-        ("Commit", hash(&m.commit)),
-        ("Machine", format!("{}, {}", escape(&m.machine), counted(m.threads, "thread"))),
-        ("Started", escape(&m.started)),
-        ("Finished", escape(&m.finished)),
-        ("Wall time", number::duration(m.wall_s)),
-        ("Seed", m.seed.to_string()),
-        ("run.toml BLAKE3", hash(&m.run_file_blake3)),
-        ("plan.toml BLAKE3", hash(&m.plan_blake3)),
-    ]);
-    let head = ["System", "Source", "Formula", "Atoms", "Density [g/cm³]", "Cell [Å]", "BLAKE3"];
-    let rows: Vec<Vec<String>> = results
-        .systems
-        .iter()
-        .map(|system| {
-            let e = &system.entry;
-            let lengths = e.cell_a.map(vitrion_core::math::norm);
-            vec![
-                escape(&e.name),
-                escape(&e.source),
-                formula(&e.formula),
-                e.atoms.to_string(),
-                number::significant(e.density_g_per_cm3, 4),
-                lengths.map(|length| format!("{length:.2}")).join(" × "),
-                hash(&e.blake3),
-            ]
-        })
-        .collect();
-    out.push_str(&table("systems-table", "Systems", &head.map(str::to_owned), &rows));
-    let head = [
-        "Run",
-        "Stage",
-        "Kind",
-        "Step [fs]",
-        "Steps",
-        "Time [ps]",
-        "T mean [K]",
-        "P mean [GPa]",
-        "Drift [meV/atom/ps]",
-        "Wall",
-        "µs/atom/step",
-    ];
-    let mut rows = Vec::new();
-    for run in results.systems.iter().flat_map(|system| &system.runs) {
-        for stage in &run.stages {
-            let e = &stage.entry;
-            let mut row = vec![
-                escape(&run.entry.id),
-                escape(&e.name),
-                escape(&e.kind),
-                number::significant(e.timestep_fs, 3),
-                e.steps.to_string(),
-                number::significant(e.timestep_fs * e.steps as f64 * 1e-3, 4),
-            ];
-            if e.finished {
-                row.extend([
-                    number::significant(e.mean_temperature_k, 4),
-                    number::significant(e.mean_pressure_gpa, 3),
-                    number::plain_or_power(e.conserved_drift_mev_per_atom_ps, 2),
-                    number::duration(e.wall_s),
-                    number::significant(e.us_per_atom_step, 3),
-                ]);
-            } else {
-                row.push("not finished".to_owned());
-                row.extend(["—"; 4].map(str::to_owned));
-            }
-            rows.push(row);
-        }
-    }
-    out.push_str(&table("stages-table", "Stages", &head.map(str::to_owned), &rows));
-    for (name, text) in [
-        ("plan.toml, every default visible", &results.plan),
-        ("run.toml, as given", &results.run_file),
-    ] {
-        match text {
-            Some(text) => {
-                out.push_str(&details(
-                    name,
-                    &format!("<pre tabindex=\"0\">{}</pre>", escape(text)),
-                ));
-            }
-            None => out.push_str(&note(&format!("{name}: not in the results folder."))),
-        }
-    }
-    let mut parameters: Vec<Vec<String>> = Vec::new();
-    for (place, observables) in results.analyses() {
-        for (name, value) in &observables.parameters {
-            parameters.push([place, &observables.title, name, value].map(escape).to_vec());
-        }
-    }
-    let head = ["Where", "Analysis", "Parameter", "Value"].map(str::to_owned);
-    let parameters_table = table("parameters-table", "Analysis parameters", &head, &parameters);
-    out.push_str(&details("Every parameter of every analysis", &parameters_table));
-    out
-}
-
 fn formulas_section(results: &Results) -> String {
     let mut seen: Vec<&Observables> = Vec::new();
     for (_, observables) in results.analyses() {
@@ -605,7 +491,7 @@ fn temperature(run: &Run) -> String {
 }
 
 /// A chemical formula with its numbers as subscripts.
-fn formula(text: &str) -> String {
+pub(super) fn formula(text: &str) -> String {
     let digits = |c: char| c.is_ascii_digit();
     let mut out = String::new();
     for part in text.split_inclusive(|c: char| !c.is_ascii_digit()) {
@@ -617,16 +503,6 @@ fn formula(text: &str) -> String {
         out.push_str(&escape(rest));
     }
     out
-}
-
-/// A hash, shortened for the eye, whole in the tooltip; a dash when there is none.
-fn hash(text: &str) -> String {
-    if text.is_empty() {
-        return "—".to_owned();
-    }
-    let short: String = text.chars().take(16).collect();
-    let dots = if text.chars().count() > 16 { "…" } else { "" };
-    format!("<code title=\"{}\">{}{dots}</code>", escape(text), escape(&short))
 }
 
 #[cfg(test)]

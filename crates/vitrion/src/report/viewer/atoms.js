@@ -21,7 +21,7 @@ Vitrion.atoms = (function () {
       this.kinds = kinds;
       this.quantities = quantities;
       this.frames = this.count ? planes.length / (6 * this.count) : 0;
-      this.steps = 1 << scene.bits;
+      this.steps = scene.steps;
       // places on the grid, unwrapped from the first frame on
       this.grid = [];
       const n = this.count;
@@ -46,7 +46,7 @@ Vitrion.atoms = (function () {
     // Fractional coordinates of an atom, unwrapped.
     fractional(frame, i) {
       const g = this.grid[frame], s = this.scene;
-      return [0, 1, 2].map((k) => s.origin[k] + s.extent[k] * (g[3 * i + k] + 0.5) / this.steps);
+      return [0, 1, 2].map((k) => s.origin[k] + s.extent[k] * (g[3 * i + k] + 0.5) / this.steps[k]);
     }
     // Places of all atoms in the cell, centred on it, with bonds; ligands lie beside the first centre they are bonded to.
     placed(frame) {
@@ -56,7 +56,7 @@ Vitrion.atoms = (function () {
       const s = new Float64Array(3 * n), r = new Float32Array(3 * n);
       for (let i = 0; i < n; i++) {
         for (let k = 0; k < 3; k++) {
-          const v = origin[k] + extent[k] * (g[3 * i + k] + 0.5) / this.steps;
+          const v = origin[k] + extent[k] * (g[3 * i + k] + 0.5) / this.steps[k];
           s[3 * i + k] = periodic[k] ? v - Math.floor(v) : v;
         }
         for (let k = 0; k < 3; k++) r[3 * i + k] = s[3 * i] * h[k] + s[3 * i + 1] * h[3 + k] + s[3 * i + 2] * h[6 + k] - middle[k];
