@@ -11,6 +11,7 @@ pub mod labels;
 pub mod learn;
 pub mod pipeline;
 pub mod plan;
+pub mod render;
 pub mod report;
 pub mod results;
 pub mod run_file;
