@@ -12,6 +12,7 @@ pub mod learn;
 pub mod movie;
 pub mod pipeline;
 pub mod plan;
+pub mod render;
 pub mod report;
 pub mod results;
 pub mod run_file;
