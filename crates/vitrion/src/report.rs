@@ -33,7 +33,8 @@ pub use learning::write_learning_report;
 pub use number::{Shown, shown};
 pub use training::write_training_report;
 
-use html::{escape, script_json};
+use html::escape;
+pub(crate) use html::script_json;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
