@@ -12,6 +12,8 @@ use std::time::Instant;
 
 /// Points of a learning curve: many, because a logarithmic axis shows the first ones best.
 const POINTS: usize = 3000;
+/// Models of a committee that are shown.
+const MOST_MEMBERS: usize = 64;
 /// Columns of `lcurve.out` that are kept.
 const COLUMNS: [&str; 8] = [
     "step",
@@ -140,8 +142,9 @@ impl Member {
         };
         if let Some(summary) = summary {
             "finished".clone_into(&mut task.state);
+            // a stage may end early
             task.done = summary.steps as f64;
-            task.all = task.all.max(task.done);
+            task.all = task.done;
             if summary.seconds > 0.0 {
                 task.speeds.push((task.done / summary.seconds, "steps/s"));
             }
@@ -199,7 +202,7 @@ impl Training {
         let name = if look.has("origin.json") { "origin.json" } else { "job.json" };
         let origin = self.origin.refresh(look, name);
         let file = origin.and_then(|o| TrainingFile::parse(&o.path, &o.text).ok());
-        let committee = file.as_ref().map_or(1, |file| file.committee).max(1);
+        let committee = file.as_ref().map_or(1, |file| file.committee).clamp(1, MOST_MEMBERS);
         // a single model has no folder of its own, nor has a member that is watched alone
         let single = committee == 1 || look.has("lcurve.out");
         self.members.resize_with(if single { 1 } else { committee }, Member::default);

@@ -5,14 +5,19 @@
   var byId = function (id) { return document.getElementById(id); };
   var charts = {}, chosen = null, shownTasks = [], timer = null, asking = false;
 
+  // characters that turn the direction of what follows would make a name look like another
+  function plain(text) { return String(text).replace(/[\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "\ufffd"); }
   function make(name, className, text) {
     var element = document.createElement(name);
     if (className) element.className = className;
-    if (text !== undefined) element.textContent = text;
+    if (text !== undefined) element.textContent = plain(text);
     return element;
   }
   // changes nothing that is as it should be: screen readers and selections stay undisturbed
-  function say(element, text) { if (element.textContent !== text) element.textContent = text; }
+  function say(element, text) {
+    text = plain(text);
+    if (element.textContent !== text) element.textContent = text;
+  }
   function show(element, yes) { element.hidden = !yes; }
   function look(element, name) { if (element.dataset.look !== name) element.dataset.look = name; }
   function lookOf(state) {
@@ -68,9 +73,9 @@
     say(byId("title"), state.title || "…");
     // a long reason has its place below
     say(byId("status"), state.running ? state.status : state.status.split(":")[0]);
-    look(byId("status"), lookOf(state.status));
+    look(byId("status"), state.silent ? "trouble" : lookOf(state.status));
     say(byId("folder"), state.folder);
-    document.title = (state.fraction !== null && state.running ? Math.floor(100 * state.fraction) + " % · " : "") + state.title + " · vitrion watch";
+    document.title = plain((state.fraction !== null && state.running ? Math.floor(100 * state.fraction) + " % · " : "") + state.title + " · vitrion watch");
     show(byId("overview"), state.kind !== "waiting");
     show(byId("whole"), state.fraction !== null);
     if (state.fraction !== null) {
@@ -86,9 +91,10 @@
     var done = byId("done"), why = state.status.replace(/^finished(: |$)/, "");
     var text = /^finished/.test(state.status) ? "The work is finished" + (why ? ": " + why : "") + "." : "The work has ended: " + why + ".";
     show(done, !state.running);
+    look(done, lookOf(state.status));
     if (done.dataset.text !== text + state.report) {
       done.dataset.text = text + state.report;
-      done.textContent = text + " ";
+      done.textContent = plain(text) + " ";
       if (state.report) {
         var link = make("a", "", "Open the report");
         link.href = "/report.html";

@@ -251,6 +251,23 @@ fn a_client_that_says_nothing_keeps_nobody_waiting() {
 }
 
 #[test]
+fn a_crowd_is_sent_away_and_forgotten() {
+    let (_folder, serving) = running();
+    let crowd: Vec<TcpStream> = (0..100)
+        .map(|_| TcpStream::connect((Ipv4Addr::LOCALHOST, serving.port)).expect("listening"))
+        .collect();
+    // taken in order: this one comes behind the crowd, unless that was given up meanwhile
+    let found = serving.status("GET", "/");
+    assert!(["503", "200", ""].contains(&found.as_str()), "{found}");
+    drop(crowd);
+    let answered = (0..600).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        serving.status("GET", "/") == "200"
+    });
+    assert!(answered, "the places are not given back");
+}
+
+#[test]
 fn hostile_names_arrive_as_text() {
     let folder = tempfile::tempdir().expect("a folder");
     let name = "</script><script>alert(1)</script><img src=x onerror=alert(2)>";
