@@ -19,6 +19,7 @@ mod report;
 mod run;
 mod softness;
 mod train;
+mod watch;
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -65,6 +66,7 @@ enum Command {
     Convert(convert::Arguments),
     Info(info::Arguments),
     Report(report::Arguments),
+    Watch(watch::Arguments),
     Bench(bench::Arguments),
 }
 
@@ -169,6 +171,7 @@ fn dispatch(cli: Cli) -> Result<(), Error> {
         Command::Convert(arguments) => convert::convert(&arguments),
         Command::Info(arguments) => info::info(&arguments),
         Command::Report(arguments) => report::report(&arguments),
+        Command::Watch(arguments) => watch::watch(&arguments),
         Command::Bench(arguments) => bench::bench(&arguments, cli.threads, &common),
     }
 }

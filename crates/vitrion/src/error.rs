@@ -5,6 +5,7 @@ use crate::jobs::JobError;
 use crate::labels::StoreError;
 use crate::report::ReportError;
 use crate::results::ResultsError;
+use crate::watch::WatchError;
 use vitrion_analysis::AnalysisError;
 use vitrion_core::PotentialError;
 use vitrion_core::io::IoError;
@@ -49,6 +50,9 @@ pub enum Error {
     /// The report could not be written.
     #[error(transparent)]
     Report(#[from] ReportError),
+    /// A folder cannot be watched.
+    #[error(transparent)]
+    Watch(#[from] WatchError),
     /// The potential failed on a structure.
     #[error("{what}: {source}")]
     Potential {
@@ -92,6 +96,7 @@ impl Error {
             Error::Input(_)
             | Error::Engine(_)
             | Error::Store(_)
+            | Error::Watch(_)
             | Error::Job(JobError::OtherJob { .. })
             | Error::Report(ReportError::NoManifest { .. } | ReportError::Manifest { .. }) => 1,
             _ => 2,

@@ -20,6 +20,7 @@ pub mod softness;
 pub mod structural_pass;
 pub mod threads;
 pub mod training;
+pub mod watch;
 
 pub use error::InputError;
 pub use plan::Plan;

@@ -38,6 +38,7 @@ pub use scene::Picture;
 pub use training::write_training_report;
 
 use html::escape;
+pub(crate) use html::script_json;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 

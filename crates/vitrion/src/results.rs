@@ -17,7 +17,7 @@ pub mod csv;
 mod folder;
 
 pub use folder::{
-    FORMAT, Results, ResultsError, Scope, now, read_json, write_atomically, write_json,
+    FORMAT, Results, ResultsError, Scope, inside, now, read_json, write_atomically, write_json,
     write_observables,
 };
 

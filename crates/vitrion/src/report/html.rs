@@ -18,6 +18,11 @@ pub(super) fn escape(text: &str) -> String {
     out
 }
 
+/// JSON that may stand inside a script element: no `<` survives.
+pub(crate) fn script_json(json: &str) -> String {
+    json.replace('<', "\\u003c")
+}
+
 /// A table that scrolls sideways on narrow screens. Cells are HTML, already escaped.
 pub(super) fn table(id: &str, caption: &str, head: &[String], rows: &[Vec<String>]) -> String {
     let mut out = format!(

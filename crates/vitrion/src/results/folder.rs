@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs::{self, File, TryLockError};
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use vitrion_core::observables::Observables;
 
@@ -228,6 +228,14 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, ResultsError> {
     })
 }
 
+/// The path of a file that a results file names, unless the name could lead out of the folder: such names come
+/// from files that others may have written.
+pub fn inside(folder: &Path, relative: &str) -> Option<PathBuf> {
+    let relative = Path::new(relative);
+    let plain = relative.components().all(|part| matches!(part, Component::Normal(_)));
+    (plain && relative.components().next().is_some()).then(|| folder.join(relative))
+}
+
 /// Writes a file whole or not at all: beside it first, then renamed. Missing folders are made.
 ///
 /// # Errors
@@ -349,6 +357,16 @@ mod tests {
         ] {
             assert_eq!(rfc3339(Duration::from_secs(seconds)), expected);
         }
+    }
+
+    #[test]
+    fn names_that_lead_out_of_the_folder_have_no_path() {
+        let folder = Path::new("results");
+        assert_eq!(inside(folder, "../secret"), None);
+        assert_eq!(inside(folder, "a/../../secret"), None);
+        assert_eq!(inside(folder, "/etc/hostname"), None);
+        assert_eq!(inside(folder, ""), None);
+        assert_eq!(inside(folder, "a/b.json"), Some(folder.join("a/b.json")));
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod slurm;
 mod softness;
 mod structure;
 mod training;
+mod watch;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
