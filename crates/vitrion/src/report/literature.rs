@@ -29,7 +29,7 @@ pub(super) const CAVEAT: &str = "Literature points are for orientation: read fro
 /// Li3PS4 first, then other electrolytes.
 pub(super) const MEASUREMENTS: [Measurement; 9] = [
     Measurement {
-        material: "nano-porous β-Li3PS4",
+        material: "nano-porous β-Li₃PS₄",
         temperature_k: 298.0,
         conductivity_s_per_cm: [1.6e-4, 1.6e-4],
         activation_energy_ev: Some([0.356, 0.356]),
@@ -38,7 +38,7 @@ pub(super) const MEASUREMENTS: [Measurement; 9] = [
         thiophosphate: true,
     },
     Measurement {
-        material: "γ-Li3PS4",
+        material: "γ-Li₃PS₄",
         temperature_k: 298.0,
         conductivity_s_per_cm: [3e-7, 3e-7],
         activation_energy_ev: None,
@@ -47,7 +47,7 @@ pub(super) const MEASUREMENTS: [Measurement; 9] = [
         thiophosphate: true,
     },
     Measurement {
-        material: "75Li2S–25P2S5 glass",
+        material: "75Li₂S–25P₂S₅ glass",
         temperature_k: 298.0,
         conductivity_s_per_cm: [2e-4, 4e-4],
         activation_energy_ev: Some([0.35, 0.40]),
@@ -56,7 +56,7 @@ pub(super) const MEASUREMENTS: [Measurement; 9] = [
         thiophosphate: true,
     },
     Measurement {
-        material: "β-Li3PS4",
+        material: "β-Li₃PS₄",
         temperature_k: 500.0,
         conductivity_s_per_cm: [3e-2, 3e-2],
         activation_energy_ev: Some([0.16, 0.16]),
@@ -65,7 +65,7 @@ pub(super) const MEASUREMENTS: [Measurement; 9] = [
         thiophosphate: true,
     },
     Measurement {
-        material: "70Li2S–30P2S5 glass-ceramic",
+        material: "70Li₂S–30P₂S₅ glass-ceramic",
         temperature_k: 298.0,
         conductivity_s_per_cm: [3.2e-3, 3.2e-3],
         activation_energy_ev: None,
@@ -74,7 +74,7 @@ pub(super) const MEASUREMENTS: [Measurement; 9] = [
         thiophosphate: false,
     },
     Measurement {
-        material: "Li7P3S11, hot-pressed",
+        material: "Li₇P₃S₁₁, hot-pressed",
         temperature_k: 298.0,
         conductivity_s_per_cm: [1.7e-2, 1.7e-2],
         activation_energy_ev: Some([0.18, 0.18]),
@@ -83,7 +83,7 @@ pub(super) const MEASUREMENTS: [Measurement; 9] = [
         thiophosphate: false,
     },
     Measurement {
-        material: "Li10GeP2S12",
+        material: "Li₁₀GeP₂S₁₂",
         temperature_k: 300.0,
         conductivity_s_per_cm: [1.2e-2, 1.2e-2],
         activation_energy_ev: Some([0.24, 0.24]),
@@ -92,7 +92,7 @@ pub(super) const MEASUREMENTS: [Measurement; 9] = [
         thiophosphate: false,
     },
     Measurement {
-        material: "Li7La3Zr2O12",
+        material: "Li₇La₃Zr₂O₁₂",
         temperature_k: 298.0,
         conductivity_s_per_cm: [3e-4, 3e-4],
         activation_energy_ev: Some([0.30, 0.30]),
@@ -101,7 +101,7 @@ pub(super) const MEASUREMENTS: [Measurement; 9] = [
         thiophosphate: false,
     },
     Measurement {
-        material: "Li9.54Si1.74P1.44S11.7Cl0.3",
+        material: "Li₉.₅₄Si₁.₇₄P₁.₄₄S₁₁.₇Cl₀.₃",
         temperature_k: 298.0,
         conductivity_s_per_cm: [2.5e-2, 2.5e-2],
         activation_energy_ev: None,
