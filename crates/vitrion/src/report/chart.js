@@ -132,8 +132,11 @@ var Vitrion = (function () {
   function visible(run) {
     return !run || !(view.systems[run.system] || run.temperature !== null && view.temperatures[run.temperature]);
   }
-  // Colour and the second sign of a run: dash, marker or how pale.
-  function signs(run) { return view.by === "system" ? [run.system, run.temperature] : [run.temperature, run.system]; }
+  // Colour and the second sign of a run: dash, marker or how pale. Where the second is the same for all, it repeats the first.
+  function signs(run) {
+    var system = view.by === "system", first = system ? run.system : run.temperature, second = system ? run.temperature : run.system;
+    return [first, view.alone ? first : second];
+  }
   function look(s) {
     if (!s.run || s.run.temperature === null) return s.style;
     var sign = signs(s.run), out = {};
@@ -144,6 +147,10 @@ var Vitrion = (function () {
   }
   function ink(style) {
     return style.tone === "guide" ? "var(--guide)" : style.tone === "ink" ? "var(--ink)" : "var(--c" + (style.color % 7) + ")";
+  }
+  function barSigns(b) {
+    var sign = b.tag && b.tag.temperature !== null ? signs(b.tag) : [b.color, b.shade];
+    return [sign[0], b.tag && view.alone ? 0 : sign[1]];
   }
   function dashed(style) { return style.dash % 4 ? ' stroke-dasharray="' + DASH[style.dash % 4] + '"' : ""; }
   function key(e) {
@@ -202,7 +209,7 @@ var Vitrion = (function () {
     if (fig.kind === "bars") {
       fig.bars.forEach(function (b) {
         if (!visible(b.tag)) return;
-        var sign = b.tag && b.tag.temperature !== null ? signs(b.tag) : [b.color, b.shade];
+        var sign = barSigns(b);
         out.push({ key: "l" + b.label, label: b.label, style: { color: sign[0] }, shade: sign[1] });
       });
       return out;
@@ -231,7 +238,7 @@ var Vitrion = (function () {
         out.push(e);
       }
       e.style.line = e.style.line || style.line; e.style.band = e.style.band || style.band;
-      e.style.dash = Math.max(e.style.dash, style.dash); e.style.marker = Math.max(e.style.marker, style.marker);
+      e.style.dash = Math.max(e.style.dash, style.dash); e.style.marker = e.style.marker || style.marker;
       e.bound = e.bound && s.bound;
     });
     return out;
@@ -419,7 +426,7 @@ var Vitrion = (function () {
       runs.forEach(function (r, n) {
         var v = r.values[k], e = r.errors[k] || 0, m = y + (n + 0.5) * BAR;
         if (v === null) return;
-        var sign = r.tag && r.tag.temperature !== null ? signs(r.tag) : [r.color, r.shade], from = place(Math.min(v, 0)), to = place(Math.max(v, 0)), lo = place(v - e), hi = place(v + e);
+        var sign = barSigns(r), from = place(Math.min(v, 0)), to = place(Math.max(v, 0)), lo = place(v - e), hi = place(v + e);
         out.push('<rect x="' + from.toFixed(1) + '" y="' + (m - BAR / 2 + 1).toFixed(1) + '" width="' + (to - from).toFixed(1) + '" height="' + (BAR - 2) + '" fill="var(--c' + (sign[0] % 7) + ')" opacity="' + SHADE[sign[1] % 4] + '"/>');
         if (e > 0) out.push(stroke("M" + lo.toFixed(1) + " " + m + "H" + hi.toFixed(1) + "M" + lo.toFixed(1) + " " + (m - 3) + "v6M" + hi.toFixed(1) + " " + (m - 3) + "v6", "var(--ink)"));
         out.push(label(Math.max(hi, to) + 6, m + 4.2, "start", "tick", r.texts[k]));
@@ -568,7 +575,7 @@ var Vitrion = (function () {
 
   // The bar that chooses runs for all charts at once.
   function toolbar() {
-    var names = null, pairs = {}, main = document.getElementById("main"), bar = element("div", "runs");
+    var names = null, pairs = {}, main = document.getElementById("main"), bar = element("div", "runs"), head = element("strong");
     charts.forEach(function (c) {
       names = names || c.fig.runs;
       (c.fig.series || c.fig.bars || [c.fig]).forEach(function (s) {
@@ -578,7 +585,11 @@ var Vitrion = (function () {
     });
     var shared = Object.keys(pairs).filter(function (t) { return Object.keys(pairs[t]).length > 1; });
     if (!names || !main || names.systems.length * Math.max(names.temperatures.length, 1) < 2) return;
-    function update() { charts.forEach(function (c) { if (c.fig.runs) c.refresh(); }); }
+    function update() {
+      var other = view.by === "system" ? "temperatures" : "systems";
+      view.alone = names[other].filter(function (_, k) { return !view[other][k]; }).length < 2;
+      charts.forEach(function (c) { if (c.fig.runs) c.refresh(); });
+    }
     function group(title, list, state) {
       if (list.length < 2) return;
       var set = element("fieldset"), legend = element("legend");
@@ -595,6 +606,8 @@ var Vitrion = (function () {
       });
       bar.appendChild(set);
     }
+    head.textContent = "Charts show";
+    bar.appendChild(head);
     // more than one system at a temperature: compare them there
     if (shared.length) {
       view.by = "system";

@@ -50,10 +50,20 @@ pub(super) struct Figure {
     /// Names of what the tags of series count; none where series are not of runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) runs: Option<Runs>,
-    /// On paper also drawn at each temperature that systems share.
     #[serde(skip)]
-    pub(super) compared: bool,
+    pub(super) paper: Paper,
     pub(super) series: Vec<Series>,
+}
+
+/// Which parts of a chart are drawn on paper.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Paper {
+    /// The first facet.
+    First,
+    #[default]
+    Facets,
+    /// Facets, and the systems at each temperature that they share.
+    Compared,
 }
 
 /// The runs of a results folder.
@@ -287,7 +297,7 @@ impl Figure {
             facets: Vec::new(),
             marks: Vec::new(),
             runs: None,
-            compared: false,
+            paper: Paper::default(),
             series: Vec::new(),
         }
     }
@@ -359,7 +369,7 @@ impl Figure {
         }
         let mut below = String::new();
         let span = (16.0, sheet.width - 8.0);
-        let rows = legend::rows(sheet, &self.entries(), span, height, &mut below);
+        let rows = legend::columns(sheet, &self.entries(), span, height, &mut below);
         let all = height + rows + if rows > 0.0 { 4.0 } else { 0.0 };
         format!("{}{body}{below}</svg>\n", sheet.open(&self.title, all))
     }

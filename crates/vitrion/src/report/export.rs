@@ -5,7 +5,7 @@
 //! same bytes everywhere.
 
 use super::ReportError;
-use super::chart::{Chart, FONT, Figure, Sheet, free_name, safe_name};
+use super::chart::{Chart, FONT, Figure, Paper, Sheet, free_name, safe_name};
 use super::html::escape;
 use rayon::prelude::*;
 use resvg::{tiny_skia, usvg};
@@ -149,7 +149,8 @@ fn stills_of(chart: &Chart, sheet: Sheet, known: &mut BTreeSet<String>) -> Vec<S
         return vec![still(chart.id(), chart, Some(chart.csv()))];
     };
     let mut out = Vec::new();
-    for number in 0..figure.facets.len().clamp(1, MOST_FACETS) {
+    let most = if figure.paper == Paper::First { 1 } else { MOST_FACETS };
+    for number in 0..figure.facets.len().clamp(1, most) {
         let one = figure.facet(number);
         let facet = figure.facets.get(number).filter(|_| number > 0);
         let id = facet.map_or(figure.id.clone(), |facet| format!("{}-{facet}", figure.id));
@@ -158,7 +159,7 @@ fn stills_of(chart: &Chart, sheet: Sheet, known: &mut BTreeSet<String>) -> Vec<S
             let csv = (number == 0).then(|| chart.csv());
             out.push(still(&one.id, &Chart::from(one.clone()), csv));
         }
-        if !figure.compared || number >= COMPARED_FACETS || id.contains(", along ") {
+        if figure.paper != Paper::Compared || number >= COMPARED_FACETS || id.contains(", along ") {
             continue;
         }
         for temperature in one.shared_temperatures() {
@@ -168,8 +169,8 @@ fn stills_of(chart: &Chart, sheet: Sheet, known: &mut BTreeSet<String>) -> Vec<S
             out.push(still(&id, &Chart::from(Figure { id: id.clone(), ..hot }), None));
         }
     }
-    if let (Some(first), true) = (out.first_mut(), figure.facets.len() > MOST_FACETS) {
-        let rest = figure.facets.len() - MOST_FACETS;
+    if let (Some(first), true) = (out.first_mut(), figure.facets.len() > most) {
+        let rest = figure.facets.len() - most;
         let more = format!("{} {rest} more of this kind are in the CSV file only.", first.caption);
         more.trim().clone_into(&mut first.caption);
     }
@@ -196,12 +197,12 @@ impl Still {
         let mut picture = tiny_skia::Pixmap::new(pixels(size.width()), pixels(size.height()))
             .ok_or_else(|| refused("a drawing without size".to_owned()))?;
         resvg::render(&tree, tiny_skia::Transform::from_scale(scale, scale), &mut picture.as_mut());
-        let png = picture.encode_png().map_err(|error| refused(error.to_string()))?;
+        let png = encode(&picture).ok_or_else(|| refused("too large a drawing".to_owned()))?;
         let mut files = Vec::new();
         let all = [
             ("svg", Some(self.svg.as_bytes())),
             ("pdf", Some(pdf.as_slice())),
-            ("png", Some(&with_density(&png))),
+            ("png", Some(png.as_slice())),
             ("csv", self.csv.as_deref().map(str::as_bytes)),
         ];
         for (ending, bytes) in all {
@@ -256,19 +257,54 @@ fn write_index(place: &Path, index: &Index) -> Result<(), ReportError> {
     save(place, "index.json", format!("{text}\n").as_bytes()).map(|_| ())
 }
 
-/// PNG bytes that say how many dots make an inch (chunk `pHYs`, in dots per metre).
+/// PNG bytes that say how many dots make an inch.
 fn with_density(png: &[u8]) -> Vec<u8> {
     /// Signature and header.
     const HEAD: usize = 8 + 25;
     if png.len() < HEAD || png.windows(4).any(|four| four == b"pHYs") {
         return png.to_vec();
     }
-    let per_metre = ((DPI / 0.0254).round() as u32).to_be_bytes();
-    let chunk = [b"pHYs".as_slice(), &per_metre, &per_metre, &[1]].concat();
-    let mut sum = flate2::Crc::new();
-    sum.update(&chunk);
     let (head, rest) = png.split_at(HEAD);
-    [head, &9u32.to_be_bytes(), &chunk, &sum.sum().to_be_bytes(), rest].concat()
+    [head, &density(), rest].concat()
+}
+
+/// The part of a PNG file that says how many dots make a metre.
+fn density() -> Vec<u8> {
+    let per_metre = ((DPI / 0.0254).round() as u32).to_be_bytes();
+    chunk(*b"pHYs", &[per_metre.as_slice(), &per_metre, &[1]].concat())
+}
+
+/// A part of a PNG file.
+fn chunk(name: [u8; 4], data: &[u8]) -> Vec<u8> {
+    let length = (data.len() as u32).to_be_bytes();
+    let mut sum = flate2::Crc::new();
+    sum.update(&name);
+    sum.update(data);
+    [length.as_slice(), &name, data, &sum.sum().to_be_bytes()].concat()
+}
+
+/// A drawing as PNG bytes without transparency, rows as they are: lines on white need no filters.
+fn encode(drawing: &tiny_skia::Pixmap) -> Option<Vec<u8>> {
+    let row = |pixels: &[tiny_skia::PremultipliedColorU8]| -> Vec<u8> {
+        std::iter::once(0).chain(pixels.iter().copied().flat_map(on_white)).collect()
+    };
+    let rows: Vec<u8> = drawing.pixels().chunks(drawing.width() as usize).flat_map(row).collect();
+    let [wide, tall] = [drawing.width(), drawing.height()].map(u32::to_be_bytes);
+    // 8 bits of red, green and blue; no interlacing
+    let header = [wide.as_slice(), &tall, &[8, 2, 0, 0, 0]].concat();
+    let parts = [chunk(*b"IHDR", &header), density(), chunk(*b"IDAT", &packed(&rows)?)];
+    Some([b"\x89PNG\r\n\x1a\n".as_slice(), &parts.concat(), &chunk(*b"IEND", &[])].concat())
+}
+
+/// Colours of a pixel on paper: what is transparent on a screen is white.
+fn on_white(pixel: tiny_skia::PremultipliedColorU8) -> [u8; 3] {
+    [pixel.red(), pixel.green(), pixel.blue()].map(|c| c.saturating_add(255 - pixel.alpha()))
+}
+
+fn packed(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut out = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::new(7));
+    std::io::Write::write_all(&mut out, bytes).ok()?;
+    out.finish().ok()
 }
 
 /// A page that is a picture.
@@ -280,14 +316,7 @@ fn picture_pdf(pixels: &tiny_skia::Pixmap) -> Option<Vec<u8>> {
     if pixels.pixels().is_empty() {
         return None;
     }
-    // on white: what is transparent on a screen is paper
-    let on_white = |pixel: &tiny_skia::PremultipliedColorU8| {
-        [pixel.red(), pixel.green(), pixel.blue()].map(|c| c.saturating_add(255 - pixel.alpha()))
-    };
-    let colors: Vec<u8> = pixels.pixels().iter().flat_map(on_white).collect();
-    let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
-    std::io::Write::write_all(&mut packed, &colors).ok()?;
-    let packed = packed.finish().ok()?;
+    let packed = packed(&pixels.pixels().iter().copied().flat_map(on_white).collect::<Vec<u8>>())?;
     let mut pdf = Pdf::new();
     pdf.catalog(catalog).pages(pages);
     pdf.pages(pages).kids([page]).count(1);

@@ -1,6 +1,6 @@
 //! The charts of the report, built from analyses and thermo tables.
 
-use super::chart::{Axis, Figure, RunTag, Runs, Series, Style, Tone, decimate, sparse};
+use super::chart::{Axis, Figure, Paper, RunTag, Runs, Series, Style, Tone, decimate, sparse};
 use super::html::escape;
 use super::literature;
 use super::load::{Results, Run, Stage, System};
@@ -23,7 +23,7 @@ pub(super) fn structure(results: &Results) -> Vec<Figure> {
         ("n_", "coordination", "Running coordination n(r)"),
     ] {
         let mut figure = Figure::new(id, title, "pair");
-        (figure.runs, figure.compared) = (Some(runs_of(results)), true);
+        (figure.runs, figure.paper) = (Some(runs_of(results)), Paper::Compared);
         figure.facets = pairs(results, prefix);
         each_curve(results, "radial_distribution", &mut |(style, tag), run, curve| {
             let Some(name) = curve.name.strip_prefix(prefix) else { return };
@@ -31,7 +31,8 @@ pub(super) fn structure(results: &Results) -> Vec<Figure> {
             let facet = facet_of(&mut figure, &name.replace('_', "–"));
             let keep = sparse(curve.x.len(), CURVE_POINTS, false);
             let series = picked(curve, &keep, label_of(run), (style, Some(tag)), Some(facet));
-            figure.series.push(Series { low: Vec::new(), high: Vec::new(), ..series });
+            let style = Style { band: false, ..series.style };
+            figure.series.push(Series { style, low: Vec::new(), high: Vec::new(), ..series });
         });
         out.push(figure);
     }
@@ -42,7 +43,7 @@ pub(super) fn structure(results: &Results) -> Vec<Figure> {
 /// Mean squared displacements, one facet per element and axis.
 pub(super) fn displacement(results: &Results) -> Option<Figure> {
     let mut figure = Figure::new("msd", "Mean squared displacement", "species");
-    (figure.runs, figure.compared) = (Some(runs_of(results)), true);
+    (figure.runs, figure.paper) = (Some(runs_of(results)), Paper::Compared);
     each_curve(results, "mean_squared_displacement", &mut |(style, tag), run, curve| {
         let Some(name) = curve.name.strip_prefix("msd_") else { return };
         set_axes(&mut figure, curve, true, true);
@@ -71,7 +72,7 @@ pub(super) fn correlations(results: &Results) -> Vec<Figure> {
         ("current_", "current-acf", "Current autocorrelation", false),
     ] {
         let mut figure = Figure::new(id, title, "element");
-        (figure.runs, figure.compared) = (Some(runs_of(results)), true);
+        (figure.runs, figure.paper) = (Some(runs_of(results)), Paper::Compared);
         each_curve(results, "time_correlation", &mut |(style, tag), run, curve| {
             let Some(name) = curve.name.strip_prefix(prefix) else { return };
             if prefix == "msd_" && name.contains('_') {
@@ -108,6 +109,7 @@ pub(super) fn conductivity(results: &Results) -> Option<Figure> {
         let first = figure.series.len();
         fitted(system, color, &mut figure);
         measured(system, color, marker, &mut figure);
+        extrapolated(system, color, &mut figure);
         for series in &mut figure.series[first..] {
             series.run = Some(RunTag { system: index, temperature: None });
         }
@@ -120,10 +122,10 @@ pub(super) fn conductivity(results: &Results) -> Option<Figure> {
         let [low, high] = measurement.conductivity_s_per_cm;
         let spread = high > low;
         figure.series.push(Series {
-            label: format!("{} (literature)", measurement.material),
-            // one colour for all other electrolytes
+            label: format!("{}, {}", measurement.material, literature::short_citation(measurement)),
+            // every pair of colour and shape once
             style: Style {
-                color: if measurement.thiophosphate { 3 + index % 3 } else { 6 },
+                color: 6 - index / 2 % 5,
                 marker: if index % 2 == 0 { 4 } else { 3 },
                 ..Style::default()
             },
@@ -206,6 +208,7 @@ pub(super) fn thermo(results: &Results) -> Vec<Figure> {
         let mut figure = Figure::new(&format!("thermo-{id}"), title, "stage");
         "time [ps]".clone_into(&mut figure.x.label);
         label.clone_into(&mut figure.y.label);
+        figure.paper = Paper::First;
         for system in &results.systems {
             for run in &system.runs {
                 for stage in &run.stages {
@@ -423,7 +426,7 @@ fn measured_conductivity(run: &Run) -> Option<&Estimate> {
     of.find_map(|observables| observables.estimate("conductivity_ms_per_cm"))
 }
 
-/// Fit, band and 300 K value of one system, from its Arrhenius analysis.
+/// Fit and band of one system, from its Arrhenius analysis.
 fn fitted(system: &System, color: usize, figure: &mut Figure) {
     let name = &system.entry.name;
     let Some(arrhenius) = system.analyses.iter().find(|o| {
@@ -449,7 +452,8 @@ fn fitted(system: &System, color: usize, figure: &mut Figure) {
             values.truncate(count);
         }
         figure.series.push(Series {
-            label: format!("{name}, fit and 95 % band"),
+            label: name.clone(),
+            note: "fit, 95 % band".to_owned(),
             style: Style { color, band: true, ..Style::default() },
             y: low.iter().zip(&high).map(|(a, b)| (a * b).sqrt()).collect(),
             x,
@@ -461,17 +465,23 @@ fn fitted(system: &System, color: usize, figure: &mut Figure) {
     if let Some(fit) = find(&["fit"]) {
         let (x, y) = converted(fit);
         figure.series.push(Series {
-            label: format!("{name}, fit and 95 % band"),
+            label: name.clone(),
+            note: "fit".to_owned(),
             style: Style { color, dash: 1, line: true, ..Style::default() },
             x,
             y,
             ..Series::default()
         });
     }
-    let Some(room) = room_conductivity(arrhenius) else { return };
+}
+
+/// The 300 K value of one system, from its Arrhenius analysis.
+fn extrapolated(system: &System, color: usize, figure: &mut Figure) {
+    let Some(room) = system.analysis("arrhenius").and_then(room_conductivity) else { return };
     let (low, high) = number::interval_95(room).unwrap_or((room.value, room.value));
     figure.series.push(Series {
-        label: format!("{name}, extrapolated to 300 K"),
+        label: system.entry.name.clone(),
+        note: "extrapolated to 300 K; nothing was simulated there".to_owned(),
         style: Style { color, marker: 3, ..Style::default() },
         x: vec![1000.0 / 300.0],
         y: vec![room.value * 1e-3],

@@ -17,8 +17,6 @@ pub(super) struct Measurement {
     /// Where it was published.
     pub(super) citation: &'static str,
     pub(super) doi: &'static str,
-    /// False for other electrolytes than Li3PS4.
-    pub(super) thiophosphate: bool,
 }
 
 /// The caveat that goes with every use of [`MEASUREMENTS`].
@@ -35,7 +33,6 @@ pub(super) const MEASUREMENTS: [Measurement; 9] = [
         activation_energy_ev: Some([0.356, 0.356]),
         citation: "Liu et al., J. Am. Chem. Soc. 135, 975 (2013)",
         doi: "10.1021/ja3110895",
-        thiophosphate: true,
     },
     Measurement {
         material: "γ-Li₃PS₄",
@@ -44,7 +41,6 @@ pub(super) const MEASUREMENTS: [Measurement; 9] = [
         activation_energy_ev: None,
         citation: "Tachez et al., Solid State Ionics 14, 181 (1984)",
         doi: "10.1016/0167-2738(84)90097-3",
-        thiophosphate: true,
     },
     Measurement {
         material: "75Li₂S–25P₂S₅ glass",
@@ -53,7 +49,6 @@ pub(super) const MEASUREMENTS: [Measurement; 9] = [
         activation_energy_ev: Some([0.35, 0.40]),
         citation: "Dietrich et al., J. Mater. Chem. A 5, 18111 (2017)",
         doi: "10.1039/C7TA06067J",
-        thiophosphate: true,
     },
     Measurement {
         material: "β-Li₃PS₄",
@@ -62,7 +57,6 @@ pub(super) const MEASUREMENTS: [Measurement; 9] = [
         activation_energy_ev: Some([0.16, 0.16]),
         citation: "Homma et al., Solid State Ionics 182, 53 (2011)",
         doi: "10.1016/j.ssi.2010.10.001",
-        thiophosphate: true,
     },
     Measurement {
         material: "70Li₂S–30P₂S₅ glass-ceramic",
@@ -71,7 +65,6 @@ pub(super) const MEASUREMENTS: [Measurement; 9] = [
         activation_energy_ev: None,
         citation: "Mizuno et al., Adv. Mater. 17, 918 (2005)",
         doi: "10.1002/adma.200401286",
-        thiophosphate: false,
     },
     Measurement {
         material: "Li₇P₃S₁₁, hot-pressed",
@@ -80,7 +73,6 @@ pub(super) const MEASUREMENTS: [Measurement; 9] = [
         activation_energy_ev: Some([0.18, 0.18]),
         citation: "Seino et al., Energy Environ. Sci. 7, 627 (2014)",
         doi: "10.1039/C3EE41655K",
-        thiophosphate: false,
     },
     Measurement {
         material: "Li₁₀GeP₂S₁₂",
@@ -89,7 +81,6 @@ pub(super) const MEASUREMENTS: [Measurement; 9] = [
         activation_energy_ev: Some([0.24, 0.24]),
         citation: "Kamaya et al., Nat. Mater. 10, 682 (2011)",
         doi: "10.1038/nmat3066",
-        thiophosphate: false,
     },
     Measurement {
         material: "Li₇La₃Zr₂O₁₂",
@@ -98,7 +89,6 @@ pub(super) const MEASUREMENTS: [Measurement; 9] = [
         activation_energy_ev: Some([0.30, 0.30]),
         citation: "Murugan et al., Angew. Chem. Int. Ed. 46, 7778 (2007)",
         doi: "10.1002/anie.200701144",
-        thiophosphate: false,
     },
     Measurement {
         material: "Li₉.₅₄Si₁.₇₄P₁.₄₄S₁₁.₇Cl₀.₃",
@@ -107,7 +97,6 @@ pub(super) const MEASUREMENTS: [Measurement; 9] = [
         activation_energy_ev: None,
         citation: "Kato et al., Nat. Energy 1, 16030 (2016)",
         doi: "10.1038/nenergy.2016.30",
-        thiophosphate: false,
     },
 ];
 
@@ -115,6 +104,14 @@ pub(super) const MEASUREMENTS: [Measurement; 9] = [
 pub(super) fn central(measurement: &Measurement) -> f64 {
     let [low, high] = measurement.conductivity_s_per_cm;
     (low * high).sqrt()
+}
+
+/// "Liu 2013".
+pub(super) fn short_citation(measurement: &Measurement) -> String {
+    let citation = measurement.citation;
+    let author = citation.split([' ', ',']).next().unwrap_or(citation);
+    let year = citation.rsplit_once('(').map_or("", |(_, year)| year.trim_end_matches(')'));
+    format!("{author} {year}")
 }
 
 #[cfg(test)]
@@ -126,6 +123,8 @@ mod tests {
         for m in &MEASUREMENTS {
             assert!(m.citation.contains("(19") || m.citation.contains("(20"), "{}", m.citation);
             assert!(m.doi.starts_with("10."), "{}", m.doi);
+            let short = short_citation(m);
+            assert!(short.len() > 6 && short.ends_with(|c: char| c.is_ascii_digit()), "{short}");
             let [low, high] = m.conductivity_s_per_cm;
             assert!(low > 0.0 && low <= central(m) && central(m) <= high, "{}", m.material);
         }

@@ -93,7 +93,7 @@ impl Figure {
             legend::column(sheet, &entries, place, &mut body);
         } else if !entries.is_empty() {
             let span = (plot.left, sheet.width - 8.0);
-            height += legend::rows(sheet, &entries, span, height, &mut body) + 4.0;
+            height += legend::columns(sheet, &entries, span, height, &mut body) + 4.0;
         }
         format!("{}{body}</svg>\n", sheet.open(&self.title, height))
     }
@@ -224,7 +224,7 @@ impl Figure {
     fn sparse_marker(&self, style: Style) -> usize {
         let lines = || {
             self.first_facet()
-                .filter(|series| series.run.is_some() && series.style.line && !series.x.is_empty())
+                .filter(|series| of_run(series) && series.style.line && !series.x.is_empty())
                 .map(|series| series.style)
         };
         let told = |a: Style, b: Style| a.color == b.color || a.dash != b.dash;
@@ -235,13 +235,13 @@ impl Figure {
     fn sparse_markers(&self, sheet: Sheet, plot: &Plot, out: &mut String) {
         for (number, series) in self.first_facet().enumerate() {
             let kind = self.sparse_marker(series.style);
-            if kind == 0 || series.run.is_none() || series.style.marker > 0 {
+            if kind == 0 || !of_run(series) || series.style.marker > 0 {
                 continue;
             }
             let points: Vec<(f64, f64)> =
                 series.x.iter().zip(&series.y).filter_map(|(x, y)| plot.at(*x, *y)).collect();
             // evenly over the width, shifted from line to line
-            let gap = (plot.right - plot.left) / 7.0;
+            let gap = (plot.right - plot.left) / 6.0;
             let mut next = plot.left + gap * (0.3 + 0.17 * (number % 4) as f64);
             for (x, y) in points {
                 if x >= next {
@@ -251,6 +251,11 @@ impl Figure {
             }
         }
     }
+}
+
+/// True for what a single run gave.
+fn of_run(series: &Series) -> bool {
+    series.run.is_some_and(|run| run.temperature.is_some())
 }
 
 /// True when the texts of an axis would touch.

@@ -96,7 +96,9 @@ fn join(entries: &mut Vec<Entry>, label: &str, style: Style, bound: bool) {
     all.line |= style.line;
     all.band |= style.band;
     all.dash = all.dash.max(style.dash);
-    all.marker = all.marker.max(style.marker);
+    if all.marker == 0 {
+        all.marker = style.marker;
+    }
 }
 
 fn list(sheet: Sheet, entries: &[Entry]) -> String {
@@ -129,24 +131,32 @@ pub(super) fn column(sheet: Sheet, entries: &[Entry], (x, y): (f64, f64), out: &
     }
 }
 
-/// A legend of rows from `left` to `right`; returns its height.
-pub(super) fn rows(
+/// A legend of columns from `left` to `right`; returns its height.
+pub(super) fn columns(
     sheet: Sheet,
     entries: &[Entry],
     (left, right): (f64, f64),
     top: f64,
     out: &mut String,
 ) -> f64 {
-    let (mut x, mut y) = (left, top);
-    for entry in entries {
-        let wide = (TEXT + Size::Small.width(&entry.label)).min(right - left);
-        if x > left && x + wide > right {
-            (x, y) = (left, y + ROW);
+    if entries.is_empty() {
+        return 0.0;
+    }
+    let widths = |rows: usize| entries.chunks(rows).map(|column| column_size(column).0);
+    let fits = |rows: &usize| {
+        let gaps = BETWEEN * entries.len().div_ceil(*rows).saturating_sub(1) as f64;
+        widths(*rows).sum::<f64>() + gaps <= right - left
+    };
+    let rows = (1..=entries.len()).find(fits).unwrap_or(entries.len());
+    let mut x = left;
+    // columns are read downwards
+    for (column, wide) in entries.chunks(rows).zip(widths(rows)) {
+        for (row, entry) in column.iter().enumerate() {
+            place(sheet, entry, (x, top + ROW * row as f64), right - x - TEXT, out);
         }
-        place(sheet, entry, (x, y), right - left - TEXT, out);
         x += wide + BETWEEN;
     }
-    if entries.is_empty() { 0.0 } else { y + ROW - top }
+    ROW * rows as f64
 }
 
 fn place(sheet: Sheet, entry: &Entry, (x, y): (f64, f64), room: f64, out: &mut String) {
