@@ -13,9 +13,11 @@ mod analysis;
 mod bars;
 mod cautions;
 mod chart;
+mod export;
 mod figures;
 #[cfg(test)]
 mod fixture;
+mod gallery;
 mod heat_map;
 mod html;
 mod learning;
@@ -23,6 +25,7 @@ mod literature;
 mod load;
 mod number;
 mod open_parameters;
+mod overlay;
 mod packed;
 mod provenance;
 mod scene;
@@ -32,11 +35,14 @@ mod training;
 mod verdict;
 
 pub use analysis::{Analysed, write_analysis_report};
+pub use export::{FIGURE_WIDTH_MM, write_picture};
 pub use learning::write_learning_report;
 pub use number::{Shown, shown};
+pub use overlay::Overlay;
 pub use scene::Picture;
 pub use training::write_training_report;
 
+use export::write_figures;
 use html::escape;
 pub(crate) use html::script_json;
 use std::io::Write as _;
@@ -77,16 +83,48 @@ pub enum ReportError {
         #[source]
         source: std::io::Error,
     },
+    /// A chart that could not be made a picture.
+    #[error("figure {id}: {message}")]
+    Drawing { id: String, message: String },
+    /// A line of a file of measurements.
+    #[error("{}:{line}: expected {expected}, found {found:?}", path.display())]
+    Overlay { path: PathBuf, line: usize, expected: &'static str, found: String },
+    /// Measurements that no chart of the page can show.
+    #[error("{}: {message}", path.display())]
+    Unplaced { path: PathBuf, message: String },
     /// Data that cannot be expressed as JSON.
     #[error("cannot embed the report data: {0}")]
     Data(#[source] serde_json::Error),
 }
 
-/// Writes `report.html` into a results folder, replacing an older one, and returns its path.
+/// What a report may have besides the page.
+#[derive(Debug, Clone)]
+pub struct ReportOptions {
+    /// Measurements drawn into the charts of a run.
+    pub overlays: Vec<Overlay>,
+    /// Width of figures on paper [mm]; none writes no figures.
+    pub figures_mm: Option<f64>,
+}
+
+impl Default for ReportOptions {
+    fn default() -> Self {
+        ReportOptions { overlays: Vec::new(), figures_mm: Some(FIGURE_WIDTH_MM) }
+    }
+}
+
+/// Writes `report.html` and `figures/` into a results folder, replacing older ones, and returns the path of the page.
 ///
 /// # Errors
 /// A folder without a readable manifest of this layout version, or one that cannot be written to.
 pub fn write_report(results: &Path) -> Result<PathBuf, ReportError> {
+    write_report_with(results, &ReportOptions::default())
+}
+
+/// [`write_report`] with a choice of figures and with measurements laid over.
+///
+/// # Errors
+/// As [`write_report`], and measurements that no chart of the page can show.
+pub fn write_report_with(results: &Path, options: &ReportOptions) -> Result<PathBuf, ReportError> {
     if results.join("ledger.json").exists() {
         return write_learning_report(results);
     }
@@ -94,41 +132,39 @@ pub fn write_report(results: &Path) -> Result<PathBuf, ReportError> {
         return write_training_report(results);
     }
     let loaded = load::results(results)?;
-    write_results(results, &loaded)
+    write_results(results, &loaded, options)
 }
 
 /// Writes `report.html` of several folders, of runs or of analyses alone, into a folder that may be new, and returns its path.
 ///
 /// # Errors
-/// A folder without results, or one that cannot be written to.
-pub fn write_comparison(folders: &[PathBuf], out: &Path) -> Result<PathBuf, ReportError> {
+/// A folder without results, or one that cannot be written to; measurements that no chart of the page can show.
+pub fn write_comparison(
+    folders: &[PathBuf],
+    out: &Path,
+    options: &ReportOptions,
+) -> Result<PathBuf, ReportError> {
     let loaded = load::together(folders)?;
     std::fs::create_dir_all(out).map_err(|source| ReportError::Os {
         path: out.to_owned(),
         doing: "create",
         source,
     })?;
-    write_results(out, &loaded)
+    write_results(out, &loaded, options)
 }
 
-fn write_results(out: &Path, results: &load::Results) -> Result<PathBuf, ReportError> {
-    let sections::Body { html, figures, scenes } = sections::body(results);
-    write_page(out, &document(&results.title, &html, &figures, &scenes)?)
-}
-
-/// Writes every chart, an identifier and its SVG, as `figures/ID.svg` below a folder.
-fn write_figures(folder: &Path, charts: &[(String, String)]) -> Result<(), ReportError> {
-    let stills = folder.join("figures");
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |source| ReportError::Os { path, doing: "write", source }
-    };
-    std::fs::create_dir_all(&stills).map_err(failed(&stills))?;
-    for (id, text) in charts {
-        let path = stills.join(format!("{id}.svg"));
-        std::fs::write(&path, text).map_err(failed(&path))?;
+fn write_results(
+    out: &Path,
+    results: &load::Results,
+    options: &ReportOptions,
+) -> Result<PathBuf, ReportError> {
+    let mut gallery = gallery::Gallery::of(results);
+    overlay::apply(&mut gallery.charts, &options.overlays)?;
+    let sections::Body { html, scenes } = sections::body(results, &gallery);
+    if let Some(width_mm) = options.figures_mm {
+        export::write_figures_wide(out, &gallery.charts, width_mm)?;
     }
-    Ok(())
+    write_page(out, &document(&results.title, &html, &gallery.charts, &scenes)?)
 }
 
 /// Replaces `report.html` of a folder.
@@ -146,7 +182,7 @@ fn write_page(results: &Path, page: &str) -> Result<PathBuf, ReportError> {
 #[derive(serde::Serialize)]
 struct Data<'a> {
     name: &'a str,
-    figures: &'a [chart::Figure],
+    figures: &'a [chart::Chart],
     scenes: &'a [scene::Scene],
 }
 
@@ -154,7 +190,7 @@ struct Data<'a> {
 fn document(
     name: &str,
     html: &str,
-    figures: &[chart::Figure],
+    figures: &[chart::Chart],
     scenes: &[scene::Scene],
 ) -> Result<String, ReportError> {
     let data = Data { name, figures, scenes };
@@ -171,7 +207,7 @@ fn document(
          <script>\n{chart}</script>\n<script>\n{atoms}</script>\n<script>\n{draw}</script>\n<script>\n{view}</script>\n<script>\n{page}</script>\n\
          </body></html>\n",
         title = escape(name),
-        style = include_str!("report/style.css"),
+        style = concat!(include_str!("report/style.css"), include_str!("report/chart.css")),
         chart = include_str!("report/chart.js"),
         atoms = include_str!("report/viewer/atoms.js"),
         draw = include_str!("report/viewer/draw.js"),

@@ -5,7 +5,9 @@ use super::refuse_existing;
 use serde::Serialize;
 use std::path::PathBuf;
 use vitrion::error::{Error, InputError};
-use vitrion::report::{write_comparison, write_report};
+use vitrion::report::{
+    FIGURE_WIDTH_MM, Overlay, ReportOptions, write_comparison, write_report_with,
+};
 
 /// Write report.html of results folders again, or one page that compares them
 #[derive(clap::Args)]
@@ -22,6 +24,15 @@ pub(super) struct Arguments {
     /// Replace the comparison that is there
     #[arg(long, requires = "compare")]
     overwrite: bool,
+    /// Measurements drawn into the figures: CSV files whose first lines name figure and label
+    #[arg(long, value_name = "FILE")]
+    overlay: Vec<PathBuf>,
+    /// Width of figures on paper [mm]; journals set columns of about 85 and pages of about 170
+    #[arg(long, value_name = "MM", default_value_t = FIGURE_WIDTH_MM, value_parser = width)]
+    figure_width: f64,
+    /// The page alone, no files for papers
+    #[arg(long)]
+    no_figures: bool,
     /// Paths of the pages as JSON
     #[arg(long)]
     json: bool,
@@ -33,7 +44,16 @@ struct Written {
 }
 
 pub(super) fn report(arguments: &Arguments) -> Result<(), Error> {
-    let pages = if arguments.compare { vec![compare(arguments)?] } else { each(arguments)? };
+    let overlays: Result<Vec<Overlay>, _> =
+        arguments.overlay.iter().map(|path| Overlay::read(path)).collect();
+    let figures_mm = (!arguments.no_figures).then_some(arguments.figure_width);
+    let options = ReportOptions { overlays: overlays?, figures_mm };
+    let pages = if arguments.compare {
+        vec![compare(arguments, &options)?]
+    } else {
+        let one = |folder: &PathBuf| write_report_with(folder, &options);
+        arguments.results.iter().map(one).collect::<Result<_, _>>()?
+    };
     for report in pages {
         if arguments.json {
             print_json(&Written { report });
@@ -44,12 +64,12 @@ pub(super) fn report(arguments: &Arguments) -> Result<(), Error> {
     Ok(())
 }
 
-fn each(arguments: &Arguments) -> Result<Vec<PathBuf>, Error> {
-    let pages: Result<_, _> = arguments.results.iter().map(|folder| write_report(folder)).collect();
-    Ok(pages?)
+fn width(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|mm| (40.0..=400.0).contains(mm));
+    number.ok_or_else(|| "expected a width from 40 to 400 mm".to_owned())
 }
 
-fn compare(arguments: &Arguments) -> Result<PathBuf, Error> {
+fn compare(arguments: &Arguments, options: &ReportOptions) -> Result<PathBuf, Error> {
     if arguments.results.len() < 2 {
         let message = "--compare needs two folders or more, found 1".to_owned();
         return Err(InputError::Usage(message).into());
@@ -63,5 +83,5 @@ fn compare(arguments: &Arguments) -> Result<PathBuf, Error> {
         return Err(InputError::Usage(message).into());
     }
     refuse_existing(&out.join("report.html"), arguments.overwrite)?;
-    Ok(write_comparison(&arguments.results, &out)?)
+    Ok(write_comparison(&arguments.results, &out, options)?)
 }

@@ -1,10 +1,10 @@
 //! The page of `vitrion analyze` and of `vitrion softness`: what every analysis found.
 
-use super::chart::Figure;
+use super::chart::{Chart, distinct};
 use super::html::{details, escape, note, table};
 use super::number::shown;
 use super::scene::{self, Picture, Scene};
-use super::sections::{chart, selector, value_cell};
+use super::sections::{cards, value_cell};
 use super::{ReportError, bars, document, heat_map, structural, write_figures, write_page};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -29,7 +29,8 @@ pub fn write_analysis_report(
     folder: &Path,
     analysed: &Analysed<'_>,
 ) -> Result<PathBuf, ReportError> {
-    let charts: Vec<Vec<Figure>> = analysed.results.iter().map(structural::of_one).collect();
+    let mut charts: Vec<Vec<Chart>> = analysed.results.iter().map(charts_of).collect();
+    distinct(charts.iter_mut().flatten());
     let name = analysed.title;
     let scenes: Vec<Scene> = scene::of_pictures(analysed.pictures);
     let mut html = format!(
@@ -52,20 +53,20 @@ pub fn write_analysis_report(
         html.push_str(&scene.figure());
     }
     html.push_str("</div></section>");
-    let mut stills: Vec<(String, String)> = Vec::new();
     for (number, (one, charts)) in analysed.results.iter().zip(&charts).enumerate() {
-        let (bars, maps) = (bars::of_one(one), heat_map::of_one(one));
-        let cards =
-            bars.iter().map(bars::Bars::html).chain(maps.iter().map(heat_map::HeatMap::html));
-        html.push_str(&section(number, one, charts, &cards.collect::<String>()));
-        stills.extend(bars.iter().map(|chart| (chart.id.clone(), chart.file())));
-        stills.extend(maps.iter().map(|chart| (chart.id.clone(), chart.file())));
+        html.push_str(&section(number, one, charts));
     }
     html.push_str("</main><footer>Made by vitrion; this file needs no network.</footer>");
-    let figures: Vec<Figure> = charts.into_iter().flatten().collect();
-    stills.extend(figures.iter().map(|figure| (figure.id.clone(), figure.file())));
-    write_figures(folder, &stills)?;
-    write_page(folder, &document(name, &html, &figures, &scenes)?)
+    let charts: Vec<Chart> = charts.into_iter().flatten().collect();
+    write_figures(folder, &charts)?;
+    write_page(folder, &document(name, &html, &charts, &scenes)?)
+}
+
+/// Bars, maps and lines of one analysis.
+fn charts_of(one: &Observables) -> Vec<Chart> {
+    let bars = bars::of_one(one).into_iter().map(Chart::from);
+    let maps = heat_map::of_one(one).into_iter().map(Chart::from);
+    bars.chain(maps).chain(structural::of_one(one).into_iter().map(Chart::from)).collect()
 }
 
 fn cautions(results: &[Observables]) -> String {
@@ -79,17 +80,12 @@ fn cautions(results: &[Observables]) -> String {
     if out.is_empty() { out } else { format!("<section><h2>Cautions</h2>{out}</section>") }
 }
 
-fn section(number: usize, one: &Observables, charts: &[Figure], cards: &str) -> String {
+fn section(number: usize, one: &Observables, charts: &[Chart]) -> String {
     let mut out = format!(
-        "<section id=\"a-{number}\" aria-labelledby=\"h-{number}\"><h2 id=\"h-{number}\">{}</h2>\
-         <div class=\"grid-2\">",
+        "<section id=\"a-{number}\" aria-labelledby=\"h-{number}\"><h2 id=\"h-{number}\">{}</h2>",
         escape(&one.title)
     );
-    out.push_str(cards);
-    for figure in charts {
-        let _ = write!(out, "<div>{}{}</div>", selector(Some(figure), "Show"), chart(figure));
-    }
-    out.push_str("</div>");
+    out.push_str(&cards(charts));
     let rows: Vec<Vec<String>> = one
         .estimates
         .iter()

@@ -1,10 +1,34 @@
-//! Charts: one data object, drawn as static SVG here and made interactive by `chart.js`.
+//! Charts: one data object for the page, for paper and for spreadsheets.
+//!
+//! A chart is drawn as a still picture here, on a page or on paper ([`sheet`]), and made interactive by `chart.js`, which reads the
+//! same data from the page.
 
+mod axes;
+mod draw;
+mod legend;
+mod points;
+mod sheet;
+
+pub(super) use axes::Scale;
+pub(super) use points::{decimate, sparse};
+pub(super) use sheet::{FONT, Ink, Sheet, Size};
+
+use super::bars::Bars;
+use super::heat_map::HeatMap;
 use super::html::escape;
 use serde::{Serialize, Serializer};
 use std::fmt::Write as _;
 
-/// One chart.
+/// A chart of any kind.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub(super) enum Chart {
+    Lines(Figure),
+    Bars(Bars),
+    HeatMap(HeatMap),
+}
+
+/// Lines, points and bands.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Figure {
     /// Element id and file name of exports.
@@ -23,11 +47,43 @@ pub(super) struct Figure {
     pub(super) facets: Vec<String>,
     /// Vertical marks: position and text.
     pub(super) marks: Vec<(f64, String)>,
+    /// Names of what the tags of series count; none where series are not of runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) runs: Option<Runs>,
+    #[serde(skip)]
+    pub(super) paper: Paper,
     pub(super) series: Vec<Series>,
 }
 
+/// Which parts of a chart are drawn on paper.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Paper {
+    /// The first facet.
+    First,
+    #[default]
+    Facets,
+    /// Facets, and the systems at each temperature that they share.
+    Compared,
+}
+
+/// The runs of a results folder.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub(super) struct Runs {
+    pub(super) systems: Vec<String>,
+    /// Ascending [K].
+    pub(super) temperatures: Vec<f64>,
+}
+
+/// The run that numbers come from: indices into [`Runs`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(super) struct RunTag {
+    pub(super) system: usize,
+    /// None for numbers of a whole system, and for runs without a temperature.
+    pub(super) temperature: Option<usize>,
+}
+
 /// One axis.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub(super) struct Axis {
     pub(super) label: String,
     pub(super) log: bool,
@@ -39,6 +95,7 @@ pub(super) struct Series {
     pub(super) label: String,
     /// Index into the facets; `None` is shown in all.
     pub(super) facet: Option<usize>,
+    pub(super) run: Option<RunTag>,
     pub(super) style: Style,
     #[serde(serialize_with = "short")]
     pub(super) x: Vec<f64>,
@@ -56,7 +113,7 @@ pub(super) struct Series {
 }
 
 /// How a series is drawn.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Style {
     /// Index into the palette (seven Okabe–Ito colours).
     pub(super) color: usize,
@@ -67,43 +124,182 @@ pub(super) struct Style {
     pub(super) marker: usize,
     /// Fill between `low` and `high`.
     pub(super) band: bool,
+    pub(super) tone: Tone,
+    /// A bar, and how pale: 1 full, then paler; 0 no bar. For legends.
+    #[serde(skip)]
+    pub(super) bar: usize,
+}
+
+/// Where the colour of a series comes from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Tone {
+    #[default]
+    Palette,
+    /// That of text: measurements that were laid over.
+    Ink,
     /// A guide for the eye: thin, grey, without influence on the axes.
-    pub(super) guide: bool,
+    Guide,
 }
 
 /// Numbers with at most seven significant digits; what is not finite becomes null.
-fn short<S: Serializer>(values: &[f64], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(values.iter().map(|value| {
-        value.is_finite().then(|| format!("{value:.6e}").parse::<f64>().unwrap_or(*value))
-    }))
+pub(super) fn short<S: Serializer>(values: &[f64], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(values.iter().map(|value| seven_digits(*value)))
 }
 
-const WIDTH: f64 = 720.0;
-const HEIGHT: f64 = 400.0;
-const LEFT: f64 = 74.0;
-const RIGHT: f64 = 16.0;
-const BOTTOM: f64 = 50.0;
-
-struct Plot {
-    x: (f64, f64),
-    y: (f64, f64),
-    log: (bool, bool),
-    top: f64,
+/// A number with at most seven significant digits.
+pub(super) fn seven_digits(value: f64) -> Option<f64> {
+    value.is_finite().then(|| format!("{value:.6e}").parse::<f64>().unwrap_or(value))
 }
 
-impl Plot {
-    fn place_x(&self, x: f64) -> f64 {
-        LEFT + fraction(x, self.x, self.log.0) * (WIDTH - LEFT - RIGHT)
+impl Chart {
+    pub(super) fn id(&self) -> &str {
+        match self {
+            Chart::Lines(chart) => &chart.id,
+            Chart::Bars(chart) => &chart.id,
+            Chart::HeatMap(chart) => &chart.id,
+        }
     }
-    fn place_y(&self, y: f64) -> f64 {
-        HEIGHT - BOTTOM - fraction(y, self.y, self.log.1) * (HEIGHT - BOTTOM - self.top)
+
+    fn id_mut(&mut self) -> &mut String {
+        match self {
+            Chart::Lines(chart) => &mut chart.id,
+            Chart::Bars(chart) => &mut chart.id,
+            Chart::HeatMap(chart) => &mut chart.id,
+        }
     }
+
+    pub(super) fn title(&self) -> &str {
+        match self {
+            Chart::Lines(chart) => &chart.title,
+            Chart::Bars(chart) => &chart.title,
+            Chart::HeatMap(chart) => &chart.title,
+        }
+    }
+
+    /// HTML below the chart.
+    pub(super) fn caption(&self) -> &str {
+        match self {
+            Chart::Lines(chart) => &chart.caption,
+            Chart::Bars(_) | Chart::HeatMap(_) => "",
+        }
+    }
+
+    /// Facets in selector order, and the name of the selector.
+    pub(super) fn facets(&self) -> (&[String], &str) {
+        match self {
+            Chart::Lines(chart) => (&chart.facets, &chart.group),
+            Chart::Bars(_) | Chart::HeatMap(_) => (&[], ""),
+        }
+    }
+
+    /// The chart in its card, with the still that scripts replace.
+    pub(super) fn html(&self) -> String {
+        let caption = match self.caption() {
+            "" => String::new(),
+            caption => format!("<figcaption>{caption}</figcaption>"),
+        };
+        format!(
+            "<figure class=\"chart card\"><h3>{}</h3><div class=\"plot\" data-figure=\"{}\">{}</div>\
+             {caption}</figure>",
+            escape(self.title()),
+            escape(self.id()),
+            self.svg(Sheet::PAGE)
+        )
+    }
+
+    /// The chart, of the first facet where it has some.
+    pub(super) fn svg(&self, sheet: Sheet) -> String {
+        match self {
+            Chart::Lines(chart) => chart.svg(sheet),
+            Chart::Bars(chart) => chart.svg(sheet),
+            Chart::HeatMap(chart) => chart.svg(sheet),
+        }
+    }
+
+    /// All numbers, of all facets.
+    pub(super) fn csv(&self) -> String {
+        match self {
+            Chart::Lines(chart) => chart.csv(),
+            Chart::Bars(chart) => chart.csv(),
+            Chart::HeatMap(chart) => chart.csv(),
+        }
+    }
+}
+
+impl From<Figure> for Chart {
+    fn from(chart: Figure) -> Self {
+        Chart::Lines(chart)
+    }
+}
+
+impl From<Bars> for Chart {
+    fn from(chart: Bars) -> Self {
+        Chart::Bars(chart)
+    }
+}
+
+impl From<HeatMap> for Chart {
+    fn from(chart: HeatMap) -> Self {
+        Chart::HeatMap(chart)
+    }
+}
+
+/// Makes the ids of the charts of a page safe as file names and different from each other.
+pub(super) fn distinct<'a>(charts: impl IntoIterator<Item = &'a mut Chart>) {
+    let mut known = std::collections::BTreeSet::new();
+    for chart in charts {
+        let id = free_name(&safe_name(chart.id()), &mut known);
+        *chart.id_mut() = id;
+    }
+}
+
+/// A name, numbered if it is taken. Names that differ in case alone are the same file on some machines.
+pub(super) fn free_name(name: &str, known: &mut std::collections::BTreeSet<String>) -> String {
+    let mut out = name.to_owned();
+    let mut number = 2;
+    while !known.insert(out.to_lowercase()) {
+        out = format!("{name}-{number}");
+        number += 1;
+    }
+    out
+}
+
+/// A text as part of a file name: letters, digits, `-` and `_`.
+pub(super) fn safe_name(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        match c {
+            'α' => out.push_str("alpha"),
+            'β' => out.push_str("beta"),
+            'γ' => out.push_str("gamma"),
+            c if c.is_ascii_alphanumeric() || c == '_' => out.push(c),
+            _ if !out.ends_with('-') && !out.is_empty() => out.push('-'),
+            _ => {}
+        }
+    }
+    out.truncate(80);
+    let out = out.trim_end_matches('-');
+    if out.is_empty() { "chart".to_owned() } else { out.to_owned() }
 }
 
 impl Figure {
-    /// Series of the first facet and those of all facets.
-    fn first_facet(&self) -> impl Iterator<Item = &Series> {
-        self.series.iter().filter(|series| series.facet.is_none_or(|facet| facet == 0))
+    /// An empty chart.
+    pub(super) fn new(id: &str, title: &str, group: &str) -> Self {
+        Figure {
+            id: id.to_owned(),
+            title: title.to_owned(),
+            caption: String::new(),
+            x: Axis::default(),
+            y: Axis::default(),
+            reciprocal: false,
+            group: group.to_owned(),
+            facets: Vec::new(),
+            marks: Vec::new(),
+            runs: None,
+            paper: Paper::default(),
+            series: Vec::new(),
+        }
     }
 
     /// True when the chart would be empty.
@@ -111,434 +307,219 @@ impl Figure {
         self.series.iter().all(|series| series.x.is_empty())
     }
 
-    /// The chart of the first facet as an SVG element with a legend below.
-    pub(super) fn svg(&self) -> String {
-        let plot = self.plot();
-        let mut out = format!(
-            "<svg class=\"static\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">",
-            escape(&self.title)
-        );
-        self.axes(&plot, &mut out);
-        let _ = write!(
-            out,
-            "<clipPath id=\"clip-{}\"><rect x=\"{LEFT}\" y=\"{}\" width=\"{}\" height=\"{}\"/>\
-             </clipPath><g clip-path=\"url(#clip-{})\">",
-            self.id,
-            plot.top,
-            WIDTH - LEFT - RIGHT,
-            HEIGHT - BOTTOM - plot.top,
-            self.id
-        );
-        for series in self.first_facet() {
-            draw(series, &plot, &mut out);
+    /// What is seen of the chart when it opens.
+    fn first_facet(&self) -> impl Iterator<Item = &Series> {
+        self.series.iter().filter(|series| series.facet.is_none_or(|facet| facet == 0))
+    }
+
+    /// One facet as a chart of its own.
+    pub(super) fn facet(&self, number: usize) -> Figure {
+        let shown = |series: &&Series| series.facet.is_none_or(|facet| facet == number);
+        let series = self.series.iter().filter(shown).cloned();
+        Figure {
+            title: match self.facets.get(number) {
+                Some(facet) if self.facets.len() > 1 => format!("{}, {facet}", self.title),
+                _ => self.title.clone(),
+            },
+            facets: Vec::new(),
+            series: series.map(|series| Series { facet: None, ..series }).collect(),
+            ..self.clone()
         }
-        out.push_str("</g></svg>");
-        out.push_str(&self.legend());
+    }
+
+    /// The temperatures that runs of more than one system share in this chart.
+    pub(super) fn shared_temperatures(&self) -> Vec<usize> {
+        let Some(runs) = &self.runs else { return Vec::new() };
+        let has = |system: usize, temperature: usize| {
+            let tag = RunTag { system, temperature: Some(temperature) };
+            self.series.iter().any(|series| series.run == Some(tag))
+        };
+        let shared = |temperature: &usize| {
+            (0..runs.systems.len()).filter(|system| has(*system, *temperature)).count() > 1
+        };
+        (0..runs.temperatures.len()).filter(shared).collect()
+    }
+
+    /// The systems at one temperature, a colour for each.
+    pub(super) fn at_temperature(&self, number: usize) -> Figure {
+        let mut out = self.clone();
+        let runs = out.runs.take().unwrap_or_default();
+        let here = |series: &Series| {
+            series.run.is_none_or(|run| run.temperature.is_none_or(|t| t == number))
+        };
+        out.series.retain(here);
+        if let Some(kelvin) = runs.temperatures.get(number) {
+            out.title = format!("{} at {kelvin:.0} K", self.title);
+        }
+        for series in &mut out.series {
+            let Some(run) = series.run else { continue };
+            series.style.color = run.system;
+            series.style.dash = run.system;
+            if let (Some(name), Some(_)) = (runs.systems.get(run.system), run.temperature) {
+                series.label.clone_from(name);
+            }
+        }
         out
     }
 
-    /// The chart of the first facet as an SVG file of its own, with its legend.
-    pub(super) fn file(&self) -> String {
-        let still = self.svg();
-        let end = still.find("</svg>").unwrap_or(still.len());
-        let inner = still[..end].find('>').map_or("", |start| &still[start + 1..end]);
-        let mut labels: Vec<(&str, Style)> = Vec::new();
-        for series in self.first_facet() {
-            if !series.label.is_empty() && labels.iter().all(|(label, _)| *label != series.label) {
-                labels.push((&series.label, series.style));
-            }
+    /// A drawing of this title and height with the legend below it, on a page as HTML.
+    pub(super) fn around(&self, sheet: Sheet, body: &str, height: f64) -> String {
+        if !sheet.paper {
+            return format!("{}{body}</svg>{}", sheet.open(&self.title, height), self.legend());
         }
-        let mut legend = String::new();
-        for (row, (label, style)) in labels.iter().enumerate() {
-            let y = HEIGHT + 4.0 + 18.0 * row as f64;
-            let _ = write!(
-                legend,
-                "<g transform=\"translate({LEFT} {y})\">{}</g>\
-                 <text class=\"tick\" x=\"{}\" y=\"{}\">{}</text>",
-                key(*style),
-                LEFT + 36.0,
-                y + 10.0,
-                escape(label)
-            );
-        }
-        format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {}\">\
-             <title>{}</title><style>{}\ntext {{ font-family: sans-serif; }}</style>\
-             <rect width=\"100%\" height=\"100%\" fill=\"var(--card)\"/>{inner}{legend}</svg>\n",
-            HEIGHT + 10.0 + 18.0 * labels.len() as f64,
-            escape(&self.title),
-            include_str!("style.css").replace('<', "&lt;").replace('>', "&gt;"),
-        )
+        let mut below = String::new();
+        let span = (16.0, sheet.width - 8.0);
+        let rows = legend::columns(sheet, &self.entries(), span, height, &mut below);
+        let all = height + rows + if rows > 0.0 { 4.0 } else { 0.0 };
+        format!("{}{body}{below}</svg>\n", sheet.open(&self.title, all))
     }
 
-    fn plot(&self) -> Plot {
-        let log = (self.x.log, self.y.log);
-        let shown = || self.first_facet().filter(|series| !series.style.guide);
-        let mut x = range(shown().flat_map(|s| s.x.iter().copied()), log.0, 0.0);
-        // curves fill the width, single points are drawn whole
-        if !log.0 && shown().all(|series| series.x.len() < 2) {
-            let margin = POINT_MARGIN * (x.1 - x.0);
-            x = (x.0 - margin, x.1 + margin);
-        }
-        let y = range(
-            shown().flat_map(|s| s.y.iter().chain(&s.low).chain(&s.high).copied()),
-            log.1,
-            0.06,
-        );
-        Plot { x, y, log, top: if self.reciprocal { 44.0 } else { 14.0 } }
-    }
-
-    fn axes(&self, plot: &Plot, out: &mut String) {
-        let (bottom, right) = (HEIGHT - BOTTOM, WIDTH - RIGHT);
-        for tick in ticks(plot.x, plot.log.0) {
-            let x = plot.place_x(tick);
-            let _ = write!(
-                out,
-                "<path class=\"grid\" d=\"M{x:.1} {:.1}V{bottom}\"/>\
-                 <text class=\"tick\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
-                plot.top,
-                bottom + 18.0,
-                tick_text(tick, wide(plot.x, plot.log.0))
-            );
-        }
-        for tick in ticks(plot.y, plot.log.1) {
-            let y = plot.place_y(tick);
-            let _ = write!(
-                out,
-                "<path class=\"grid\" d=\"M{LEFT} {y:.1}H{right}\"/>\
-                 <text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
-                LEFT - 8.0,
-                y + 4.0,
-                tick_text(tick, wide(plot.y, plot.log.1))
-            );
-        }
-        if self.reciprocal {
-            let mut last = f64::NEG_INFINITY;
-            for kelvin in [1200.0, 1000.0, 800.0, 700.0, 600.0, 500.0, 400.0, 350.0, 300.0, 250.0] {
-                let x = plot.place_x(1000.0 / kelvin);
-                if x < LEFT - 1.0 || x > right + 1.0 || x - last < 40.0 {
-                    continue;
-                }
-                last = x;
-                let _ = write!(
+    fn csv(&self) -> String {
+        let facet = if self.facets.is_empty() { "facet" } else { &self.group };
+        let mut out = ["series", facet, "system", "temperature [K]", &self.x.label, &self.y.label]
+            .into_iter()
+            .chain(["low", "high", "note"])
+            .map(quoted)
+            .collect::<Vec<_>>()
+            .join(",");
+        out.push('\n');
+        let none = Runs::default();
+        let runs = self.runs.as_ref().unwrap_or(&none);
+        for series in &self.series {
+            let facet = series.facet.and_then(|facet| self.facets.get(facet));
+            let system = series.run.and_then(|run| runs.systems.get(run.system));
+            let kelvin =
+                series.run.and_then(|run| runs.temperatures.get(run.temperature?).copied());
+            let note =
+                format!("{}{}", if series.bound { "upper bound. " } else { "" }, series.note);
+            for (index, x) in series.x.iter().enumerate() {
+                let _ = writeln!(
                     out,
-                    "<path class=\"axis\" d=\"M{x:.1} {:.1}v-5\"/><text class=\"tick\" \
-                     x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{kelvin} K</text>",
-                    plot.top,
-                    plot.top - 10.0
+                    "{},{},{},{},{},{},{},{},{}",
+                    quoted(&series.label),
+                    quoted(facet.map_or("", String::as_str)),
+                    quoted(system.map_or("", String::as_str)),
+                    cell(kelvin),
+                    cell(Some(*x)),
+                    cell(series.y.get(index).copied()),
+                    cell(series.low.get(index).copied()),
+                    cell(series.high.get(index).copied()),
+                    quoted(&note)
                 );
             }
         }
-        for (mark, _) in &self.marks {
-            let x = plot.place_x(*mark);
-            let _ = write!(out, "<path class=\"mark\" d=\"M{x:.1} {:.1}V{bottom}\"/>", plot.top);
+        out
+    }
+}
+
+/// Of bars that are told apart by how pale they are.
+pub(super) fn opacity(shade: usize) -> f64 {
+    [1.0, 0.6, 0.35, 0.8][shade % 4]
+}
+
+/// A text of comma-separated values.
+pub(super) fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('"', "\"\""))
+}
+
+/// A number of comma-separated values, empty where there is none.
+pub(super) fn cell(value: Option<f64>) -> String {
+    value.and_then(seven_digits).map_or_else(String::new, |value| {
+        let size = value.abs();
+        if size != 0.0 && !(1e-4..1e9).contains(&size) {
+            format!("{value:e}")
+        } else {
+            value.to_string()
         }
-        let _ = write!(
-            out,
-            "<path class=\"axis\" d=\"M{LEFT} {:.1}V{bottom}H{right}\"/>\
-             <text class=\"label\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>\
-             <text class=\"label\" transform=\"translate(16 {:.1}) rotate(-90)\" \
-             text-anchor=\"middle\">{}</text>",
-            plot.top,
-            f64::midpoint(LEFT, right),
-            HEIGHT - 10.0,
-            escape(&self.x.label),
-            f64::midpoint(plot.top, bottom),
-            escape(&self.y.label)
-        );
-    }
-
-    fn legend(&self) -> String {
-        let mut out = String::from("<ul class=\"legend\">");
-        let mut seen: Vec<&str> = Vec::new();
-        for series in self.first_facet() {
-            if series.label.is_empty() || seen.contains(&series.label.as_str()) {
-                continue;
-            }
-            seen.push(&series.label);
-            let same = self.first_facet().filter(|other| other.label == series.label);
-            let style = same.fold(series.style, |all, other| Style {
-                line: all.line || other.style.line,
-                band: all.band || other.style.band,
-                dash: all.dash.max(other.style.dash),
-                ..all
-            });
-            let _ = write!(
-                out,
-                "<li><svg viewBox=\"0 0 28 12\" aria-hidden=\"true\">{}</svg>{}</li>",
-                key(style),
-                escape(&series.label)
-            );
-        }
-        out.push_str("</ul>");
-        if seen.len() < 2 { String::new() } else { out }
-    }
-}
-
-/// Least and greatest of each bucket, so that spikes stay visible: at most `limit` points.
-pub(super) fn decimate(x: &[f64], y: &[f64], limit: usize) -> (Vec<f64>, Vec<f64>) {
-    let count = x.len().min(y.len());
-    if count <= limit || limit < 4 {
-        return (x[..count].to_vec(), y[..count].to_vec());
-    }
-    let buckets = (limit - 2) / 2;
-    let mut keep = vec![0];
-    for bucket in 0..buckets {
-        let (from, to) = (bucket * count / buckets, (bucket + 1) * count / buckets);
-        let least = (from..to).min_by(|a, b| y[*a].total_cmp(&y[*b]));
-        let greatest = (from..to).max_by(|a, b| y[*a].total_cmp(&y[*b]));
-        let mut pair: Vec<usize> = least.into_iter().chain(greatest).collect();
-        pair.sort_unstable();
-        keep.extend(pair);
-    }
-    keep.push(count - 1);
-    keep.dedup();
-    (keep.iter().map(|i| x[*i]).collect(), keep.iter().map(|i| y[*i]).collect())
-}
-
-/// At most `limit` indices of `0..count`, spread evenly or (for `log`) evenly in the logarithm.
-pub(super) fn sparse(count: usize, limit: usize, log: bool) -> Vec<usize> {
-    if count <= limit || limit < 2 {
-        return (0..count).collect();
-    }
-    let last = (count - 1) as f64;
-    let mut indices: Vec<usize> = (0..limit)
-        .map(|step| {
-            let t = step as f64 / (limit - 1) as f64;
-            let place = if log { (last + 1.0).powf(t) - 1.0 } else { last * t };
-            place.round() as usize
-        })
-        .collect();
-    indices.dedup();
-    indices
-}
-
-fn draw(series: &Series, plot: &Plot, out: &mut String) {
-    let style = series.style;
-    let color = format!("var(--c{})", style.color % 7);
-    let usable = |x: f64, y: f64| {
-        x.is_finite() && y.is_finite() && (!plot.log.0 || x > 0.0) && (!plot.log.1 || y > 0.0)
-    };
-    if style.band {
-        let mut path = String::new();
-        let forth = series.x.iter().zip(&series.high);
-        let back = series.x.iter().zip(&series.low).rev();
-        for (x, y) in forth.chain(back).filter(|(x, y)| usable(**x, **y)) {
-            let letter = if path.is_empty() { 'M' } else { 'L' };
-            let _ = write!(path, "{letter}{:.1} {:.1}", plot.place_x(*x), plot.place_y(*y));
-        }
-        let _ = write!(out, "<path d=\"{path}Z\" fill=\"{color}\" opacity=\"0.16\"/>");
-    } else if series.low.len() == series.x.len() {
-        for (x, (low, high)) in series.x.iter().zip(series.low.iter().zip(&series.high)) {
-            let low = if plot.log.1 && *low <= 0.0 { plot.y.0 } else { *low };
-            if usable(*x, *high) {
-                let _ = write!(
-                    out,
-                    "<path d=\"M{0:.1} {1:.1}V{2:.1}\" stroke=\"{color}\" stroke-width=\"1.4\"/>",
-                    plot.place_x(*x),
-                    plot.place_y(low),
-                    plot.place_y(*high)
-                );
-            }
-        }
-    }
-    if style.line {
-        let mut path = String::new();
-        for index in sparse(series.x.len(), 300, false) {
-            let (x, y) = (series.x[index], series.y[index]);
-            if usable(x, y) {
-                let letter = if path.is_empty() { 'M' } else { 'L' };
-                let _ = write!(path, "{letter}{:.1} {:.1}", plot.place_x(x), plot.place_y(y));
-            }
-        }
-        let stroke = if style.guide { "var(--guide)" } else { &color };
-        let _ = write!(
-            out,
-            "<path d=\"{path}\" fill=\"none\" stroke=\"{stroke}\" stroke-width=\"1.6\" \
-             stroke-dasharray=\"{}\"/>",
-            dashes(style.dash)
-        );
-    }
-    if style.marker > 0 {
-        for (x, y) in series.x.iter().zip(&series.y).filter(|(x, y)| usable(**x, **y)) {
-            let (x, y) = (plot.place_x(*x), plot.place_y(*y));
-            let _ = write!(
-                out,
-                "<path d=\"{}\" fill=\"{}\" stroke=\"{color}\" stroke-width=\"1.6\" \
-                 transform=\"translate({x:.1} {y:.1})\"/>",
-                if series.bound { "M-5 0H5M0 0V14M-4 9L0 14L4 9" } else { marker(style.marker) },
-                if series.bound { "none" } else { "var(--card)" }
-            );
-        }
-    }
-}
-
-fn key(style: Style) -> String {
-    let color = if style.guide {
-        "var(--guide)".to_owned()
-    } else {
-        format!("var(--c{})", style.color % 7)
-    };
-    let mut out = String::new();
-    if style.band {
-        let _ = write!(out, "<rect width=\"28\" height=\"12\" fill=\"{color}\" opacity=\"0.2\"/>");
-    }
-    if style.line {
-        let _ = write!(
-            out,
-            "<path d=\"M0 6H28\" stroke=\"{color}\" stroke-width=\"2\" stroke-dasharray=\"{}\"/>",
-            dashes(style.dash)
-        );
-    }
-    if style.marker > 0 {
-        let _ = write!(
-            out,
-            "<path d=\"{}\" transform=\"translate(14 6)\" fill=\"var(--card)\" \
-             stroke=\"{color}\" stroke-width=\"1.6\"/>",
-            marker(style.marker)
-        );
-    }
-    out
-}
-
-fn dashes(dash: usize) -> &'static str {
-    ["", "7 4", "2 3", "8 3 2 3"][dash % 4]
-}
-
-fn marker(kind: usize) -> &'static str {
-    match kind {
-        2 => "M-4 -4H4V4H-4Z",
-        3 => "M0 -5.5L5.5 0L0 5.5L-5.5 0Z",
-        4 => "M0 -5L5 4H-5Z",
-        _ => "M-4.5 0A4.5 4.5 0 1 0 4.5 0A4.5 4.5 0 1 0 -4.5 0Z",
-    }
-}
-
-fn fraction(value: f64, (low, high): (f64, f64), log: bool) -> f64 {
-    if log {
-        (value.max(f64::MIN_POSITIVE) / low).ln() / (high / low).ln()
-    } else {
-        (value - low) / (high - low)
-    }
-}
-
-/// Share of the width on either side of single points.
-const POINT_MARGIN: f64 = 0.04;
-
-/// Least and greatest usable value, padded by a share of the span; never empty.
-fn range(values: impl Iterator<Item = f64>, log: bool, pad: f64) -> (f64, f64) {
-    let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
-    for value in values.filter(|value| value.is_finite() && (!log || *value > 0.0)) {
-        low = low.min(value);
-        high = high.max(value);
-    }
-    if low > high {
-        return if log { (0.1, 10.0) } else { (0.0, 1.0) };
-    }
-    if log {
-        let margin = ((high / low).ln() * pad).max(if high > low { 0.0 } else { 0.5 });
-        return (low * (-margin).exp(), high * margin.exp());
-    }
-    let span = if high > low { (high - low) * pad } else { high.abs().max(1.0) * 0.1 };
-    let floor = if low >= 0.0 && low < 0.1 * high { 0.0 } else { low - span };
-    (floor, high + span)
-}
-
-fn ticks((low, high): (f64, f64), log: bool) -> Vec<f64> {
-    if log {
-        let (first, last) = (low.log10().ceil() as i32, high.log10().floor() as i32);
-        if last - first >= 1 {
-            let stride = ((last - first) / 7 + 1) as usize;
-            return (first..=last).step_by(stride).map(|power| 10f64.powi(power)).collect();
-        }
-        let powers = low.log10().floor() as i32..=high.log10().ceil() as i32;
-        return powers
-            .flat_map(|power| [1.0, 2.0, 5.0].map(|digit| digit * 10f64.powi(power)))
-            .filter(|tick| (low..=high).contains(tick))
-            .collect();
-    }
-    let raw = (high - low) / 6.0;
-    let power = 10f64.powf(raw.log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0].into_iter().find(|m| m * power >= raw).unwrap_or(10.0) * power;
-    let (first, last) = ((low / step).ceil() as i64, (high / step).floor() as i64);
-    (first..=last).map(|index| index as f64 * step).collect()
-}
-
-/// True for a logarithmic axis so wide that powers of ten read best.
-fn wide((low, high): (f64, f64), log: bool) -> bool {
-    log && (low < 0.0099 || high > 2000.0)
-}
-
-fn tick_text(value: f64, powers: bool) -> String {
-    if powers && value > 0.0 {
-        let power = value.log10().floor() as i32;
-        let digit = (value / 10f64.powi(power)).round();
-        return match (digit > 1.0, power) {
-            (false, 0) => "1".to_owned(),
-            (false, _) => format!("10{}", super::number::superscript(power)),
-            (true, _) => format!("{digit}·10{}", super::number::superscript(power)),
-        };
-    }
-    if value.abs() >= 1e5 {
-        return super::number::plain_or_power(value, 1);
-    }
-    let text = format!("{value:.6}");
-    text.trim_end_matches('0').trim_end_matches('.').replace('-', "−")
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn figure(series: Series) -> Figure {
-        Figure {
-            id: "f".into(),
-            title: "a < b".into(),
-            caption: String::new(),
-            x: Axis { label: "x".into(), log: false },
-            y: Axis { label: "y".into(), log: true },
-            reciprocal: false,
-            group: String::new(),
-            facets: Vec::new(),
-            marks: Vec::new(),
-            series: vec![series],
-        }
-    }
-
-    #[test]
-    fn ticks_are_round_numbers_inside_the_range() {
-        assert_eq!(ticks((0.0, 10.3), false), [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]);
-        assert_eq!(ticks((0.05, 200.0), true), [0.1, 1.0, 10.0, 100.0]);
-        assert_eq!(tick_text(1e-5, true), "10⁻⁵");
-        assert_eq!(tick_text(2e3, true), "2·10³");
-        assert_eq!(tick_text(-0.2, false), "−0.2");
-    }
-
-    #[test]
-    fn decimation_keeps_ends_and_spikes() {
-        let x: Vec<f64> = (0..10_000).map(f64::from).collect();
-        let mut y = vec![0.0; 10_000];
-        y[7321] = 99.0;
-        let (kept, values) = decimate(&x, &y, 500);
-        assert!(kept.len() <= 500, "{}", kept.len());
-        assert!(values.contains(&99.0));
-        assert!(kept[0] < 0.5 && kept[kept.len() - 1] > 9998.5);
-        assert!(kept.windows(2).all(|pair| pair[0] < pair[1]));
+    fn figure(series: Vec<Series>) -> Figure {
+        let mut figure = Figure::new("f", "a < b", "");
+        figure.y.log = true;
+        figure.series = series;
+        figure
     }
 
     #[test]
     fn numbers_that_cannot_be_drawn_leave_a_gap_and_no_nan() {
         let style = Style { line: true, marker: 1, ..Style::default() };
-        let svg = figure(Series {
+        let series = Series {
             label: "s".into(),
             style,
             x: vec![0.0, 1.0, 2.0],
             y: vec![1.0, f64::NAN, -3.0],
             ..Series::default()
-        })
-        .svg();
-        assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
-        assert!(svg.contains("aria-label=\"a &lt; b\""));
-        assert!(figure(Series::default()).svg().contains("</svg>"));
+        };
+        for sheet in [Sheet::PAGE, Sheet::paper(85.0)] {
+            let svg = figure(vec![series.clone()]).svg(sheet);
+            assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+            assert!(svg.contains("a &lt; b"));
+            assert!(figure(vec![Series::default()]).svg(sheet).contains("</svg>"));
+        }
+    }
+
+    #[test]
+    fn file_names_are_safe_and_different() {
+        for (text, name) in [
+            ("../x", "x"),
+            ("<script>alert(1)</script>", "script-alert-1-script"),
+            ("Li–S", "Li-S"),
+            ("β-Li3PS4 · 00 equil", "beta-Li3PS4-00-equil"),
+            ("///", "chart"),
+            ("", "chart"),
+            ("a\0b\nc", "a-b-c"),
+        ] {
+            assert_eq!(safe_name(text), name);
+        }
+        let mut charts =
+            ["a/b", "a-b", "A-B", "a-b-2"].map(|id| Chart::from(Figure::new(id, "", ""))).to_vec();
+        distinct(&mut charts);
+        let ids: Vec<&str> = charts.iter().map(Chart::id).collect();
+        assert_eq!(ids, ["a-b", "a-b-2", "A-B-3", "a-b-2-2"]);
+    }
+
+    #[test]
+    fn values_survive_the_way_through_a_spreadsheet_with_seven_digits() {
+        let values = [1.234_567_891, -9.876_543_21e-12, 3.0e14, 0.000_123_456_78, 42.0, 0.0];
+        let series = Series {
+            label: "say \"hi\", Bob".into(),
+            x: values.to_vec(),
+            y: vec![f64::NAN, 1.0, 2.0, 3.0, 4.0, 5.0],
+            ..Series::default()
+        };
+        let csv = figure(vec![series]).csv();
+        let lines: Vec<&str> = csv.lines().collect();
+        assert_eq!(lines.len(), 7);
+        for (line, value) in lines[1..].iter().zip(values) {
+            let rest = line.strip_prefix("\"say \"\"hi\"\", Bob\",\"\",\"\",,").expect("the label");
+            let x: f64 = rest.split(',').next().expect("a cell").parse().expect("a number");
+            assert!((x - value).abs() <= 5e-7 * value.abs(), "{x} is not {value}");
+        }
+        assert!(lines[1].contains("1.234568,,,"), "{}", lines[1]);
+    }
+
+    #[test]
+    fn systems_at_one_temperature_are_told_apart_by_colour() {
+        let of = |system, temperature| Series {
+            label: format!("{system} {temperature}"),
+            run: Some(RunTag { system, temperature: Some(temperature) }),
+            x: vec![1.0],
+            y: vec![1.0],
+            ..Series::default()
+        };
+        let mut figure = figure(vec![of(0, 0), of(0, 1), of(1, 1)]);
+        figure.runs =
+            Some(Runs { systems: vec!["A".into(), "B".into()], temperatures: vec![500.0, 600.0] });
+        assert_eq!(figure.shared_temperatures(), [1]);
+        let hot = figure.at_temperature(1);
+        assert_eq!(hot.title, "a < b at 600 K");
+        let found: Vec<(&str, usize)> =
+            hot.series.iter().map(|s| (s.label.as_str(), s.style.color)).collect();
+        assert_eq!(found, [("A", 0), ("B", 1)]);
     }
 }

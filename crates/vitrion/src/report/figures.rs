@@ -1,14 +1,14 @@
 //! The charts of the report, built from analyses and thermo tables.
 
-use super::chart::{Axis, Figure, Series, Style, decimate, sparse};
+use super::chart::{Axis, Figure, Paper, RunTag, Runs, Series, Style, Tone, decimate, sparse};
 use super::html::escape;
 use super::literature;
 use super::load::{Results, Run, Stage, System};
 use super::number;
 use std::fmt::Write as _;
-use vitrion_core::Uncertainty;
 use vitrion_core::observables::{Curve, Observables};
 use vitrion_core::units;
+use vitrion_core::{Estimate, Uncertainty};
 
 /// Points kept per thermo curve.
 const THERMO_POINTS: usize = 500;
@@ -22,15 +22,17 @@ pub(super) fn structure(results: &Results) -> Vec<Figure> {
         ("g_", "radial-distribution", "Partial radial distribution g(r)"),
         ("n_", "coordination", "Running coordination n(r)"),
     ] {
-        let mut figure = figure(id, title, "pair");
+        let mut figure = Figure::new(id, title, "pair");
+        (figure.runs, figure.paper) = (Some(runs_of(results)), Paper::Compared);
         figure.facets = pairs(results, prefix);
-        each_curve(results, "radial_distribution", &mut |style, run, curve| {
+        each_curve(results, "radial_distribution", &mut |(style, tag), run, curve| {
             let Some(name) = curve.name.strip_prefix(prefix) else { return };
             set_axes(&mut figure, curve, false, false);
             let facet = facet_of(&mut figure, &name.replace('_', "–"));
             let keep = sparse(curve.x.len(), CURVE_POINTS, false);
-            let series = picked(curve, &keep, label_of(run), style, Some(facet));
-            figure.series.push(Series { low: Vec::new(), high: Vec::new(), ..series });
+            let series = picked(curve, &keep, label_of(run), (style, Some(tag)), Some(facet));
+            let style = Style { band: false, ..series.style };
+            figure.series.push(Series { style, low: Vec::new(), high: Vec::new(), ..series });
         });
         out.push(figure);
     }
@@ -40,15 +42,16 @@ pub(super) fn structure(results: &Results) -> Vec<Figure> {
 
 /// Mean squared displacements, one facet per element and axis.
 pub(super) fn displacement(results: &Results) -> Option<Figure> {
-    let mut figure = figure("msd", "Mean squared displacement", "species");
-    each_curve(results, "mean_squared_displacement", &mut |style, run, curve| {
+    let mut figure = Figure::new("msd", "Mean squared displacement", "species");
+    (figure.runs, figure.paper) = (Some(runs_of(results)), Paper::Compared);
+    each_curve(results, "mean_squared_displacement", &mut |(style, tag), run, curve| {
         let Some(name) = curve.name.strip_prefix("msd_") else { return };
         set_axes(&mut figure, curve, true, true);
         let facet = facet_of(&mut figure, &name.replacen('_', ", along ", 1));
         let first = curve.x.iter().position(|x| *x > 0.0).unwrap_or(0);
         let keep: Vec<usize> =
             sparse(curve.x.len() - first, 140, true).iter().map(|index| index + first).collect();
-        figure.series.push(picked(curve, &keep, label_of(run), style, Some(facet)));
+        figure.series.push(picked(curve, &keep, label_of(run), (style, Some(tag)), Some(facet)));
     });
     for facet in 0..figure.facets.len() {
         let guide = slope_one(&figure.series, facet);
@@ -68,8 +71,9 @@ pub(super) fn correlations(results: &Results) -> Vec<Figure> {
         ("charge_", "charge-msd", "Mean squared displacement of charge", true),
         ("current_", "current-acf", "Current autocorrelation", false),
     ] {
-        let mut figure = figure(id, title, "element");
-        each_curve(results, "time_correlation", &mut |style, run, curve| {
+        let mut figure = Figure::new(id, title, "element");
+        (figure.runs, figure.paper) = (Some(runs_of(results)), Paper::Compared);
+        each_curve(results, "time_correlation", &mut |(style, tag), run, curve| {
             let Some(name) = curve.name.strip_prefix(prefix) else { return };
             if prefix == "msd_" && name.contains('_') {
                 return; // single axes are in the file
@@ -78,7 +82,13 @@ pub(super) fn correlations(results: &Results) -> Vec<Figure> {
             let facet = facet_of(&mut figure, &curve.label);
             // zero lag has no place on a logarithmic axis
             let keep: Vec<usize> = (0..curve.x.len()).filter(|k| curve.x[*k] > 0.0).collect();
-            figure.series.push(picked(curve, &keep, label_of(run), style, Some(facet)));
+            figure.series.push(picked(
+                curve,
+                &keep,
+                label_of(run),
+                (style, Some(tag)),
+                Some(facet),
+            ));
         });
         out.push(figure);
     }
@@ -88,15 +98,21 @@ pub(super) fn correlations(results: &Results) -> Vec<Figure> {
 
 /// Conductivity against inverse temperature with fit, 300 K values and literature.
 pub(super) fn conductivity(results: &Results) -> Option<Figure> {
-    let mut figure = figure("arrhenius", "Ionic conductivity against temperature", "");
+    let mut figure = Figure::new("arrhenius", "Ionic conductivity against temperature", "");
     "1000 / T [1/K]".clone_into(&mut figure.x.label);
     figure.y = Axis { label: "σ [S/cm]".to_owned(), log: true };
     figure.reciprocal = true;
+    figure.runs = Some(runs_of(results));
     for (index, system) in results.systems.iter().enumerate() {
         let color = index;
         let marker = index % 2 + 1;
+        let first = figure.series.len();
         fitted(system, color, &mut figure);
         measured(system, color, marker, &mut figure);
+        extrapolated(system, color, &mut figure);
+        for series in &mut figure.series[first..] {
+            series.run = Some(RunTag { system: index, temperature: None });
+        }
     }
     if figure.is_empty() {
         return None;
@@ -106,10 +122,10 @@ pub(super) fn conductivity(results: &Results) -> Option<Figure> {
         let [low, high] = measurement.conductivity_s_per_cm;
         let spread = high > low;
         figure.series.push(Series {
-            label: format!("{} (literature)", measurement.material),
-            // one colour for all other electrolytes
+            label: format!("{}, {}", measurement.material, literature::short_citation(measurement)),
+            // every pair of colour and shape once
             style: Style {
-                color: if measurement.thiophosphate { 3 + index % 3 } else { 6 },
+                color: 6 - index / 2 % 5,
                 marker: if index % 2 == 0 { 4 } else { 3 },
                 ..Style::default()
             },
@@ -124,31 +140,50 @@ pub(super) fn conductivity(results: &Results) -> Option<Figure> {
     Some(figure)
 }
 
-/// Conductivity extrapolated to 300 K against the crystal fraction of the systems (paper, Fig. S10); none with fewer than two
-/// systems whose fraction is known.
+/// Conductivity at 300 K, extrapolated, and at every temperature against the crystal fraction of the systems (paper, Fig. S10);
+/// none with fewer than two systems whose fraction is known.
 pub(super) fn crystal_fraction(results: &Results) -> Option<Figure> {
-    let mut figure =
-        figure("crystal-fraction", "Conductivity at 300 K against crystal fraction", "");
+    let mut figure = Figure::new("crystal-fraction", "Conductivity against crystal fraction", "");
     figure.x = Axis { label: "crystal fraction".to_owned(), log: false };
-    figure.y = Axis { label: "σ at 300 K [S/cm]".to_owned(), log: true };
+    figure.y = Axis { label: "σ [S/cm]".to_owned(), log: true };
+    figure.runs = Some(runs_of(results));
+    let temperatures = results.temperatures();
+    let mut systems = 0;
     for (index, system) in results.systems.iter().enumerate() {
-        let room = system.analysis("arrhenius").and_then(room_conductivity);
-        let (Some(part), Some(room)) = (system.entry.crystal_fraction, room) else { continue };
-        let (low, high) = number::interval_95(room).unwrap_or((room.value, room.value));
-        figure.series.push(Series {
-            label: system.entry.name.clone(),
-            style: Style { color: index, marker: index % 2 + 1, ..Style::default() },
-            x: vec![part],
-            y: vec![room.value * 1e-3],
-            low: vec![low * 1e-3],
-            high: vec![high * 1e-3],
-            bound: matches!(room.uncertainty, Uncertainty::UpperBound { .. }),
-            ..Series::default()
-        });
+        let Some(part) = system.entry.crystal_fraction else { continue };
+        let before = figure.series.len();
+        let mut add = |label: String, estimate: &Estimate, tag: RunTag| {
+            let (low, high) =
+                number::interval_95(estimate).unwrap_or((estimate.value, estimate.value));
+            let color = tag.temperature.map_or(6, |temperature| temperature);
+            figure.series.push(Series {
+                label,
+                run: Some(tag),
+                style: Style { color, marker: index % 4 + 1, ..Style::default() },
+                x: vec![part],
+                y: vec![estimate.value * 1e-3],
+                low: vec![low * 1e-3],
+                high: vec![high * 1e-3],
+                bound: matches!(estimate.uncertainty, Uncertainty::UpperBound { .. }),
+                note: system.entry.name.clone(),
+                ..Series::default()
+            });
+        };
+        if let Some(room) = system.analysis("arrhenius").and_then(room_conductivity) {
+            let label = format!("{}, 300 K, extrapolated", system.entry.name);
+            add(label, room, RunTag { system: index, temperature: None });
+        }
+        for run in &system.runs {
+            if let Some(estimate) = measured_conductivity(run) {
+                add(label_of(run), estimate, tag_of(index, run, &temperatures));
+            }
+        }
+        systems += usize::from(figure.series.len() > before);
     }
-    "Bars: 95 % intervals of the extrapolation. Fractions are those of the atoms labelled crystal at the start, or as the run file says."
+    "Bars: 95 % intervals. Arrows down: upper bounds. At 300 K nothing was simulated: those values are extrapolated. Fractions are \
+     those of the atoms labelled crystal at the start, or as the run file says."
         .clone_into(&mut figure.caption);
-    (figure.series.len() > 1).then_some(figure)
+    (systems > 1).then_some(figure)
 }
 
 /// Temperature, pressure, energy, conserved quantity (and density where it may change).
@@ -170,9 +205,10 @@ pub(super) fn thermo(results: &Results) -> Vec<Figure> {
         if id == "density" && !free {
             continue;
         }
-        let mut figure = figure(&format!("thermo-{id}"), title, "stage");
+        let mut figure = Figure::new(&format!("thermo-{id}"), title, "stage");
         "time [ps]".clone_into(&mut figure.x.label);
         label.clone_into(&mut figure.y.label);
+        figure.paper = Paper::First;
         for system in &results.systems {
             for run in &system.runs {
                 for stage in &run.stages {
@@ -241,46 +277,45 @@ fn pairs(results: &Results, prefix: &str) -> Vec<String> {
     names
 }
 
-/// An empty chart.
-pub(super) fn figure(id: &str, title: &str, group: &str) -> Figure {
-    let blank = Axis { label: String::new(), log: false };
-    Figure {
-        id: id.to_owned(),
-        title: title.to_owned(),
-        caption: String::new(),
-        x: blank.clone(),
-        y: blank,
-        reciprocal: false,
-        group: group.to_owned(),
-        facets: Vec::new(),
-        marks: Vec::new(),
-        series: Vec::new(),
+/// How the series of a run look, and its tag.
+type Looks = (Style, RunTag);
+
+/// What the tags of runs count.
+pub(super) fn runs_of(results: &Results) -> Runs {
+    Runs {
+        systems: results.systems.iter().map(|system| system.entry.name.clone()).collect(),
+        temperatures: results.temperatures(),
     }
 }
 
-/// Calls `visit` for each analysis of each run with the style of the run: the colour is the
-/// temperature, the dash the system.
-pub(super) fn each_analysis(results: &Results, visit: &mut dyn FnMut(Style, &Run, &Observables)) {
+/// The tag of a run of a system.
+fn tag_of(system: usize, run: &Run, temperatures: &[f64]) -> RunTag {
+    let at = |kelvin: f64| temperatures.iter().position(|known| (known - kelvin).abs() < 1e-6);
+    RunTag { system, temperature: run.entry.temperature_k.and_then(at) }
+}
+
+/// Calls `visit` for each analysis of each run with the style of the run, the colour its temperature, the dash its system, and
+/// its tag.
+pub(super) fn each_analysis(results: &Results, visit: &mut dyn FnMut(Looks, &Run, &Observables)) {
     let temperatures = results.temperatures();
     for (dash, system) in results.systems.iter().enumerate() {
         for (index, run) in system.runs.iter().enumerate() {
-            let color = run.entry.temperature_k.map_or(index, |t| {
-                temperatures.iter().position(|known| (known - t).abs() < 1e-6).unwrap_or(index)
-            });
+            let tag = tag_of(dash, run, &temperatures);
+            let color = tag.temperature.unwrap_or(index);
             let style = Style { color, dash, line: true, ..Style::default() };
             for observables in &run.analyses {
-                visit(style, run, observables);
+                visit((style, tag), run, observables);
             }
         }
     }
 }
 
 /// Calls `visit` for each curve of the analyses of a kind.
-fn each_curve(results: &Results, kind: &str, visit: &mut dyn FnMut(Style, &Run, &Curve)) {
-    each_analysis(results, &mut |style, run, observables| {
+fn each_curve(results: &Results, kind: &str, visit: &mut dyn FnMut(Looks, &Run, &Curve)) {
+    each_analysis(results, &mut |looks, run, observables| {
         if observables.kind == kind {
             for curve in &observables.curves {
-                visit(style, run, curve);
+                visit(looks, run, curve);
             }
         }
     });
@@ -314,7 +349,7 @@ pub(super) fn picked(
     curve: &Curve,
     keep: &[usize],
     label: String,
-    style: Style,
+    (style, run): (Style, Option<RunTag>),
     facet: Option<usize>,
 ) -> Series {
     let count = curve.x.len().min(curve.y.len());
@@ -329,6 +364,7 @@ pub(super) fn picked(
     Series {
         label,
         facet,
+        run,
         style: Style { band, ..style },
         x: take(&curve.x),
         y: take(&curve.y),
@@ -351,7 +387,7 @@ fn slope_one(series: &[Series], facet: usize) -> Option<Series> {
     Some(Series {
         label: "slope 1".to_owned(),
         facet: Some(facet),
-        style: Style { line: true, dash: 2, guide: true, ..Style::default() },
+        style: Style { line: true, dash: 2, tone: Tone::Guide, ..Style::default() },
         x: vec![x / 30.0, x],
         y: vec![y / 30.0, y],
         ..Series::default()
@@ -365,12 +401,9 @@ fn measured(system: &System, color: usize, marker: usize, figure: &mut Figure) {
     let mut points = Series { label: name.clone(), style, ..Series::default() };
     let mut bounds = Series { label: name.clone(), style, bound: true, ..Series::default() };
     for run in &system.runs {
-        let estimate = run
-            .analyses
-            .iter()
-            .filter(|observables| observables.kind == "diffusion")
-            .find_map(|observables| observables.estimate("conductivity_ms_per_cm"));
-        let (Some(estimate), Some(t)) = (estimate, run.temperature_k()) else { continue };
+        let (Some(estimate), Some(t)) = (measured_conductivity(run), run.temperature_k()) else {
+            continue;
+        };
         let value = estimate.value * 1e-3; // mS to S
         if matches!(estimate.uncertainty, Uncertainty::UpperBound { .. }) {
             bounds.x.push(1000.0 / t);
@@ -387,7 +420,13 @@ fn measured(system: &System, color: usize, marker: usize, figure: &mut Figure) {
     figure.series.extend([points, bounds].into_iter().filter(|series| !series.x.is_empty()));
 }
 
-/// Fit, band and 300 K value of one system, from its Arrhenius analysis.
+/// Conductivity [mS/cm] of a run.
+fn measured_conductivity(run: &Run) -> Option<&Estimate> {
+    let mut of = run.analyses.iter().filter(|observables| observables.kind == "diffusion");
+    of.find_map(|observables| observables.estimate("conductivity_ms_per_cm"))
+}
+
+/// Fit and band of one system, from its Arrhenius analysis.
 fn fitted(system: &System, color: usize, figure: &mut Figure) {
     let name = &system.entry.name;
     let Some(arrhenius) = system.analyses.iter().find(|o| {
@@ -413,7 +452,8 @@ fn fitted(system: &System, color: usize, figure: &mut Figure) {
             values.truncate(count);
         }
         figure.series.push(Series {
-            label: format!("{name}, fit and 95 % band"),
+            label: name.clone(),
+            note: "fit, 95 % band".to_owned(),
             style: Style { color, band: true, ..Style::default() },
             y: low.iter().zip(&high).map(|(a, b)| (a * b).sqrt()).collect(),
             x,
@@ -425,17 +465,23 @@ fn fitted(system: &System, color: usize, figure: &mut Figure) {
     if let Some(fit) = find(&["fit"]) {
         let (x, y) = converted(fit);
         figure.series.push(Series {
-            label: format!("{name}, fit and 95 % band"),
+            label: name.clone(),
+            note: "fit".to_owned(),
             style: Style { color, dash: 1, line: true, ..Style::default() },
             x,
             y,
             ..Series::default()
         });
     }
-    let Some(room) = room_conductivity(arrhenius) else { return };
+}
+
+/// The 300 K value of one system, from its Arrhenius analysis.
+fn extrapolated(system: &System, color: usize, figure: &mut Figure) {
+    let Some(room) = system.analysis("arrhenius").and_then(room_conductivity) else { return };
     let (low, high) = number::interval_95(room).unwrap_or((room.value, room.value));
     figure.series.push(Series {
-        label: format!("{name}, extrapolated to 300 K"),
+        label: system.entry.name.clone(),
+        note: "extrapolated to 300 K; nothing was simulated there".to_owned(),
         style: Style { color, marker: 3, ..Style::default() },
         x: vec![1000.0 / 300.0],
         y: vec![room.value * 1e-3],
@@ -522,7 +568,7 @@ mod tests {
     #[test]
     fn a_curve_with_fewer_ordinates_than_abscissae_is_drawn_as_far_as_it_goes() {
         let short = curve(vec![1.0, 2.0, 3.0], vec![4.0, 5.0], "ps");
-        let series = picked(&short, &[0, 1, 2], "s".into(), Style::default(), None);
+        let series = picked(&short, &[0, 1, 2], "s".into(), (Style::default(), None), None);
         assert_eq!((series.x.len(), series.y.len(), series.low.len()), (2, 2, 2));
     }
 

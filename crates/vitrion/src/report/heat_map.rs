@@ -1,18 +1,23 @@
-//! Numbers on grids as still SVG: colour against two axes, a panel for every run.
+//! Numbers on grids: colour against two axes, a panel for every run.
 
-use super::figures::{axis_text, each_analysis, label_of};
-use super::html::escape;
+use super::chart::{
+    Axis, Ink, RunTag, Runs, Scale, Sheet, Size, cell, quoted, seven_digits, short,
+};
+use super::figures::{axis_text, each_analysis, label_of, runs_of};
 use super::load::Results;
 use super::number::significant;
+use serde::Serialize;
 use std::fmt::Write as _;
 use vitrion_core::observables::{Map, Observables};
 
-const WIDTH: f64 = 720.0;
-const HEIGHT: f64 = 330.0;
 const LEFT: f64 = 62.0;
-const RIGHT: f64 = 96.0;
+const RIGHT: f64 = 104.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 46.0;
+/// Shades of the scale.
+const SHADES: usize = 64;
+/// What cells overlap.
+const SEAM: f64 = 0.4;
 /// Cells along the second axis; finer grids are averaged.
 const CELLS: usize = 80;
 /// So few abscissae or ordinates are all named.
@@ -31,18 +36,41 @@ const COLORS: [[u8; 3]; 9] = [
 ];
 
 /// One chart.
+#[derive(Debug, Clone, Serialize)]
 pub(super) struct HeatMap {
     /// File name of exports.
     pub(super) id: String,
-    title: String,
-    map: Map,
+    pub(super) title: String,
+    run: Option<RunTag>,
+    #[serde(rename = "runs", skip_serializing_if = "Option::is_none")]
+    names_of_runs: Option<Runs>,
+    x: Axis,
+    y: Axis,
+    /// What the colour shows.
+    z: String,
+    /// Where the grid is on a page: left, top, right, bottom, in units of the drawing.
+    place: [f64; 4],
+    /// Ends of the axes, of an axis of times as logarithms.
+    ends: [[f64; 2]; 2],
+    #[serde(serialize_with = "short")]
+    xs: Vec<f64>,
+    #[serde(serialize_with = "short")]
+    ys: Vec<f64>,
+    /// Borders of the rows.
+    #[serde(serialize_with = "short")]
+    rows: Vec<f64>,
+    #[serde(serialize_with = "short_rows")]
+    values: Vec<Vec<f64>>,
 }
 
 /// Charts of all runs of a results folder.
 pub(super) fn of_runs(results: &Results) -> Vec<HeatMap> {
     let mut charts = Vec::new();
-    each_analysis(results, &mut |_, run, observables| {
-        charts.extend(charts_of(observables, &label_of(run)));
+    let names = runs_of(results);
+    each_analysis(results, &mut |(_, tag), run, observables| {
+        for chart in charts_of(observables, &label_of(run)) {
+            charts.push(HeatMap { run: Some(tag), names_of_runs: Some(names.clone()), ..chart });
+        }
     });
     charts
 }
@@ -53,162 +81,202 @@ pub(super) fn of_one(observables: &Observables) -> Vec<HeatMap> {
 }
 
 fn charts_of(observables: &Observables, run: &str) -> Vec<HeatMap> {
+    let shown = |map: &&Map| map.x.len() > 1 && map.y.len() > 1;
     let chart = |map: &Map| {
         let (run_id, run_title) = if run.is_empty() {
             (String::new(), String::new())
         } else {
             (format!("-{}", run.replace(' ', "-")), format!(" ({run})"))
         };
-        HeatMap {
-            id: format!("{}-{}{run_id}", observables.kind, map.name).replace('_', "-"),
-            title: format!("{}, {}{run_title}", observables.title, map.label),
-            map: map.clone(),
-        }
+        let id = format!("{}-{}{run_id}", observables.kind, map.name).replace('_', "-");
+        let title = format!("{}, {}{run_title}", observables.title, map.label);
+        HeatMap::of(map, id, title)
     };
-    let shown = |map: &&Map| map.x.len() > 1 && map.y.len() > 1;
     observables.maps.iter().filter(shown).map(chart).collect()
 }
 
 impl HeatMap {
-    /// The chart in its card.
-    pub(super) fn html(&self) -> String {
-        let title = escape(&self.title);
-        let svg = self.svg("");
-        format!("<figure class=\"chart card\"><h3 class=\"still\">{title}</h3>{svg}</figure>")
-    }
-
-    /// The chart as an SVG file of its own.
-    pub(super) fn file(&self) -> String {
-        let style = format!(
-            "<style>{}\ntext {{ font-family: sans-serif; }}</style>\
-             <rect width=\"100%\" height=\"100%\" fill=\"var(--card)\"/>",
-            include_str!("style.css").replace('<', "&lt;").replace('>', "&gt;")
-        );
-        self.svg(&style).replace("<svg ", "<svg xmlns=\"http://www.w3.org/2000/svg\" ")
-    }
-
-    fn svg(&self, head: &str) -> String {
-        let map = &self.map;
-        let (columns, rows) = self.cells();
-        let scale = Scale::of(&columns);
-        let mut out = format!(
-            "<svg class=\"static\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">{head}\
-             <rect x=\"{LEFT}\" y=\"{TOP}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"{}\"/>\
-             <g shape-rendering=\"crispEdges\">",
-            escape(&self.title),
-            WIDTH - LEFT - RIGHT,
-            HEIGHT - TOP - BOTTOM,
-            color(0.0)
-        );
+    fn of(map: &Map, id: String, title: String) -> Self {
         // times span decades
-        let log = map.x_axis.label == "lag time";
-        let edges = if log {
+        let log = map.x_axis.label == "lag time" && map.x.iter().all(|x| *x > 0.0);
+        let (values, rows) = cells(map);
+        let columns = if log {
             edges(&map.x.iter().map(|x| x.ln()).collect::<Vec<f64>>())
         } else {
             edges(&map.x)
         };
-        let (first, last) = (edges[0], edges[edges.len() - 1]);
-        let x = |value: f64| LEFT + (WIDTH - LEFT - RIGHT) * (value - first) / (last - first);
-        let (bottom, top) = (rows[0], rows[rows.len() - 1]);
-        let y = |value: f64| {
-            HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (value - bottom) / (top - bottom)
+        let ends = |edges: &[f64]| [edges[0], edges[edges.len() - 1]];
+        HeatMap {
+            id,
+            title,
+            run: None,
+            names_of_runs: None,
+            x: Axis { label: axis_text(&map.x_axis), log },
+            y: Axis { label: axis_text(&map.y_axis), log: false },
+            z: axis_text(&map.z_axis),
+            place: place(Sheet::PAGE),
+            ends: [ends(&columns), ends(&rows)],
+            xs: map.x.clone(),
+            ys: map.y.chunks(map.y.len().div_ceil(CELLS)).map(mean).collect(),
+            rows,
+            values,
+        }
+    }
+
+    /// Borders of the columns, of times as logarithms.
+    fn columns(&self) -> Vec<f64> {
+        edges(&self.xs.iter().map(|x| if self.x.log { x.ln() } else { *x }).collect::<Vec<f64>>())
+    }
+
+    pub(super) fn svg(&self, sheet: Sheet) -> String {
+        let scale = ColorScale::of(&self.values);
+        let [left, top, right, bottom] = place(sheet);
+        let (columns, rows) = (self.columns(), &self.rows);
+        let across = |value: f64| {
+            left + (right - left) * (value - self.ends[0][0]) / (self.ends[0][1] - self.ends[0][0])
         };
-        for (column, values) in columns.iter().enumerate() {
-            let (left, right) = (x(edges[column]), x(edges[column + 1]));
-            for (row, value) in values.iter().enumerate() {
-                let part = scale.part(*value);
-                // what cannot be told from zero is the ground
-                if part.is_nan() || scale.begins_at_zero() && part < 0.02 {
-                    continue;
+        let up = |value: f64| {
+            bottom
+                - (bottom - top) * (value - self.ends[1][0]) / (self.ends[1][1] - self.ends[1][0])
+        };
+        let mut body = format!(
+            "<rect x=\"{left}\" y=\"{top}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"{}\"/>",
+            right - left,
+            bottom - top,
+            color(0.0)
+        );
+        // one path for each shade; cells overlap a little, so that no viewer shows seams
+        let mut shades = vec![String::new(); SHADES];
+        for (column, values) in self.values.iter().enumerate() {
+            let (from, to) = (across(columns[column]), across(columns[column + 1]));
+            let mut row = 0;
+            while row < values.len() {
+                let shade = scale.shade(values[row]);
+                let first = row;
+                while row < values.len() && scale.shade(values[row]) == shade {
+                    row += 1;
                 }
-                let (high, low) = (y(rows[row + 1]), y(rows[row]));
-                let _ = write!(
-                    out,
-                    "<rect x=\"{left:.1}\" y=\"{high:.1}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"{}\"/>",
-                    right - left,
-                    low - high,
-                    color(part)
-                );
+                // what cannot be told from zero is the ground
+                let Some(shade) = shade.filter(|shade| *shade > 0) else { continue };
+                let (high, low) = (up(rows[row]), up(rows[first]));
+                let (wide, tall) = ((to + SEAM).min(right) - from, (low + SEAM).min(bottom) - high);
+                let _ =
+                    write!(shades[shade], "M{from:.1} {high:.1}h{wide:.1}v{tall:.1}h{:.1}z", -wide);
             }
         }
-        out.push_str("</g>");
-        if log {
-            let decades = (first / std::f64::consts::LN_10).ceil() as i32
-                ..=(last / std::f64::consts::LN_10).floor() as i32;
-            for decade in decades {
-                let at = x(f64::from(decade) * std::f64::consts::LN_10);
-                let text = significant(10f64.powi(decade), 1);
-                tick(&mut out, at, HEIGHT - BOTTOM + 16.0, "middle", &text);
-            }
-        } else if map.x.len() <= FEW {
-            for value in &map.x {
-                tick(
-                    &mut out,
-                    x(*value),
-                    HEIGHT - BOTTOM + 16.0,
-                    "middle",
-                    &significant(*value, 2),
-                );
-            }
-        } else {
-            for k in 0..=4 {
-                let value = first + (last - first) * f64::from(k) / 4.0;
-                tick(&mut out, x(value), HEIGHT - BOTTOM + 16.0, "middle", &significant(value, 2));
-            }
+        for (shade, path) in shades.iter().enumerate().filter(|(_, path)| !path.is_empty()) {
+            let color = color(shade as f64 / (SHADES - 1) as f64);
+            let _ = write!(body, "<path d=\"{path}\" fill=\"{color}\"/>");
         }
-        let heights: Vec<f64> = if map.y.len() <= FEW {
-            map.y.clone()
-        } else {
-            (0..=4).map(|k| bottom + (top - bottom) * f64::from(k) / 4.0).collect()
+        self.axes(sheet, &mut body, &across, &up);
+        self.scale(sheet, scale, &mut body);
+        format!("{}{body}</svg>\n", sheet.open(&self.title, bottom + BOTTOM))
+    }
+
+    fn axes(
+        &self,
+        sheet: Sheet,
+        out: &mut String,
+        across: &dyn Fn(f64) -> f64,
+        up: &dyn Fn(f64) -> f64,
+    ) {
+        let [left, top, right, bottom] = place(sheet);
+        let mut marks = String::new();
+        let [[first, last], [low, high]] = self.ends;
+        let few = |values: &[f64]| -> Option<Vec<(f64, String)>> {
+            let named = |value: &f64| (*value, significant(*value, 2));
+            (values.len() <= FEW).then(|| values.iter().map(named).collect())
         };
-        for value in heights {
-            tick(&mut out, LEFT - 8.0, y(value) + 4.0, "end", &significant(value, 2));
+        let linear = |low, high, want| Scale { low, high, log: false }.ticks(want).major;
+        let x_ticks: Vec<(f64, String)> = if self.x.log {
+            let times = Scale { low: first.exp(), high: last.exp(), log: true };
+            let ticks = times.ticks(6.0).major;
+            ticks.into_iter().map(|(value, text)| (value.ln(), text)).collect()
+        } else {
+            few(&self.xs).unwrap_or_else(|| linear(first, last, 6.0))
+        };
+        for (value, text) in x_ticks {
+            let x = across(value);
+            let _ = write!(marks, "M{x:.1} {bottom:.1}v5");
+            sheet.text(out, (x, bottom + 17.0), "middle", Size::Small, &text);
         }
-        let (x_label, y_label) = (escape(&axis_text(&map.x_axis)), escape(&axis_text(&map.y_axis)));
-        let middle = f64::midpoint(TOP, HEIGHT - BOTTOM);
+        for (value, text) in few(&self.ys).unwrap_or_else(|| linear(low, high, 6.0)) {
+            let y = up(value);
+            let _ = write!(marks, "M{left:.1} {y:.1}h-5");
+            sheet.text(out, (left - 8.0, y + 4.2), "end", Size::Small, &text);
+        }
         let _ = write!(
             out,
-            "<text class=\"label\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{x_label}</text>\
-             <text class=\"label\" text-anchor=\"middle\" transform=\"translate(16 {middle:.1}) rotate(-90)\">{y_label}</text>",
-            f64::midpoint(LEFT, WIDTH - RIGHT),
-            HEIGHT - 8.0
+            "<path d=\"M{left:.1} {top:.1}H{right:.1}V{bottom:.1}H{left:.1}Z{marks}\" fill=\"none\" \
+             stroke=\"{}\"/>",
+            sheet.ink(Ink::Axis)
         );
-        self.scale(scale, &mut out);
-        out.push_str("</svg>");
+        let middle = (f64::midpoint(left, right), bottom + BOTTOM - 9.0);
+        sheet.text(out, middle, "middle", Size::Large, &self.x.label);
+        let middle = (15.0, f64::midpoint(top, bottom));
+        sheet.upwards(out, middle, "middle", Size::Large, &self.y.label);
+    }
+
+    /// The numbers of the grid, fine ones averaged as drawn.
+    pub(super) fn csv(&self) -> String {
+        let labels = [&self.x.label, &self.y.label, &self.z];
+        let mut out = labels.map(|label| quoted(label)).join(",");
+        out.push('\n');
+        for (x, column) in self.xs.iter().zip(&self.values) {
+            for (y, z) in self.ys.iter().zip(column) {
+                let _ = writeln!(out, "{},{},{}", cell(Some(*x)), cell(Some(*y)), cell(Some(*z)));
+            }
+        }
         out
     }
 
     /// The colours and what they mean.
-    fn scale(&self, scale: Scale, out: &mut String) {
-        let left = WIDTH - RIGHT + 18.0;
-        let (top, height) = (TOP + 16.0, HEIGHT - TOP - BOTTOM - 16.0);
-        for k in 0..40 {
-            let part = f64::from(k) / 39.0;
+    fn scale(&self, sheet: Sheet, scale: ColorScale, out: &mut String) {
+        let [_, top, right, bottom] = place(sheet);
+        let left = right + 18.0;
+        let height = bottom - top;
+        for shade in 0..SHADES {
+            let part = shade as f64 / SHADES as f64;
             let _ = write!(
                 out,
-                "<rect x=\"{left}\" y=\"{:.1}\" width=\"12\" height=\"{:.1}\" fill=\"{}\"/>",
-                top + height * (1.0 - f64::from(k + 1) / 40.0),
-                height / 40.0 + 0.3,
-                color(part)
+                "<rect x=\"{left:.1}\" y=\"{:.2}\" width=\"12\" height=\"{:.2}\" fill=\"{}\"/>",
+                top + height * (1.0 - part) - height / SHADES as f64,
+                height / SHADES as f64 + if shade > 0 { SEAM } else { 0.0 },
+                color(shade as f64 / (SHADES - 1) as f64)
             );
         }
         for part in [0.0, 0.25, 0.5, 0.75, 1.0_f64] {
-            let y = top + height * (1.0 - part) + 4.0;
-            tick(out, left + 17.0, y, "start", &significant(scale.value(part), 2));
+            let y = top + height * (1.0 - part) + 4.2;
+            let text = significant(scale.value(part), 2);
+            sheet.text(out, (left + 17.0, y), "start", Size::Small, &text);
         }
-        tick(out, WIDTH - 4.0, TOP + 6.0, "end", &axis_text(&self.map.z_axis));
+        let middle = (sheet.width - 6.0, f64::midpoint(top, bottom));
+        sheet.upwards(out, middle, "middle", Size::Large, &self.z);
     }
+}
 
-    /// Values with at most [`CELLS`] rows, and the edges of the rows.
-    fn cells(&self) -> (Vec<Vec<f64>>, Vec<f64>) {
-        let map = &self.map;
-        let merged = map.y.len().div_ceil(CELLS);
-        let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
-        let columns = map.z.iter().map(|of| of.chunks(merged).map(mean).collect()).collect();
-        let all = edges(&map.y);
-        let edge = |row: usize| all[(row * merged).min(map.y.len())];
-        (columns, (0..=map.y.len().div_ceil(merged)).map(edge).collect())
-    }
+/// Left, top, right and bottom of the grid.
+fn place(sheet: Sheet) -> [f64; 4] {
+    let height = if sheet.paper { 0.62 * sheet.width } else { 350.0 };
+    [LEFT, TOP, sheet.width - RIGHT, height - BOTTOM]
+}
+
+/// Values with at most [`CELLS`] rows, and the edges of the rows.
+fn cells(map: &Map) -> (Vec<Vec<f64>>, Vec<f64>) {
+    let merged = map.y.len().div_ceil(CELLS);
+    let columns = map.z.iter().map(|of| of.chunks(merged).map(mean).collect()).collect();
+    let all = edges(&map.y);
+    let edge = |row: usize| all[(row * merged).min(map.y.len())];
+    (columns, (0..=map.y.len().div_ceil(merged)).map(edge).collect())
+}
+
+fn mean(part: &[f64]) -> f64 {
+    part.iter().sum::<f64>() / part.len() as f64
+}
+
+fn short_rows<S: serde::Serializer>(rows: &[Vec<f64>], serializer: S) -> Result<S::Ok, S::Error> {
+    let short = |row: &Vec<f64>| row.iter().map(|value| seven_digits(*value)).collect();
+    serializer.collect_seq(rows.iter().map(|row| -> Vec<Option<f64>> { short(row) }))
 }
 
 /// Borders halfway between rising numbers, and beyond the ends.
@@ -221,16 +289,16 @@ fn edges(x: &[f64]) -> Vec<f64> {
 
 /// What colours mean: numbers from zero, by their square root, or, where the least of them is far from zero, evenly from the least to the largest.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Scale {
+struct ColorScale {
     least: f64,
     most: f64,
 }
 
-impl Scale {
+impl ColorScale {
     fn of(columns: &[Vec<f64>]) -> Self {
         let finite = || columns.iter().flatten().copied().filter(|value| value.is_finite());
         let (least, most) = (finite().fold(f64::INFINITY, f64::min), finite().fold(0.0, f64::max));
-        Scale { least: if least > 0.1 * most && least < most { least } else { 0.0 }, most }
+        ColorScale { least: if least > 0.1 * most && least < most { least } else { 0.0 }, most }
     }
 
     fn begins_at_zero(self) -> bool {
@@ -243,18 +311,17 @@ impl Scale {
         if self.begins_at_zero() { part.sqrt() } else { part }
     }
 
+    /// Number of the shade, none for what is not known.
+    fn shade(self, value: f64) -> Option<usize> {
+        let part = self.part(value);
+        let shade = (part * (SHADES - 1) as f64).round();
+        part.is_finite().then_some(shade.clamp(0.0, (SHADES - 1) as f64) as usize)
+    }
+
     fn value(self, part: f64) -> f64 {
         let part = if self.begins_at_zero() { part * part } else { part };
         self.least + part * (self.most - self.least)
     }
-}
-
-fn tick(out: &mut String, x: f64, y: f64, anchor: &str, text: &str) {
-    let text = escape(text);
-    let _ = write!(
-        out,
-        "<text class=\"tick\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{text}</text>"
-    );
 }
 
 /// Of a place on the scale, from 0 to 1.
@@ -271,12 +338,13 @@ pub(super) fn color(part: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::chart::Chart;
     use super::*;
-    use vitrion_core::observables::Axis;
+    use vitrion_core::observables::Axis as Named;
 
     #[test]
     fn fine_grids_are_averaged_and_titles_escaped() {
-        let axis = |label: &str| Axis { label: label.into(), unit: String::new() };
+        let axis = |label: &str| Named { label: label.into(), unit: String::new() };
         let mut all = Observables::new("van_hove", "G < 1", "");
         all.maps.push(Map {
             name: "self_Li".into(),
@@ -289,10 +357,12 @@ mod tests {
             z: vec![vec![1.0; 200]; 3],
         });
         let charts = of_one(&all);
-        let (columns, rows) = charts[0].cells();
+        let (columns, rows) = cells(&all.maps[0]);
         assert_eq!((columns[0].len(), rows.len()), (67, 68));
         assert!((rows[67] - 200.0).abs() < 1e-12);
-        let page = charts[0].html();
+        assert!(charts[0].csv().starts_with("\"t\",\"r\",\"G\"\n1,1.5,1\n"), "{}", charts[0].csv());
+        assert!(!charts[0].svg(Sheet::paper(85.0)).contains("var("));
+        let page = Chart::from(charts[0].clone()).html();
         assert!(page.contains("G &lt; 1, Li") && !page.contains("NaN"), "{page}");
         assert_eq!(charts[0].id, "van-hove-self-Li");
         assert_eq!((color(0.0), color(1.0)), ("#440154".to_owned(), "#fde725".to_owned()));

@@ -1,6 +1,6 @@
 //! The pages of active learning: one for the whole loop, one for each iteration.
 
-use super::chart::{Axis, Figure, Series, Style};
+use super::chart::{Axis, Chart, Figure, Series, Style};
 use super::html::{counted, definitions, escape, table};
 use super::sections::grid;
 use super::{ReportError, document, number, write_figures, write_page};
@@ -27,31 +27,15 @@ pub fn write_learning_report(folder: &Path) -> Result<PathBuf, ReportError> {
         let place = folder.join(format!("iteration-{:03}", summary.iteration));
         write_iteration(&place, &ledger, summary)?;
     }
-    let figures = curves(&ledger);
+    let figures: Vec<Chart> = curves(&ledger).into_iter().map(Chart::from).collect();
     let html = overview(&ledger, &figures);
-    stills(folder, &figures)?;
+    write_figures(folder, &figures)?;
     write_page(folder, &document(&ledger.name, &html, &figures, &[])?)
-}
-
-fn stills(folder: &Path, figures: &[Figure]) -> Result<(), ReportError> {
-    let files: Vec<(String, String)> = figures.iter().map(|f| (f.id.clone(), f.file())).collect();
-    write_figures(folder, &files)
 }
 
 fn blank(id: &str, title: &str, x: &str, y: &str, log: (bool, bool)) -> Figure {
     let axis = |label: &str, log| Axis { label: label.to_owned(), log };
-    Figure {
-        id: id.to_owned(),
-        title: title.to_owned(),
-        caption: String::new(),
-        x: axis(x, log.0),
-        y: axis(y, log.1),
-        reciprocal: false,
-        group: id.to_owned(),
-        facets: Vec::new(),
-        marks: Vec::new(),
-        series: Vec::new(),
-    }
+    Figure { x: axis(x, log.0), y: axis(y, log.1), ..Figure::new(id, title, id) }
 }
 
 fn line(label: &str, color: usize, x: Vec<f64>, y: Vec<f64>) -> Series {
@@ -139,7 +123,7 @@ fn curves(ledger: &Ledger) -> Vec<Figure> {
     figures
 }
 
-fn overview(ledger: &Ledger, figures: &[Figure]) -> String {
+fn overview(ledger: &Ledger, figures: &[Chart]) -> String {
     let last = ledger.iterations.last();
     let seconds = |of: fn(&Summary) -> f64| ledger.iterations.iter().map(of).sum::<f64>();
     let total = seconds(|s| s.cost.training + s.cost.exploration + s.cost.labels);
@@ -227,7 +211,7 @@ fn overview(ledger: &Ledger, figures: &[Figure]) -> String {
 }
 
 fn write_iteration(folder: &Path, ledger: &Ledger, s: &Summary) -> Result<(), ReportError> {
-    let figures = vec![histogram(s)];
+    let figures = [Chart::from(histogram(s))];
     let name = format!("{}, iteration {}", ledger.name, s.iteration);
     let facts = definitions(&[
         ("explored", format!("{} frames in {}", s.counts.all(), counted(s.runs.len(), "run"))),
@@ -283,7 +267,7 @@ fn write_iteration(folder: &Path, ledger: &Ledger, s: &Summary) -> Result<(), Re
     html.push_str("</section><section><h2>Runs</h2>");
     html.push_str(&runs(s));
     html.push_str("</section></main>");
-    stills(folder, &figures)?;
+    write_figures(folder, &figures)?;
     write_page(folder, &document(&name, &html, &figures, &[])?)?;
     Ok(())
 }

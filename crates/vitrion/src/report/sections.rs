@@ -1,16 +1,14 @@
 //! The sections of the page.
 
-use super::bars;
 use super::cautions;
-use super::chart::Figure;
+use super::chart::Chart;
 use super::figures;
-use super::heat_map;
+use super::gallery::{Gallery, Place};
 use super::html::{counted, details, escape, note, table};
 use super::load::{Results, Run, Source, System};
 use super::number::{self, shown};
 use super::provenance::{potential_section, provenance_section};
 use super::scene::{self, Picture, Scene};
-use super::structural::{self, About};
 use super::verdict;
 use std::fmt::Write as _;
 use vitrion_core::Estimate;
@@ -19,7 +17,6 @@ use vitrion_core::observables::Observables;
 /// The page body and the data its scripts need.
 pub(super) struct Body {
     pub(super) html: String,
-    pub(super) figures: Vec<Figure>,
     pub(super) scenes: Vec<Scene>,
 }
 
@@ -36,43 +33,22 @@ const SECTIONS: [(&str, &str); 9] = [
 ];
 
 /// All sections in order.
-pub(super) fn body(results: &Results) -> Body {
+pub(super) fn body(results: &Results, charts: &Gallery) -> Body {
     let scenes = scenes(results);
-    let mut structure = figures::structure(results);
-    let radial = structure.len();
-    structure.extend(structural::of_runs(results, About::Structure));
-    let motion = structural::of_runs(results, About::Motion);
-    let msd = figures::displacement(results);
-    let mut arrhenius = figures::conductivity(results);
-    if let Some(figure) = &mut arrhenius {
-        figure.caption = figures::literature_caption();
-    }
-    let fractions = figures::crystal_fraction(results);
-    let correlations = figures::correlations(results);
-    let thermo = figures::thermo(results);
     let mut html = header(results);
     html.push_str("<main id=\"main\">");
     let contents = [
         verdict_section(results),
         results_section(results),
-        structure_section(
-            &scenes,
-            structure.split_at(radial),
-            &bars::of_runs(results, About::Structure),
-        ),
-        transport_section(msd.as_ref(), [arrhenius.as_ref(), fractions.as_ref()], &correlations)
-            + &motion_section(results, &motion),
-        thermo_section(&thermo),
+        structure_section(&scenes, charts),
+        transport_section(charts) + &cards(charts.at(Place::Motion)),
+        thermo_section(&charts.at(Place::Thermo)),
         potential_section(results),
         provenance_section(results),
         formulas_section(results),
-        String::new(),
+        data_section(&charts.charts),
     ];
-    let transport =
-        arrhenius.into_iter().chain(fractions).chain(msd).chain(correlations).chain(motion);
-    let figures: Vec<Figure> = transport.chain(structure).chain(thermo).collect();
     for ((id, title), content) in SECTIONS.iter().zip(contents) {
-        let content = if *id == "data" { data_section(&figures) } else { content };
         let _ = write!(
             html,
             "<section id=\"{id}\" aria-labelledby=\"h-{id}\"><h2 id=\"h-{id}\">{title}</h2>\
@@ -85,7 +61,7 @@ pub(super) fn body(results: &Results) -> Body {
          network.</footer>",
         env!("CARGO_PKG_VERSION")
     );
-    Body { html, figures, scenes }
+    Body { html, scenes }
 }
 
 fn header(results: &Results) -> String {
@@ -304,11 +280,7 @@ fn scenes(results: &Results) -> Vec<Scene> {
     scene::of_pictures(&results.systems.iter().filter_map(picture).collect::<Vec<_>>())
 }
 
-fn structure_section(
-    scenes: &[Scene],
-    charts: (&[Figure], &[Figure]),
-    bars: &[bars::Bars],
-) -> String {
+fn structure_section(scenes: &[Scene], charts: &Gallery) -> String {
     let mut out = String::from("<div class=\"scenes\">");
     for scene in scenes {
         out.push_str(&scene.figure());
@@ -317,75 +289,55 @@ fn structure_section(
     if scenes.is_empty() {
         out.push_str(&note("No structure file could be drawn."));
     }
-    let (radial, others) = charts;
+    let radial = charts.at(Place::Radial);
     if radial.is_empty() {
         out.push_str(&note("No radial distribution was computed."));
     }
-    out.push_str(&selector(radial.first(), "Pair"));
+    out.push_str(&selector(radial.first().copied(), "Pair"));
     out.push_str(&grid(radial));
-    out.push_str("<div class=\"grid-2\">");
-    for chart in bars {
-        out.push_str(&chart.html());
-    }
-    for figure in others {
-        let _ = write!(out, "<div>{}{}</div>", selector(Some(figure), "Show"), chart(figure));
-    }
-    out.push_str("</div>");
+    out.push_str(&cards(charts.at(Place::Structure)));
     out
 }
 
-/// Charts of how atoms move: curves, bars, maps.
-fn motion_section(results: &Results, motion: &[Figure]) -> String {
+/// Charts, each with a selector of its own.
+pub(super) fn cards<'a>(charts: impl IntoIterator<Item = &'a Chart>) -> String {
     let mut out = String::from("<div class=\"grid-2\">");
-    for figure in motion {
-        let _ = write!(out, "<div>{}{}</div>", selector(Some(figure), "Show"), chart(figure));
-    }
-    for chart in bars::of_runs(results, About::Motion) {
-        out.push_str(&chart.html());
-    }
-    for chart in heat_map::of_runs(results) {
-        out.push_str(&chart.html());
+    for chart in charts {
+        let _ = write!(out, "<div>{}{}</div>", selector(Some(chart), "Show"), chart.html());
     }
     out.push_str("</div>");
     out
 }
 
-fn transport_section(
-    msd: Option<&Figure>,
-    [arrhenius, fractions]: [Option<&Figure>; 2],
-    correlations: &[Figure],
-) -> String {
+fn transport_section(charts: &Gallery) -> String {
     let mut out = String::new();
-    match arrhenius {
-        Some(figure) => out.push_str(&chart(figure)),
-        None => out.push_str(&note("No conductivity was computed.")),
+    let conductivity = charts.at(Place::Conductivity);
+    if conductivity.is_empty() {
+        out.push_str(&note("No conductivity was computed."));
     }
-    if let Some(figure) = fractions {
-        out.push_str(&chart(figure));
-    }
-    match msd {
-        Some(figure) => {
-            out.push_str(&selector(Some(figure), "Species"));
-            out.push_str(&chart(figure));
-        }
-        None if correlations.is_empty() => {
-            out.push_str(&note("No mean squared displacement was computed."));
-        }
-        None => {}
+    out.extend(conductivity.into_iter().map(Chart::html));
+    let (msd, correlations) = (charts.at(Place::Displacement), charts.at(Place::Correlations));
+    out.push_str(&selector(msd.first().copied(), "Species"));
+    out.extend(msd.iter().map(|chart| chart.html()));
+    if msd.is_empty() && correlations.is_empty() {
+        out.push_str(&note("No mean squared displacement was computed."));
     }
     if !correlations.is_empty() {
-        out.push_str(&selector(correlations.first(), "Element, accumulated while running"));
+        out.push_str(&selector(
+            correlations.first().copied(),
+            "Element, accumulated while running",
+        ));
         out.push_str(&grid(correlations));
     }
     out
 }
 
-fn thermo_section(charts: &[Figure]) -> String {
+fn thermo_section(charts: &[&Chart]) -> String {
     if charts.is_empty() {
         return note("No thermo table could be read.");
     }
-    let mut out = selector(charts.first(), "Run and stage");
-    out.push_str(&grid(charts));
+    let mut out = selector(charts.first().copied(), "Run and stage");
+    out.push_str(&grid(charts.iter().copied()));
     out.push_str(
         "<p class=\"quiet\">Long tables are thinned for this page, keeping the extremes; the full \
          ones are the thermo.csv files of the results folder. Energies are relative to the first \
@@ -417,19 +369,19 @@ fn formulas_section(results: &Results) -> String {
     })
 }
 
-fn data_section(figures: &[Figure]) -> String {
+fn data_section(charts: &[Chart]) -> String {
     let mut out = String::from(
         "<p>Every figure's numbers as comma-separated values, as drawn on this page. Full series \
          and trajectories are in the results folder.</p>\
          <noscript><p class=\"note\">Downloads and interactive charts need JavaScript; the tables \
          and still charts of this page do not.</p></noscript><p class=\"downloads js-only\">",
     );
-    for figure in figures {
+    for chart in charts {
         let _ = write!(
             out,
             "<button type=\"button\" data-csv=\"{}\">{}</button> ",
-            escape(&figure.id),
-            escape(&figure.title)
+            escape(chart.id()),
+            escape(chart.title())
         );
     }
     out.push_str("<button type=\"button\" data-table=\"results-table\">Results table</button> ");
@@ -439,42 +391,28 @@ fn data_section(figures: &[Figure]) -> String {
     out
 }
 
-pub(super) fn selector(figure: Option<&Figure>, label: &str) -> String {
-    let Some(figure) = figure.filter(|figure| figure.facets.len() > 1) else {
+pub(super) fn selector(chart: Option<&Chart>, label: &str) -> String {
+    let Some((facets, group)) = chart.map(Chart::facets).filter(|(facets, _)| facets.len() > 1)
+    else {
         return String::new();
     };
     let mut out = format!(
         "<p class=\"selector js-only\"><label>{} <select data-group=\"{}\">",
         escape(label),
-        escape(&figure.group)
+        escape(group)
     );
-    for facet in &figure.facets {
+    for facet in facets {
         let _ = write!(out, "<option>{}</option>", escape(facet));
     }
     out.push_str("</select></label></p>");
-    let shown = escape(&figure.facets[0]);
+    let shown = escape(&facets[0]);
     let _ = write!(out, "<noscript><p class=\"quiet\">Shown: {shown}.</p></noscript>");
     out
 }
 
-pub(super) fn grid(charts: &[Figure]) -> String {
-    let inner: String = charts.iter().map(chart).collect();
+pub(super) fn grid<'a>(charts: impl IntoIterator<Item = &'a Chart>) -> String {
+    let inner: String = charts.into_iter().map(Chart::html).collect();
     format!("<div class=\"grid-2\">{inner}</div>")
-}
-
-pub(super) fn chart(figure: &Figure) -> String {
-    let caption = if figure.caption.is_empty() {
-        String::new()
-    } else {
-        format!("<figcaption>{}</figcaption>", figure.caption)
-    };
-    format!(
-        "<figure class=\"chart card\"><h3>{}</h3><div class=\"plot\" data-figure=\"{}\">{}</div>\
-         {caption}</figure>",
-        escape(&figure.title),
-        escape(&figure.id),
-        figure.svg()
-    )
 }
 
 pub(super) fn value_cell(estimate: &Estimate) -> String {

@@ -1,7 +1,7 @@
 //! Charts of analyses without charts of their own: one for every pair of axes.
 
-use super::chart::{Axis, Figure, Series, Style, sparse};
-use super::figures::{axis_text, each_analysis, facet_of, figure, label_of, picked};
+use super::chart::{Axis, Figure, RunTag, Series, Style, sparse};
+use super::figures::{axis_text, each_analysis, facet_of, label_of, picked, runs_of};
 use super::load::Results;
 use vitrion_core::observables::{Curve, Observables};
 
@@ -56,7 +56,7 @@ impl About {
 pub(super) fn of_runs(results: &Results, about: About) -> Vec<Figure> {
     let mut figures: Vec<Figure> = Vec::new();
     let alone = results.systems.iter().map(|system| system.runs.len()).sum::<usize>() == 1;
-    each_analysis(results, &mut |style, run, observables| {
+    each_analysis(results, &mut |(style, tag), run, observables| {
         let elsewhere = DRAWN_ELSEWHERE.contains(&observables.kind.as_str());
         if elsewhere || About::of(observables) != about {
             return;
@@ -74,7 +74,8 @@ pub(super) fn of_runs(results: &Results, about: About) -> Vec<Figure> {
         for curve in curves {
             let at = place(&mut figures, observables, curve);
             let facet = facet_of(&mut figures[at], &curve.label);
-            let mut series = series(curve, style);
+            figures[at].runs.get_or_insert_with(|| runs_of(results));
+            let mut series = series(curve, (style, Some(tag)));
             series.label = label_of(run);
             series.facet = Some(facet);
             figures[at].series.push(series);
@@ -105,7 +106,7 @@ fn together(observables: &Observables, curves: &[&Curve]) -> Vec<Figure> {
         let number = figures[at].series.len();
         let (color, dash) = (number % COLORS, number / COLORS % 4);
         let style = Style { color, dash, line: true, ..Style::default() };
-        figures[at].series.push(series(curve, style));
+        figures[at].series.push(series(curve, (style, None)));
     }
     for figure in &mut figures {
         if figure.series.len() > MOST_CURVES {
@@ -129,7 +130,7 @@ fn place(figures: &mut Vec<Figure>, observables: &Observables, curve: &Curve) ->
     };
     figures.iter().position(same).unwrap_or_else(|| {
         let id = format!("{}-{}", observables.kind.replace('_', "-"), figures.len());
-        let mut one = figure(&id, &format!("{title}: {}", curve.y_axis.label), &id);
+        let mut one = Figure::new(&id, &format!("{title}: {}", curve.y_axis.label), &id);
         // times of motion span decades
         one.x = Axis { label: x, log: curve.x_axis.label == "lag time" };
         one.y = Axis { label: y, log: one.x.log && curve.y_axis.label == "MSD" };
@@ -138,10 +139,10 @@ fn place(figures: &mut Vec<Figure>, observables: &Observables, curve: &Curve) ->
     })
 }
 
-fn series(curve: &Curve, style: Style) -> Series {
+fn series(curve: &Curve, looks: (Style, Option<RunTag>)) -> Series {
     let defined: Vec<usize> =
         (0..curve.x.len().min(curve.y.len())).filter(|k| curve.y[*k].is_finite()).collect();
     let keep: Vec<usize> =
         sparse(defined.len(), POINTS, false).into_iter().map(|k| defined[k]).collect();
-    picked(curve, &keep, curve.label.clone(), style, None)
+    picked(curve, &keep, curve.label.clone(), looks, None)
 }

@@ -1,8 +1,8 @@
 //! The training report: learning curves, parity plots and error tables of one run.
 
-use super::chart::{Axis, Figure, Series, Style, sparse};
+use super::chart::{Axis, Chart, Figure, Series, Style, sparse};
 use super::html::{definitions, escape, table};
-use super::sections::{chart, grid, selector};
+use super::sections::{grid, selector};
 use super::{ReportError, document, number, write_figures, write_page};
 use crate::training::{Evaluation, TrainingSummary};
 use serde::de::DeserializeOwned;
@@ -29,10 +29,9 @@ pub fn write_training_report(folder: &Path) -> Result<PathBuf, ReportError> {
     let mut figures = learning_curves(&curve);
     let learning = figures.len();
     figures.extend(parity(&evaluation));
+    let figures: Vec<Chart> = figures.into_iter().map(Chart::from).collect();
     let html = body(&summary, &evaluation, checks.as_ref(), &figures, learning);
-    let stills: Vec<(String, String)> =
-        figures.iter().map(|figure| (figure.id.clone(), figure.file())).collect();
-    write_figures(folder, &stills)?;
+    write_figures(folder, &figures)?;
     write_page(folder, &document(&summary.name, &html, &figures, &[])?)
 }
 
@@ -50,7 +49,7 @@ fn body(
     summary: &TrainingSummary,
     evaluation: &Evaluation,
     checks: Option<&Validation>,
-    figures: &[Figure],
+    figures: &[Chart],
     learning: usize,
 ) -> String {
     let held = evaluation.validation.as_ref();
@@ -87,7 +86,7 @@ fn body(
     html.push_str("</section><section><h2>Labels against predictions</h2>");
     for figure in &figures[learning..] {
         html.push_str(&selector(Some(figure), "Show"));
-        html.push_str(&chart(figure));
+        html.push_str(&figure.html());
     }
     html.push_str("</section><section><h2>Errors</h2>");
     if let Some(held) = held {
@@ -201,18 +200,7 @@ fn data(checks: &Validation) -> String {
 
 fn blank(id: &str, title: &str, x: &str, y: &str, log: bool) -> Figure {
     let axis = |label: &str| Axis { label: label.to_owned(), log };
-    Figure {
-        id: id.to_owned(),
-        title: title.to_owned(),
-        caption: String::new(),
-        x: axis(x),
-        y: axis(y),
-        reciprocal: false,
-        group: id.to_owned(),
-        facets: Vec::new(),
-        marks: Vec::new(),
-        series: Vec::new(),
-    }
+    Figure { x: axis(x), y: axis(y), ..Figure::new(id, title, id) }
 }
 
 /// One chart per kind of error from `lcurve.out`, and one of the learning rate.
