@@ -5,9 +5,10 @@
 //! scripts and all data, works from disk without network, and shows still charts and every table
 //! without JavaScript.
 //!
-//! The flow: [`load`] reads the folder, [`figures`] and [`scene`] turn it into chart and scene data
-//! (drawn once as SVG in Rust, then replaced by `chart.js` and `viewer/*.js`), [`sections`] writes
-//! the HTML around them.
+//! The flow: [`load`] reads the folder, [`gallery`] and [`scene`] turn it into chart and scene data
+//! (drawn once as SVG and as ray-traced pictures in Rust, then replaced by `chart.js` and
+//! `viewer/*.js`), [`overlay`] adds measurements, [`sections`] writes the HTML around them, [`export`]
+//! the same charts for paper.
 
 mod analysis;
 mod bars;
@@ -163,8 +164,18 @@ fn write_results(
     let sections::Body { html, scenes } = sections::body(results, &gallery);
     if let Some(width_mm) = options.figures_mm {
         export::write_figures_wide(out, &gallery.charts, width_mm)?;
+        write_stills(out, &scenes)?;
     }
     write_page(out, &document(&results.title, &html, &gallery.charts, &scenes)?)
+}
+
+/// Writes the ray-traced pictures of atoms beside the charts.
+fn write_stills(out: &Path, scenes: &[scene::Scene]) -> Result<(), ReportError> {
+    for scene in scenes {
+        let (png, size) = &scene.still;
+        write_picture(out, &scene.id, &scene.title, png, *size)?;
+    }
+    Ok(())
 }
 
 /// Replaces `report.html` of a folder.
@@ -247,6 +258,49 @@ mod tests {
         assert!(page.len() < 3_000_000, "{} bytes", page.len());
         let drawn = page.split("<script").next().expect("a page");
         assert!(!drawn.contains("NaN"), "a number that is none reached the page");
+    }
+
+    #[test]
+    fn measurements_and_figures_come_with_the_page() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        fixture::write(folder.path());
+        let file = folder.path().join("neutron.csv");
+        let text =
+            "# figure: radial-distribution\n# facet: Li-S\n# label: Neutron <2019>\n2.4,3.0,0.2\n";
+        std::fs::write(&file, text).expect("writable");
+        let overlays = vec![Overlay::read(&file).expect("a good file")];
+        let options = ReportOptions { overlays, ..ReportOptions::default() };
+        let page = write_report_with(folder.path(), &options).expect("a report");
+        let page = std::fs::read_to_string(page).expect("readable");
+        assert!(page.contains("Neutron \\u003c2019>"), "not in the data of the page");
+        let figures = folder.path().join("figures");
+        for name in ["arrhenius", "msd", "msd-600K", "radial-distribution-Li-S", "thermo-energy"] {
+            for ending in ["svg", "pdf", "png"] {
+                assert!(figures.join(format!("{name}.{ending}")).exists(), "no {name}.{ending}");
+            }
+        }
+        let mut laid_over = 0;
+        for file in std::fs::read_dir(&figures).expect("a folder") {
+            let path = file.expect("an entry").path();
+            if path.extension().is_some_and(|ending| ending == "svg") {
+                let svg = std::fs::read_to_string(&path).expect("readable");
+                let mut reader = quick_xml::Reader::from_str(&svg);
+                while reader.read_event().expect("XML") != quick_xml::events::Event::Eof {}
+                assert!(!svg.contains("var(") && !svg.contains("NaN"), "{}", path.display());
+                laid_over += usize::from(svg.contains("Neutron &lt;2019&gt;"));
+            }
+        }
+        // the pair, and the pair at each of four temperatures
+        assert_eq!(laid_over, 5);
+    }
+
+    #[test]
+    fn a_report_without_figures_writes_none() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        fixture::write(folder.path());
+        let options = ReportOptions { figures_mm: None, ..ReportOptions::default() };
+        write_report_with(folder.path(), &options).expect("a report");
+        assert!(!folder.path().join("figures").exists());
     }
 
     #[test]

@@ -5,7 +5,9 @@ use super::html::{details, escape, note, table};
 use super::number::shown;
 use super::scene::{self, Picture, Scene};
 use super::sections::{cards, value_cell};
-use super::{ReportError, bars, document, heat_map, structural, write_figures, write_page};
+use super::{
+    ReportError, bars, document, heat_map, structural, write_figures, write_page, write_stills,
+};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use vitrion_core::observables::Observables;
@@ -59,6 +61,7 @@ pub fn write_analysis_report(
     html.push_str("</main><footer>Made by vitrion; this file needs no network.</footer>");
     let charts: Vec<Chart> = charts.into_iter().flatten().collect();
     write_figures(folder, &charts)?;
+    write_stills(folder, &scenes)?;
     write_page(folder, &document(name, &html, &charts, &scenes)?)
 }
 

@@ -82,6 +82,12 @@ var Vitrion = (function () {
   function esc(s) {
     return String(s).replace(/[&<>"]/g, function (c) { return { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" }[c]; });
   }
+  // G_s with a subscript, in text that is escaped.
+  function rich(s) {
+    return esc(s).replace(/(^|[^A-Za-zα-ω])([A-Za-zα-ω])_([A-Za-z0-9]{1,3})(?![A-Za-z0-9_])(.*)/, function (_, before, letter, below, rest) {
+      return before + letter + '<tspan dy="3" font-size="9" style="font-size:9px">' + below + "</tspan>" + (rest ? '<tspan dy="-3">' + rest + "</tspan>" : "");
+    });
+  }
   function save(name, type, content) {
     var a = document.createElement("a");
     a.href = URL.createObjectURL(content instanceof Blob ? content : new Blob([content], { type: type }));
@@ -320,10 +326,10 @@ var Vitrion = (function () {
       unshare((this.h - b.b - py) / (this.h - b.t - b.b), this.y, this.fig.y.log)];
   };
   function label(x, y, anchor, size, s) {
-    return '<text class="' + size + '" x="' + x.toFixed(1) + '" y="' + y.toFixed(1) + '" text-anchor="' + anchor + '">' + esc(s) + "</text>";
+    return '<text class="' + size + '" x="' + x.toFixed(1) + '" y="' + y.toFixed(1) + '" text-anchor="' + anchor + '">' + rich(s) + "</text>";
   }
   function upwards(x, y, anchor, size, s) {
-    return '<text class="' + size + '" transform="translate(' + x.toFixed(1) + " " + y.toFixed(1) + ') rotate(-90)" text-anchor="' + anchor + '">' + esc(s) + "</text>";
+    return '<text class="' + size + '" transform="translate(' + x.toFixed(1) + " " + y.toFixed(1) + ') rotate(-90)" text-anchor="' + anchor + '">' + rich(s) + "</text>";
   }
   function stroke(d, color, rest) { return d ? '<path d="' + d + '" fill="none" stroke="' + color + '"' + (rest || "") + "/>" : ""; }
   Chart.prototype.draw = function () {
@@ -493,7 +499,7 @@ var Vitrion = (function () {
     this.show("<b>" + esc(best.text) + "</b>" + swatch("var(--c" + (best.color % 7) + ")", esc(this.fig.axis) + ": " + esc(best.value)), best.end, best.y + 10);
   };
   Chart.prototype.hoverMap = function (px, py) {
-    var fig = this.fig, p = fig.place, unit = this.w / 720, x = px / unit, y = py / unit;
+    var fig = this.fig, p = fig.place, unit = this.surface.clientWidth / this.surface.querySelector("svg").viewBox.baseVal.width, x = px / unit, y = py / unit;
     var borders = [], xs = fig.xs.map(function (v) { return fig.x.log ? Math.log(v) : v; }), n = xs.length, i, j;
     for (i = 0; i <= n; i++) borders.push(i === 0 ? 1.5 * xs[0] - 0.5 * xs[1] : i === n ? 1.5 * xs[n - 1] - 0.5 * xs[n - 2] : (xs[i - 1] + xs[i]) / 2);
     var X = function (v) { return p[0] + (p[2] - p[0]) * (v - fig.ends[0][0]) / (fig.ends[0][1] - fig.ends[0][0]); };

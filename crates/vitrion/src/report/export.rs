@@ -7,6 +7,7 @@
 use super::ReportError;
 use super::chart::{Chart, FONT, Figure, Paper, Sheet, free_name, safe_name};
 use super::html::escape;
+use super::packed;
 use rayon::prelude::*;
 use resvg::{tiny_skia, usvg};
 use serde::{Deserialize, Serialize};
@@ -114,7 +115,7 @@ pub fn write_picture(
          <title>{}</title><image width=\"{width}\" height=\"{height}\" \
          xlink:href=\"data:image/png;base64,{}\"/></svg>\n",
         escape(title),
-        base64(png)
+        packed::base64(png)
     );
     let refused = |message: String| ReportError::Drawing { id: id.clone(), message };
     let pixels = tiny_skia::Pixmap::decode_png(png).map_err(|error| refused(error.to_string()))?;
@@ -336,20 +337,6 @@ fn picture_pdf(pixels: &tiny_skia::Pixmap) -> Option<Vec<u8>> {
     Some(pdf.finish())
 }
 
-fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for three in bytes.chunks(3) {
-        let byte = |k: usize| u32::from(three.get(k).copied().unwrap_or(0));
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for k in 0..4 {
-            let letter = char::from(LETTERS[(bits >> (18 - 6 * k) & 63) as usize]);
-            out.push(if k > three.len() { '=' } else { letter });
-        }
-    }
-    out
-}
-
 /// HTML without its tags.
 fn plain_text(html: &str) -> String {
     let mut out = String::new();
@@ -502,15 +489,5 @@ mod tests {
         assert_eq!(ids, ["a", "atoms-0"]);
         let error = write_picture(folder.path(), "b", "", b"no picture", [1, 1]);
         assert!(error.expect_err("no picture").to_string().starts_with("figure b: "));
-    }
-
-    #[test]
-    fn base64_pads_as_the_standard_says() {
-        // RFC 4648, section 10
-        for (plain, coded) in
-            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")]
-        {
-            assert_eq!(base64(plain.as_bytes()), coded);
-        }
     }
 }

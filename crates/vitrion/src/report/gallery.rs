@@ -11,9 +11,8 @@ pub(super) enum Place {
     Conductivity,
     Displacement,
     Correlations,
-    Motion,
     Radial,
-    Structure,
+    Of(About),
     Thermo,
 }
 
@@ -34,12 +33,12 @@ impl Gallery {
         all.add(Place::Conductivity, figures::crystal_fraction(results));
         all.add(Place::Displacement, figures::displacement(results));
         all.add(Place::Correlations, figures::correlations(results));
-        all.add(Place::Motion, structural::of_runs(results, About::Motion));
-        all.add(Place::Motion, bars::of_runs(results, About::Motion));
-        all.add(Place::Motion, heat_map::of_runs(results));
         all.add(Place::Radial, figures::structure(results));
-        all.add(Place::Structure, bars::of_runs(results, About::Structure));
-        all.add(Place::Structure, structural::of_runs(results, About::Structure));
+        for about in About::ALL {
+            all.add(Place::Of(about), bars::of_runs(results, about));
+            all.add(Place::Of(about), structural::of_runs(results, about));
+            all.add(Place::Of(about), heat_map::of_runs(results, about));
+        }
         all.add(Place::Thermo, figures::thermo(results));
         distinct(&mut all.charts);
         all

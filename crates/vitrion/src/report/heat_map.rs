@@ -6,6 +6,7 @@ use super::chart::{
 use super::figures::{axis_text, each_analysis, label_of, runs_of};
 use super::load::Results;
 use super::number::significant;
+use super::structural::About;
 use serde::Serialize;
 use std::fmt::Write as _;
 use vitrion_core::observables::{Map, Observables};
@@ -14,6 +15,8 @@ const LEFT: f64 = 62.0;
 const RIGHT: f64 = 104.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 46.0;
+/// About as wide as half a page, so that text is not made small there.
+const ON_PAGE: Sheet = Sheet { width: 520.0, ..Sheet::PAGE };
 /// Shades of the scale.
 const SHADES: usize = 64;
 /// What cells overlap.
@@ -64,10 +67,13 @@ pub(super) struct HeatMap {
 }
 
 /// Charts of all runs of a results folder.
-pub(super) fn of_runs(results: &Results) -> Vec<HeatMap> {
+pub(super) fn of_runs(results: &Results, about: About) -> Vec<HeatMap> {
     let mut charts = Vec::new();
     let names = runs_of(results);
     each_analysis(results, &mut |(_, tag), run, observables| {
+        if About::of(observables) != about {
+            return;
+        }
         for chart in charts_of(observables, &label_of(run)) {
             charts.push(HeatMap { run: Some(tag), names_of_runs: Some(names.clone()), ..chart });
         }
@@ -114,7 +120,7 @@ impl HeatMap {
             x: Axis { label: axis_text(&map.x_axis), log },
             y: Axis { label: axis_text(&map.y_axis), log: false },
             z: axis_text(&map.z_axis),
-            place: place(Sheet::PAGE),
+            place: place(ON_PAGE),
             ends: [ends(&columns), ends(&rows)],
             xs: map.x.clone(),
             ys: map.y.chunks(map.y.len().div_ceil(CELLS)).map(mean).collect(),
@@ -129,6 +135,7 @@ impl HeatMap {
     }
 
     pub(super) fn svg(&self, sheet: Sheet) -> String {
+        let sheet = if sheet.paper { sheet } else { ON_PAGE };
         let scale = ColorScale::of(&self.values);
         let [left, top, right, bottom] = place(sheet);
         let (columns, rows) = (self.columns(), &self.rows);
@@ -245,20 +252,21 @@ impl HeatMap {
                 color(shade as f64 / (SHADES - 1) as f64)
             );
         }
+        let mut widest: f64 = 0.0;
         for part in [0.0, 0.25, 0.5, 0.75, 1.0_f64] {
             let y = top + height * (1.0 - part) + 4.2;
             let text = significant(scale.value(part), 2);
             sheet.text(out, (left + 17.0, y), "start", Size::Small, &text);
+            widest = widest.max(Size::Small.width(&text));
         }
-        let middle = (sheet.width - 6.0, f64::midpoint(top, bottom));
+        let middle = (left + 17.0 + widest + 18.0, f64::midpoint(top, bottom));
         sheet.upwards(out, middle, "middle", Size::Large, &self.z);
     }
 }
 
 /// Left, top, right and bottom of the grid.
 fn place(sheet: Sheet) -> [f64; 4] {
-    let height = if sheet.paper { 0.62 * sheet.width } else { 350.0 };
-    [LEFT, TOP, sheet.width - RIGHT, height - BOTTOM]
+    [LEFT, TOP, sheet.width - RIGHT, 0.62 * sheet.width - BOTTOM]
 }
 
 /// Values with at most [`CELLS`] rows, and the edges of the rows.

@@ -160,7 +160,12 @@ pub(super) fn text(bytes: &[u8]) -> String {
     let mut encoder = DeflateEncoder::new(Vec::new(), Compression::new(6));
     encoder.write_all(bytes).expect("memory takes everything");
     let packed = encoder.finish().expect("memory takes everything");
-    base64::engine::general_purpose::STANDARD.encode(packed)
+    base64(&packed)
+}
+
+/// Bytes as base64.
+pub(super) fn base64(bytes: &[u8]) -> String {
+    base64::engine::general_purpose::STANDARD.encode(bytes)
 }
 
 #[cfg(test)]

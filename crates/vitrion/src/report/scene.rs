@@ -4,6 +4,7 @@ use super::html::escape;
 use super::number::significant;
 use super::packed;
 use crate::movie::Moment;
+use crate::render::{self, ColorBy, Image, Look, View, elements};
 use serde::Serialize;
 use std::fmt::Write as _;
 use vitrion_core::columns::{AtomColumn, AtomValues};
@@ -14,6 +15,8 @@ use vitrion_core::{Structure, units};
 const BUDGET: usize = 4_500_000;
 /// Part of a picture's share that positions may take; the rest is for quantities.
 const FOR_POSITIONS: f64 = 0.75;
+/// Pixels of the picture for paper; the page has half of each.
+const STILL: [usize; 2] = [1280, 960];
 /// Quantities of atoms that are worth colouring by come first; others follow in their own order.
 const FIRST: [&str; 4] = ["softness", "phase", "unit", "q6"];
 
@@ -43,9 +46,11 @@ pub(super) struct Scene {
     quantities: Vec<Quantity>,
     /// What the atoms are coloured by at first; empty for their element.
     color: String,
-    /// The picture before the first touch, as a file name below `figures/` and a data address.
+    /// The ray-traced picture for paper, as a PNG file, with its pixels; and the smaller one of the page.
     #[serde(skip)]
-    poster: Option<String>,
+    pub(super) still: (Vec<u8>, [u32; 2]),
+    #[serde(skip)]
+    poster: Vec<u8>,
     /// How exact the picture is.
     #[serde(skip)]
     remark: String,
@@ -127,6 +132,7 @@ fn scene(id: &str, picture: &Picture, limit: usize) -> Scene {
         cells.truncate(1);
     }
     let color = picture.color.clone().unwrap_or_default();
+    let image = still(picture, STILL[0], STILL[1]);
     Scene {
         id: id.to_owned(),
         title: picture.title.clone(),
@@ -144,7 +150,8 @@ fn scene(id: &str, picture: &Picture, limit: usize) -> Scene {
         positions: path.text,
         color: quantities.iter().find(|q| q.name == color).map_or(String::new(), |_| color),
         quantities,
-        poster: None,
+        still: (image.png(), [image.width as u32, image.height as u32]),
+        poster: halved(&image).png(),
         remark: remark(kept.len(), picture.moments.len(), path.step),
     }
 }
@@ -171,7 +178,7 @@ fn elements(structure: &Structure) -> Vec<Element> {
     let symbols = structure.table.symbols().iter().enumerate();
     symbols
         .map(|(index, symbol)| {
-            let (radius, color) = look(symbol, index);
+            let (radius, color) = elements::radius_and_color(symbol, index);
             let mass = structure.table.id(symbol).map_or(1.0, |id| structure.table.mass(id));
             let count = counts.get(index).copied().unwrap_or(0);
             Element { symbol: symbol.clone(), radius, color: color.to_owned(), mass, count }
@@ -258,15 +265,13 @@ fn quantity(name: &str, moments: &[&Moment], stride: usize) -> Quantity {
     }
 }
 
-/// Bonded pairs: a network former and its ligands, and formers among themselves.
+/// Pairs of elements with the longest bond between them; first the centre.
 fn bonds(structure: &Structure) -> Vec<(usize, usize, f64)> {
     let symbols = structure.table.symbols();
     let mut out = Vec::new();
-    for (i, a) in symbols.iter().enumerate() {
+    for (i, a) in symbols.iter().enumerate().filter(|(_, a)| elements::is_centre(a)) {
         for (j, b) in symbols.iter().enumerate() {
-            if a == "P" && (b == "S" || b == "P") {
-                out.push((i, j, 2.6));
-            }
+            out.extend(elements::bond_length(a, b).map(|length| (i, j, length)));
         }
     }
     out
@@ -274,18 +279,49 @@ fn bonds(structure: &Structure) -> Vec<(usize, usize, f64)> {
 
 fn centres(structure: &Structure) -> Vec<usize> {
     let symbols = structure.table.symbols().iter().enumerate();
-    symbols.filter(|(_, symbol)| *symbol == "P").map(|(index, _)| index).collect()
+    symbols.filter(|(_, symbol)| elements::is_centre(symbol)).map(|(index, _)| index).collect()
 }
 
-/// Radius [Å] (about half the distance to neighbours, for looks) and a colour-blind-safe colour.
-fn look(symbol: &str, index: usize) -> (f64, &'static str) {
-    match symbol {
-        "Li" | "Na" => (0.55, "#009e73"),
-        "P" | "Ge" | "Si" | "Sn" => (0.60, "#d55e00"),
-        "S" | "O" | "Se" => (0.85, "#e8c52a"),
-        "Cl" | "Br" | "I" => (0.95, "#56b4e9"),
-        _ => (0.7, ["#0072b2", "#cc79a7", "#e69f00", "#777777"][index % 4]),
+/// The picture as the viewer shows it first.
+fn still(picture: &Picture, width: usize, height: usize) -> Image {
+    let Moment { frame, columns } = &picture.moments[0];
+    let column = columns.iter().find(|column| Some(&column.name) == picture.color.as_ref());
+    let color = match column.map(|column| &column.values) {
+        None => ColorBy::Element,
+        Some(AtomValues::Words { list, of }) => {
+            ColorBy::Kind { names: list.clone(), of: of.clone() }
+        }
+        Some(AtomValues::Real(values)) => {
+            let finite = || values.iter().copied().filter(|value| value.is_finite());
+            let (low, high) = (
+                finite().fold(f64::INFINITY, f64::min),
+                finite().fold(f64::NEG_INFINITY, f64::max),
+            );
+            ColorBy::Number {
+                values: values.clone(),
+                range: if low < high { [low, high] } else { [0.0, 1.0] },
+            }
+        }
+    };
+    let look = Look { color, ..Look::default() };
+    render::Scene::of(&frame.structure, &look).trace(&View::default(), width, height)
+}
+
+/// Half the width and height, each pixel the mean of four.
+fn halved(image: &Image) -> Image {
+    let (width, height) = (image.width / 2, image.height / 2);
+    let mut rgba = Vec::with_capacity(4 * width * height);
+    for row in 0..height {
+        for column in 0..width {
+            let four = [(0, 0), (1, 0), (0, 1), (1, 1)]
+                .map(|(right, down)| image.pixel(2 * column + right, 2 * row + down));
+            for channel in 0..4 {
+                let sum: u16 = four.iter().map(|pixel| u16::from(pixel[channel])).sum();
+                rgba.push(((sum + 2) / 4) as u8);
+            }
+        }
     }
+    Image { width, height, rgba }
 }
 
 impl Scene {
@@ -297,12 +333,10 @@ impl Scene {
     /// Picture, legend and caption; `viewer.js` finds it by its name.
     pub(super) fn figure(&self) -> String {
         let title = escape(&self.title);
-        let poster = self.poster.as_ref().map_or_else(
-            || format!("<p class=\"note\">{title}: the picture needs JavaScript and WebGL 2.</p>"),
-            |address| format!("<img class=\"poster\" src=\"{address}\" alt=\"{title}\">"),
-        );
+        let poster = packed::base64(&self.poster);
         format!(
-            "<figure class=\"scene card\" data-scene=\"{}\"><div class=\"stage\">{poster}</div>{}\
+            "<figure class=\"scene card\" data-scene=\"{}\"><div class=\"stage\">\
+             <img class=\"poster\" src=\"data:image/png;base64,{poster}\" alt=\"{title}\"></div>{}\
              <figcaption>{title} <span class=\"quiet\">{}</span></figcaption></figure>",
             escape(&self.id),
             self.legend(),

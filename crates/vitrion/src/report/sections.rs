@@ -9,6 +9,7 @@ use super::load::{Results, Run, Source, System};
 use super::number::{self, shown};
 use super::provenance::{potential_section, provenance_section};
 use super::scene::{self, Picture, Scene};
+use super::structural::About;
 use super::verdict;
 use std::fmt::Write as _;
 use vitrion_core::Estimate;
@@ -20,11 +21,14 @@ pub(super) struct Body {
     pub(super) scenes: Vec<Scene>,
 }
 
-const SECTIONS: [(&str, &str); 9] = [
+const SECTIONS: [(&str, &str); 12] = [
     ("verdict", "Verdict"),
     ("results", "Results"),
     ("structure", "Structure"),
+    ("dynamics", "Dynamics"),
     ("transport", "Transport"),
+    ("phases", "Phases"),
+    ("softness", "Softness"),
     ("thermo", "Thermodynamics"),
     ("potential", "Potential"),
     ("provenance", "Provenance"),
@@ -41,7 +45,10 @@ pub(super) fn body(results: &Results, charts: &Gallery) -> Body {
         verdict_section(results),
         results_section(results),
         structure_section(&scenes, charts),
-        transport_section(charts) + &cards(charts.at(Place::Motion)),
+        dynamics_section(charts),
+        transport_section(charts),
+        optional_section(charts, About::Phases, results),
+        optional_section(charts, About::Softness, results),
         thermo_section(&charts.at(Place::Thermo)),
         potential_section(results),
         provenance_section(results),
@@ -295,7 +302,7 @@ fn structure_section(scenes: &[Scene], charts: &Gallery) -> String {
     }
     out.push_str(&selector(radial.first().copied(), "Pair"));
     out.push_str(&grid(radial));
-    out.push_str(&cards(charts.at(Place::Structure)));
+    out.push_str(&cards(charts.at(Place::Of(About::Structure))));
     out
 }
 
@@ -316,6 +323,29 @@ fn transport_section(charts: &Gallery) -> String {
         out.push_str(&note("No conductivity was computed."));
     }
     out.extend(conductivity.into_iter().map(Chart::html));
+    out.push_str(&cards(charts.at(Place::Of(About::Transport))));
+    out
+}
+
+/// Analyses that not every run has: what they found, or how to get them.
+fn optional_section(charts: &Gallery, about: About, results: &Results) -> String {
+    let found: Vec<&Observables> =
+        results.analyses().map(|(_, o)| o).filter(|o| About::of(o) == about).collect();
+    if found.is_empty() {
+        let (what, kind) = match about {
+            About::Phases => ("by phase", "amorphization\", \"profiles\" or \"regions"),
+            _ => ("of softness", "softness"),
+        };
+        return format!(
+            "<p class=\"quiet\">No analysis {what} was asked for: an [[analysis]] of kind \
+             \"{kind}\" makes one.</p>"
+        );
+    }
+    cards(charts.at(Place::Of(about)))
+}
+
+fn dynamics_section(charts: &Gallery) -> String {
+    let mut out = String::new();
     let (msd, correlations) = (charts.at(Place::Displacement), charts.at(Place::Correlations));
     out.push_str(&selector(msd.first().copied(), "Species"));
     out.extend(msd.iter().map(|chart| chart.html()));
@@ -329,6 +359,7 @@ fn transport_section(charts: &Gallery) -> String {
         ));
         out.push_str(&grid(correlations));
     }
+    out.push_str(&cards(charts.at(Place::Of(About::Dynamics))));
     out
 }
 

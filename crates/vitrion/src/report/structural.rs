@@ -19,34 +19,35 @@ const DRAWN_ELSEWHERE: [&str; 4] =
 /// Curves of displacements that are for scripts.
 const NOT_DRAWN: [&str; 2] = ["tensor_", "every_lag_"];
 
-/// Kinds of analyses that belong to the structure; all others are about motion.
-const STRUCTURE: [&str; 10] = [
-    "radial_distribution",
-    "bond_angles",
-    "coordination",
-    "speciation",
-    "steinhardt",
-    "amorphization",
-    "profiles",
-    "structure_factor",
-    "voronoi",
-    "softness",
-];
-
-/// What a chart is about.
+/// What a chart is about: the section it belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum About {
     Structure,
-    Motion,
+    Dynamics,
+    Transport,
+    Phases,
+    Softness,
 }
 
 impl About {
+    /// All sections.
+    pub(super) const ALL: [About; 5] =
+        [About::Structure, About::Dynamics, About::Transport, About::Phases, About::Softness];
+
     /// What an analysis is about.
     pub(super) fn of(observables: &Observables) -> Self {
-        if STRUCTURE.contains(&observables.kind.as_str()) {
-            About::Structure
-        } else {
-            About::Motion
+        match observables.kind.as_str() {
+            "radial_distribution"
+            | "bond_angles"
+            | "coordination"
+            | "speciation"
+            | "steinhardt"
+            | "structure_factor"
+            | "voronoi" => About::Structure,
+            "diffusion" | "collective" | "haven_ratio" | "arrhenius" => About::Transport,
+            "amorphization" | "profiles" | "regions" => About::Phases,
+            kind if kind.starts_with("softness") => About::Softness,
+            _ => About::Dynamics,
         }
     }
 }

@@ -220,11 +220,11 @@ impl Figure {
         sheet.upwards(out, (15.0, middle), "middle", Size::Large, &self.y.label);
     }
 
-    /// The marker that tells a line apart without colour, 0 for none: on lines of runs whose dashes are not all different.
+    /// The marker that tells a line apart without colour, 0 for none: where dashes are not all different.
     fn sparse_marker(&self, style: Style) -> usize {
         let lines = || {
             self.first_facet()
-                .filter(|series| of_run(series) && series.style.line && !series.x.is_empty())
+                .filter(|series| self.alone(series) && series.style.line && !series.x.is_empty())
                 .map(|series| series.style)
         };
         let told = |a: Style, b: Style| a.color == b.color || a.dash != b.dash;
@@ -232,10 +232,15 @@ impl Figure {
         if ambiguous && style.line && style.tone == Tone::Palette { style.color % 4 + 1 } else { 0 }
     }
 
+    /// True for the lines of single runs, and where nothing is of runs; not for fits through points.
+    fn alone(&self, series: &Series) -> bool {
+        series.run.map_or(self.runs.is_none(), |run| run.temperature.is_some())
+    }
+
     fn sparse_markers(&self, sheet: Sheet, plot: &Plot, out: &mut String) {
         for (number, series) in self.first_facet().enumerate() {
             let kind = self.sparse_marker(series.style);
-            if kind == 0 || !of_run(series) || series.style.marker > 0 {
+            if kind == 0 || !self.alone(series) || series.style.marker > 0 {
                 continue;
             }
             let points: Vec<(f64, f64)> =
@@ -251,11 +256,6 @@ impl Figure {
             }
         }
     }
-}
-
-/// True for what a single run gave.
-fn of_run(series: &Series) -> bool {
-    series.run.is_some_and(|run| run.temperature.is_some())
 }
 
 /// True when the texts of an axis would touch.

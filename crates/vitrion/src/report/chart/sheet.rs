@@ -106,7 +106,8 @@ impl Sheet {
         };
         let anchor =
             if anchor == "start" { String::new() } else { format!(" text-anchor=\"{anchor}\"") };
-        let _ = write!(out, "<text {place}{anchor} {looks}>{}</text>", clean(text));
+        let _ =
+            write!(out, "<text {place}{anchor} {looks}>{}</text>", with_subscripts(&clean(text)));
     }
 
     /// The opening tag of a drawing on this sheet, up to its ground.
@@ -132,6 +133,32 @@ impl Sheet {
 /// Text that XML can hold: escaped, without control characters.
 fn clean(text: &str) -> String {
     escape(&text.replace(|c: char| c.is_control() || c == '\u{fffe}' || c == '\u{ffff}', " "))
+}
+
+/// `G_s` as SVG: a subscript of up to three letters or digits after a single letter.
+fn with_subscripts(text: &str) -> String {
+    let letters: Vec<char> = text.chars().collect();
+    let mut out = String::new();
+    let mut at = 0;
+    while at < letters.len() {
+        let word = |c: &&char| c.is_alphanumeric() || **c == '_';
+        let alone = letters[at].is_alphabetic() && !(at > 0 && letters[at - 1].is_alphabetic());
+        let length = letters.iter().skip(at + 2).take_while(word).count();
+        out.push(letters[at]);
+        at += 1;
+        if alone && letters.get(at) == Some(&'_') && (1..=3).contains(&length) {
+            let below: String = letters[at + 1..at + 1 + length].iter().collect();
+            // what follows is lifted again; an empty span would not be
+            let _ = write!(out, "<tspan dy=\"3\" font-size=\"9\">{below}</tspan>");
+            at += 1 + length;
+            let rest: String = letters[at..].iter().collect();
+            if !rest.is_empty() {
+                let _ = write!(out, "<tspan dy=\"-3\">{}</tspan>", with_subscripts(&rest));
+            }
+            return out;
+        }
+    }
+    out
 }
 
 impl Size {
@@ -175,6 +202,17 @@ mod tests {
         for sign in "AZaz09 σÅαβγτρχ⁻⁺⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉·×−–—°⟨⟩±≤≥→…µμ√∞∆".chars()
         {
             assert!(face.glyph_index(sign).is_some(), "{sign:?}");
+        }
+    }
+
+    #[test]
+    fn single_letters_take_subscripts_and_names_do_not() {
+        assert_eq!(
+            with_subscripts("4πr²G_s [1/Å]"),
+            "4πr²G<tspan dy=\"3\" font-size=\"9\">s</tspan><tspan dy=\"-3\"> [1/Å]</tspan>"
+        );
+        for plain in ["unit_fraction", "a_long", "x_", "_x", "σ [S/cm]", "&lt;b&gt;"] {
+            assert_eq!(with_subscripts(plain), plain);
         }
     }
 
