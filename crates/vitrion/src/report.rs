@@ -28,6 +28,7 @@ mod number;
 mod open_parameters;
 mod overlay;
 mod packed;
+mod page;
 mod provenance;
 mod scene;
 mod sections;
@@ -103,13 +104,21 @@ pub enum ReportError {
 pub struct ReportOptions {
     /// Measurements drawn into the charts of a run.
     pub overlays: Vec<Overlay>,
+    /// Folders of a training and of a learning loop whose sections the page has too.
+    pub training: Option<PathBuf>,
+    pub learning: Option<PathBuf>,
     /// Width of figures on paper [mm]; none writes no figures.
     pub figures_mm: Option<f64>,
 }
 
 impl Default for ReportOptions {
     fn default() -> Self {
-        ReportOptions { overlays: Vec::new(), figures_mm: Some(FIGURE_WIDTH_MM) }
+        ReportOptions {
+            overlays: Vec::new(),
+            training: None,
+            learning: None,
+            figures_mm: Some(FIGURE_WIDTH_MM),
+        }
     }
 }
 
@@ -161,12 +170,24 @@ fn write_results(
 ) -> Result<PathBuf, ReportError> {
     let mut gallery = gallery::Gallery::of(results);
     overlay::apply(&mut gallery.charts, &options.overlays)?;
-    let sections::Body { html, scenes } = sections::body(results, &gallery);
+    let mut training = options.training.as_deref().map(training::Training::read).transpose()?;
+    let mut learning = options.learning.as_deref().map(learning::Learning::read).transpose()?;
+    let further = training.iter_mut().flat_map(|one| &mut one.charts);
+    let further = further.chain(learning.iter_mut().flat_map(|one| &mut one.charts));
+    chart::distinct(gallery.charts.iter_mut().chain(further));
+    let further = training.iter().flat_map(|one| &one.charts);
+    let further = further.chain(learning.iter().flat_map(|one| &one.charts));
+    let charts: Vec<&chart::Chart> = gallery.charts.iter().chain(further).collect();
+    let scenes = sections::scenes(results);
+    let mut more: Vec<page::Part> = training.iter().flat_map(|one| one.parts("Training")).collect();
+    more.extend(learning.iter().flat_map(|one| one.parts("Active learning")));
+    let parts = sections::parts(results, &scenes, &gallery, more, &charts);
+    let html = page::body("report", &results.title, &sections::lead(results), &parts);
     if let Some(width_mm) = options.figures_mm {
-        export::write_figures_wide(out, &gallery.charts, width_mm)?;
+        export::write_figures_wide(out, &charts, width_mm)?;
         write_stills(out, &scenes)?;
     }
-    write_page(out, &document(&results.title, &html, &gallery.charts, &scenes)?)
+    write_page(out, &document(&results.title, &html, &charts, &scenes)?)
 }
 
 /// Writes the ray-traced pictures of atoms beside the charts.
@@ -193,7 +214,7 @@ fn write_page(results: &Path, page: &str) -> Result<PathBuf, ReportError> {
 #[derive(serde::Serialize)]
 struct Data<'a> {
     name: &'a str,
-    figures: &'a [chart::Chart],
+    figures: &'a [&'a chart::Chart],
     scenes: &'a [scene::Scene],
 }
 
@@ -201,7 +222,7 @@ struct Data<'a> {
 fn document(
     name: &str,
     html: &str,
-    figures: &[chart::Chart],
+    figures: &[&chart::Chart],
     scenes: &[scene::Scene],
 ) -> Result<String, ReportError> {
     let data = Data { name, figures, scenes };

@@ -27,6 +27,12 @@ pub(super) struct Arguments {
     /// Measurements drawn into the figures: CSV files whose first lines name figure and label
     #[arg(long, value_name = "FILE")]
     overlay: Vec<PathBuf>,
+    /// Folder of vitrion train: its sections join the page
+    #[arg(long, value_name = "DIR")]
+    training: Option<PathBuf>,
+    /// Folder of vitrion learn: its sections join the page
+    #[arg(long, value_name = "DIR")]
+    learning: Option<PathBuf>,
     /// Width of figures on paper [mm]; journals set columns of about 85 and pages of about 170
     #[arg(long, value_name = "MM", default_value_t = FIGURE_WIDTH_MM, value_parser = width)]
     figure_width: f64,
@@ -47,7 +53,12 @@ pub(super) fn report(arguments: &Arguments) -> Result<(), Error> {
     let overlays: Result<Vec<Overlay>, _> =
         arguments.overlay.iter().map(|path| Overlay::read(path)).collect();
     let figures_mm = (!arguments.no_figures).then_some(arguments.figure_width);
-    let options = ReportOptions { overlays: overlays?, figures_mm };
+    let options = ReportOptions {
+        overlays: overlays?,
+        training: arguments.training.clone(),
+        learning: arguments.learning.clone(),
+        figures_mm,
+    };
     let pages = if arguments.compare {
         vec![compare(arguments, &options)?]
     } else {

@@ -3,12 +3,12 @@
 use super::chart::{Chart, distinct};
 use super::html::{details, escape, note, table};
 use super::number::shown;
+use super::page::{self, Part};
 use super::scene::{self, Picture, Scene};
 use super::sections::{cards, value_cell};
 use super::{
     ReportError, bars, document, heat_map, structural, write_figures, write_page, write_stills,
 };
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use vitrion_core::observables::Observables;
 
@@ -35,31 +35,17 @@ pub fn write_analysis_report(
     distinct(charts.iter_mut().flatten());
     let name = analysed.title;
     let scenes: Vec<Scene> = scene::of_pictures(analysed.pictures);
-    let mut html = format!(
-        "<a class=\"skip\" href=\"#main\">Skip to the results</a><header>\
-         <p class=\"brand\">vitrion <span>analysis</span></p><h1>{}</h1>\
-         <p class=\"lead\">{}</p><nav aria-label=\"Sections\"><ul>",
-        escape(name),
-        escape(analysed.lead)
-    );
-    for (number, one) in analysed.results.iter().enumerate() {
-        let _ = write!(html, "<li><a href=\"#a-{number}\">{}</a></li>", escape(&one.title));
+    let mut parts = Vec::new();
+    parts.extend(cautions(analysed.results));
+    let atoms: String = scenes.iter().map(Scene::figure).collect();
+    if !scenes.is_empty() {
+        parts.push(Part::new("atoms", "Atoms", format!("<div class=\"scenes\">{atoms}</div>")));
     }
-    html.push_str(
-        "</ul><button type=\"button\" id=\"theme\" class=\"js-only\">Theme</button></nav></header>\
-         <main id=\"main\">",
-    );
-    html.push_str(&cautions(analysed.results));
-    html.push_str("<section><h2>Atoms</h2><div class=\"scenes\">");
-    for scene in &scenes {
-        html.push_str(&scene.figure());
-    }
-    html.push_str("</div></section>");
     for (number, (one, charts)) in analysed.results.iter().zip(&charts).enumerate() {
-        html.push_str(&section(number, one, charts));
+        parts.push(Part::new(&format!("a-{number}"), &one.title, section(number, one, charts)));
     }
-    html.push_str("</main><footer>Made by vitrion; this file needs no network.</footer>");
-    let charts: Vec<Chart> = charts.into_iter().flatten().collect();
+    let html = page::body("analysis", name, &escape(analysed.lead), &parts);
+    let charts: Vec<&Chart> = charts.iter().flatten().collect();
     write_figures(folder, &charts)?;
     write_stills(folder, &scenes)?;
     write_page(folder, &document(name, &html, &charts, &scenes)?)
@@ -72,7 +58,7 @@ fn charts_of(one: &Observables) -> Vec<Chart> {
     bars.chain(maps).chain(structural::of_one(one).into_iter().map(Chart::from)).collect()
 }
 
-fn cautions(results: &[Observables]) -> String {
+fn cautions(results: &[Observables]) -> Option<Part> {
     let mut out = String::new();
     for one in results {
         for caution in &one.cautions {
@@ -80,15 +66,11 @@ fn cautions(results: &[Observables]) -> String {
             out.push_str(&note(&text));
         }
     }
-    if out.is_empty() { out } else { format!("<section><h2>Cautions</h2>{out}</section>") }
+    (!out.is_empty()).then(|| Part::new("cautions", "Cautions", out))
 }
 
 fn section(number: usize, one: &Observables, charts: &[Chart]) -> String {
-    let mut out = format!(
-        "<section id=\"a-{number}\" aria-labelledby=\"h-{number}\"><h2 id=\"h-{number}\">{}</h2>",
-        escape(&one.title)
-    );
-    out.push_str(&cards(charts));
+    let mut out = cards(charts);
     let rows: Vec<Vec<String>> = one
         .estimates
         .iter()
@@ -112,6 +94,5 @@ fn section(number: usize, one: &Observables, charts: &[Chart]) -> String {
     out.push_str(&details("Every parameter", &parameters));
     let formula = format!("<pre class=\"formula\" tabindex=\"0\">{}</pre>", escape(&one.formula));
     out.push_str(&details("Formula and source", &formula));
-    out.push_str("</section>");
     out
 }

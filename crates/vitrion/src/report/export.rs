@@ -53,7 +53,7 @@ struct Still {
 ///
 /// # Errors
 /// A folder that cannot be written to.
-pub(super) fn write_figures(folder: &Path, charts: &[Chart]) -> Result<(), ReportError> {
+pub(super) fn write_figures(folder: &Path, charts: &[&Chart]) -> Result<(), ReportError> {
     write_figures_wide(folder, charts, FIGURE_WIDTH_MM)
 }
 
@@ -63,7 +63,7 @@ pub(super) fn write_figures(folder: &Path, charts: &[Chart]) -> Result<(), Repor
 /// A folder that cannot be written to.
 pub(super) fn write_figures_wide(
     folder: &Path,
-    charts: &[Chart],
+    charts: &[&Chart],
     width_mm: f64,
 ) -> Result<(), ReportError> {
     let place = folder.join("figures");
@@ -389,7 +389,7 @@ mod tests {
     #[test]
     fn every_chart_is_written_in_four_formats_that_other_programs_read() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        write_figures(folder.path(), &[figure("msd", &[])]).expect("written");
+        write_figures(folder.path(), &[&figure("msd", &[])]).expect("written");
         let place = folder.path().join("figures");
         assert_eq!(names(&place), ["index.json", "msd.csv", "msd.pdf", "msd.png", "msd.svg"]);
         let svg = std::fs::read_to_string(place.join("msd.svg")).expect("readable");
@@ -423,7 +423,7 @@ mod tests {
     fn the_same_chart_gives_the_same_bytes() {
         let folders = [(); 2].map(|()| tempfile::tempdir().expect("a temporary folder"));
         for folder in &folders {
-            write_figures(folder.path(), &[figure("a", &["x", "y"])]).expect("written");
+            write_figures(folder.path(), &[&figure("a", &["x", "y"])]).expect("written");
         }
         for name in names(&folders[0].path().join("figures")) {
             let read = |folder: &tempfile::TempDir| {
@@ -437,7 +437,7 @@ mod tests {
     fn hostile_facets_stay_in_the_folder() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let chart = figure("rdf", &["Li–S", "../x", "<script>", "/etc/passwd", "a\0b", "../x"]);
-        write_figures(folder.path(), &[chart]).expect("written");
+        write_figures(folder.path(), &[&chart]).expect("written");
         let place = folder.path().join("figures");
         let found = names(&place);
         for name in ["rdf.svg", "rdf-x.svg", "rdf-x-2.svg", "rdf-script.svg", "rdf-etc-passwd.svg"]
@@ -450,10 +450,11 @@ mod tests {
     #[test]
     fn files_of_an_older_report_go_and_those_of_others_stay() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        write_figures(folder.path(), &[figure("old", &[]), figure("kept", &[])]).expect("written");
+        write_figures(folder.path(), &[&figure("old", &[]), &figure("kept", &[])])
+            .expect("written");
         let place = folder.path().join("figures");
         std::fs::write(place.join("mine.svg"), "mine").expect("writable");
-        write_figures(folder.path(), &[figure("kept", &[])]).expect("written");
+        write_figures(folder.path(), &[&figure("kept", &[])]).expect("written");
         let found = names(&place);
         assert!(found.iter().all(|file| !file.starts_with("old")), "{found:?}");
         assert!(found.contains(&"mine.svg".to_owned()) && found.contains(&"kept.pdf".to_owned()));
@@ -468,14 +469,14 @@ mod tests {
         let files = vec!["../precious".to_owned()];
         let entry = Entry { id: "x".into(), title: String::new(), caption: String::new(), files };
         write_index(&place, &Index { figures: vec![entry] }).expect("written");
-        write_figures(folder.path(), &[figure("a", &[])]).expect("written");
+        write_figures(folder.path(), &[&figure("a", &[])]).expect("written");
         assert!(folder.path().join("precious").exists());
     }
 
     #[test]
     fn pictures_are_wrapped_for_paper_and_listed() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        write_figures(folder.path(), &[figure("a", &[])]).expect("written");
+        write_figures(folder.path(), &[&figure("a", &[])]).expect("written");
         let mut picture = tiny_skia::Pixmap::new(30, 20).expect("a size");
         picture.fill(tiny_skia::Color::from_rgba8(200, 10, 10, 255));
         let png = picture.encode_png().expect("a picture");

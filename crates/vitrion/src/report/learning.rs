@@ -1,7 +1,8 @@
 //! The pages of active learning: one for the whole loop, one for each iteration.
 
-use super::chart::{Axis, Chart, Figure, Series, Style};
+use super::chart::{Axis, Chart, Figure, Series, Style, distinct};
 use super::html::{counted, definitions, escape, table};
+use super::page::{self, Part};
 use super::sections::grid;
 use super::{ReportError, document, number, write_figures, write_page};
 use crate::learn::exploration::Ended;
@@ -15,22 +16,63 @@ use vitrion_model::train::evaluation::Row;
 /// # Errors
 /// A folder without a ledger, or one that cannot be written to.
 pub fn write_learning_report(folder: &Path) -> Result<PathBuf, ReportError> {
-    let path = folder.join("ledger.json");
-    let text = std::fs::read_to_string(&path).map_err(|source| ReportError::Os {
-        path: path.clone(),
-        doing: "read",
-        source,
-    })?;
-    let ledger: Ledger =
-        serde_json::from_str(&text).map_err(|source| ReportError::Manifest { path, source })?;
-    for summary in &ledger.iterations {
+    let mut learning = Learning::read(folder)?;
+    for summary in &learning.ledger.iterations {
         let place = folder.join(format!("iteration-{:03}", summary.iteration));
-        write_iteration(&place, &ledger, summary)?;
+        write_iteration(&place, &learning.ledger, summary)?;
     }
-    let figures: Vec<Chart> = curves(&ledger).into_iter().map(Chart::from).collect();
-    let html = overview(&ledger, &figures);
-    write_figures(folder, &figures)?;
-    write_page(folder, &document(&ledger.name, &html, &figures, &[])?)
+    distinct(&mut learning.charts);
+    let charts: Vec<&Chart> = learning.charts.iter().collect();
+    write_figures(folder, &charts)?;
+    let name = &learning.ledger.name;
+    let lead = counted(learning.ledger.iterations.len(), "iteration");
+    let html = page::body("active learning", name, &lead, &learning.sections(true));
+    write_page(folder, &document(name, &html, &charts, &[])?)
+}
+
+/// A loop of active learning.
+pub(super) struct Learning {
+    ledger: Ledger,
+    pub(super) charts: Vec<Chart>,
+}
+
+impl Learning {
+    /// Reads a folder that `vitrion learn` wrote.
+    ///
+    /// # Errors
+    /// A folder without a ledger.
+    pub(super) fn read(folder: &Path) -> Result<Self, ReportError> {
+        let path = folder.join("ledger.json");
+        let text = std::fs::read_to_string(&path).map_err(|source| ReportError::Os {
+            path: path.clone(),
+            doing: "read",
+            source,
+        })?;
+        let ledger: Ledger =
+            serde_json::from_str(&text).map_err(|source| ReportError::Manifest { path, source })?;
+        let charts = curves(&ledger).into_iter().map(Chart::from).collect();
+        Ok(Learning { ledger, charts })
+    }
+
+    /// The sections, with links to the pages of the iterations if they are nearby.
+    fn sections(&self, links: bool) -> Vec<Part> {
+        let ledger = &self.ledger;
+        vec![
+            Part::new("summary", "Summary", facts(ledger)),
+            Part::new("course", "Course", grid(&self.charts)),
+            Part::new("iterations", "Iterations", iterations(ledger, links)),
+        ]
+    }
+
+    /// The sections as parts of another page.
+    pub(super) fn parts(&self, prefix: &str) -> Vec<Part> {
+        let mut parts = self.sections(false);
+        for part in &mut parts {
+            part.id = format!("{}-{}", prefix.to_lowercase().replace(' ', "-"), part.id);
+            part.title = format!("{prefix}: {}", part.title);
+        }
+        parts
+    }
 }
 
 fn blank(id: &str, title: &str, x: &str, y: &str, log: (bool, bool)) -> Figure {
@@ -123,7 +165,7 @@ fn curves(ledger: &Ledger) -> Vec<Figure> {
     figures
 }
 
-fn overview(ledger: &Ledger, figures: &[Chart]) -> String {
+fn facts(ledger: &Ledger) -> String {
     let last = ledger.iterations.last();
     let seconds = |of: fn(&Summary) -> f64| ledger.iterations.iter().map(of).sum::<f64>();
     let total = seconds(|s| s.cost.training + s.cost.exploration + s.cost.labels);
@@ -135,7 +177,14 @@ fn overview(ledger: &Ledger, figures: &[Chart]) -> String {
             "initial frames",
             format!("{} given, {} labelled", ledger.initial_frames, ledger.initial_labels),
         ),
-        ("level", format!("{} <small>{}</small>", escape(&ledger.level), &ledger.level_hash[..8])),
+        (
+            "level",
+            format!(
+                "{} <small>{}</small>",
+                escape(&ledger.level),
+                ledger.level_hash.chars().take(8).collect::<String>()
+            ),
+        ),
         ("iterations", ledger.iterations.len().to_string()),
         ("core time", number::duration(total)),
         (
@@ -148,11 +197,7 @@ fn overview(ledger: &Ledger, figures: &[Chart]) -> String {
         ),
     ]);
     let ended = ledger.ended.as_ref().map_or("still running".to_owned(), |why| escape(why));
-    let mut html = format!(
-        "<main><header><h1>{} <small>active learning</small></h1></header><section class=\"card\"><h2>The loop: \
-         {ended}</h2>{facts}</section>",
-        escape(&ledger.name)
-    );
+    let mut html = format!("<p>The loop: {ended}.</p>{facts}");
     for check in &ledger.checks {
         let _ = write!(
             html,
@@ -160,9 +205,10 @@ fn overview(ledger: &Ledger, figures: &[Chart]) -> String {
             escape(check)
         );
     }
-    html.push_str("<section><h2>Course</h2>");
-    html.push_str(&grid(figures));
-    html.push_str("</section><section><h2>Iterations</h2>");
+    html
+}
+
+fn iterations(ledger: &Ledger, links: bool) -> String {
     let head = [
         "",
         "explored",
@@ -184,11 +230,15 @@ fn overview(ledger: &Ledger, figures: &[Chart]) -> String {
         .map(|(k, s)| {
             let after = ledger.iterations.get(k + 1).and_then(|next| next.after.as_ref());
             vec![
-                format!(
-                    "<a href=\"iteration-{0:03}/report.html\">{0}</a>: {1}",
-                    s.iteration,
-                    escape(&s.schedule)
-                ),
+                if links {
+                    format!(
+                        "<a href=\"iteration-{0:03}/report.html\">{0}</a>: {1}",
+                        s.iteration,
+                        escape(&s.schedule)
+                    )
+                } else {
+                    format!("{}: {}", s.iteration, escape(&s.schedule))
+                },
                 s.counts.all().to_string(),
                 s.counts.accurate.to_string(),
                 s.counts.candidate.to_string(),
@@ -201,12 +251,12 @@ fn overview(ledger: &Ledger, figures: &[Chart]) -> String {
             ]
         })
         .collect();
-    html.push_str(&table("iterations", "Iterations", &head, &rows));
+    let mut html = table("iterations-table", "Iterations", &head, &rows);
     html.push_str("<ol start=\"0\">");
     for s in &ledger.iterations {
         let _ = write!(html, "<li>{}</li>", escape(&s.decision));
     }
-    html.push_str("</ol></section></main>");
+    html.push_str("</ol>");
     html
 }
 
@@ -247,28 +297,26 @@ fn write_iteration(folder: &Path, ledger: &Ledger, s: &Summary) -> Result<(), Re
             ),
         ),
     ]);
-    let mut html = format!(
-        "<main><header><h1>{} <small>iteration {}</small></h1><p><a href=\"../report.html\">all \
-         iterations</a></p></header><section class=\"card\"><h2>{}</h2>{facts}<p>{}</p></section><section><h2>What \
-         the committee does not know</h2>{}</section>",
-        escape(&ledger.name),
-        s.iteration,
-        escape(&s.schedule),
-        escape(&s.decision),
-        grid(&figures)
+    let summary = format!(
+        "<p><a href=\"../report.html\">All iterations</a></p>{facts}<p>{}</p>",
+        escape(&s.decision)
     );
     let after = ledger.iterations.iter().find(|n| n.iteration == s.iteration + 1);
-    html.push_str("<section><h2>Errors</h2>");
-    html.push_str(&errors(&[
+    let errors = errors(&[
         ("held-out frames", s.held_out.as_ref()),
         ("new labels, before they were trained on", s.before.as_ref()),
         ("new labels, after", after.and_then(|n| n.after.as_ref())),
-    ]));
-    html.push_str("</section><section><h2>Runs</h2>");
-    html.push_str(&runs(s));
-    html.push_str("</section></main>");
-    write_figures(folder, &figures)?;
-    write_page(folder, &document(&name, &html, &figures, &[])?)?;
+    ]);
+    let parts = [
+        Part::new("summary", "Summary", summary),
+        Part::new("ignorance", "What the committee does not know", grid(&figures)),
+        Part::new("errors", "Errors", errors),
+        Part::new("runs", "Runs", runs(s)),
+    ];
+    let html = page::body("active learning", &name, &escape(&s.schedule), &parts);
+    let charts: Vec<&Chart> = figures.iter().collect();
+    write_figures(folder, &charts)?;
+    write_page(folder, &document(&name, &html, &charts, &[])?)?;
     Ok(())
 }
 
@@ -350,7 +398,7 @@ fn errors(rows: &[(&str, Option<&Row>)]) -> String {
             ])
         })
         .collect();
-    table("errors", "Root mean square errors", &head, &rows)
+    table("errors-table", "Root mean square errors", &head, &rows)
 }
 
 fn runs(s: &Summary) -> String {
@@ -399,5 +447,5 @@ fn runs(s: &Summary) -> String {
             ]
         })
         .collect();
-    table("runs", "Runs of exploration", &head, &rows)
+    table("runs-table", "Runs of exploration", &head, &rows)
 }

@@ -7,6 +7,7 @@ use super::gallery::{Gallery, Place};
 use super::html::{counted, details, escape, note, table};
 use super::load::{Results, Run, Source, System};
 use super::number::{self, shown};
+use super::page::Part;
 use super::provenance::{potential_section, provenance_section};
 use super::scene::{self, Picture, Scene};
 use super::structural::About;
@@ -15,63 +16,36 @@ use std::fmt::Write as _;
 use vitrion_core::Estimate;
 use vitrion_core::observables::Observables;
 
-/// The page body and the data its scripts need.
-pub(super) struct Body {
-    pub(super) html: String,
-    pub(super) scenes: Vec<Scene>,
-}
-
-const SECTIONS: [(&str, &str); 12] = [
-    ("verdict", "Verdict"),
-    ("results", "Results"),
-    ("structure", "Structure"),
-    ("dynamics", "Dynamics"),
-    ("transport", "Transport"),
-    ("phases", "Phases"),
-    ("softness", "Softness"),
-    ("thermo", "Thermodynamics"),
-    ("potential", "Potential"),
-    ("provenance", "Provenance"),
-    ("formulas", "Formulas"),
-    ("data", "Data"),
-];
-
-/// All sections in order.
-pub(super) fn body(results: &Results, charts: &Gallery) -> Body {
-    let scenes = scenes(results);
-    let mut html = header(results);
-    html.push_str("<main id=\"main\">");
-    let contents = [
-        verdict_section(results),
-        results_section(results),
-        structure_section(&scenes, charts),
-        dynamics_section(charts),
-        transport_section(charts),
-        optional_section(charts, About::Phases, results),
-        optional_section(charts, About::Softness, results),
-        thermo_section(&charts.at(Place::Thermo)),
-        potential_section(results),
-        provenance_section(results),
-        formulas_section(results),
-        data_section(&charts.charts),
+/// The sections of a page of runs, in order; `more` are those of training and active learning.
+pub(super) fn parts(
+    results: &Results,
+    scenes: &[Scene],
+    charts: &Gallery,
+    more: Vec<Part>,
+    all: &[&Chart],
+) -> Vec<Part> {
+    let mut parts = vec![
+        Part::new("verdict", "Verdict", verdict_section(results)),
+        Part::new("results", "Results", results_section(results)),
+        Part::new("structure", "Structure", structure_section(scenes, charts)),
+        Part::new("dynamics", "Dynamics", dynamics_section(charts)),
+        Part::new("transport", "Transport", transport_section(charts)),
+        Part::new("phases", "Phases", optional_section(charts, About::Phases, results)),
+        Part::new("softness", "Softness", optional_section(charts, About::Softness, results)),
+        Part::new("thermo", "Thermodynamics", thermo_section(&charts.at(Place::Thermo))),
+        Part::new("potential", "Potential", potential_section(results)),
     ];
-    for ((id, title), content) in SECTIONS.iter().zip(contents) {
-        let _ = write!(
-            html,
-            "<section id=\"{id}\" aria-labelledby=\"h-{id}\"><h2 id=\"h-{id}\">{title}</h2>\
-             {content}</section>"
-        );
-    }
-    let _ = write!(
-        html,
-        "</main><footer>Made by vitrion {} from the results folder alone; this file needs no \
-         network.</footer>",
-        env!("CARGO_PKG_VERSION")
-    );
-    Body { html, scenes }
+    parts.extend(more);
+    parts.extend([
+        Part::new("provenance", "Provenance", provenance_section(results)),
+        Part::new("formulas", "Formulas", formulas_section(results)),
+        Part::new("data", "Data", data_section(all)),
+    ]);
+    parts
 }
 
-fn header(results: &Results) -> String {
+/// What the page is about, as HTML.
+pub(super) fn lead(results: &Results) -> String {
     let named = |system: &System| match system.entry.atoms {
         0 => system.entry.name.clone(),
         atoms => format!("{} ({atoms} atoms)", system.entry.name),
@@ -79,24 +53,11 @@ fn header(results: &Results) -> String {
     let systems: Vec<String> = results.systems.iter().map(named).collect();
     let finished = results.sources.iter().map(|source| source.manifest.finished.as_str());
     let runs = results.systems.iter().map(|system| system.runs.len()).sum();
-    let mut out = String::from("<a class=\"skip\" href=\"#main\">Skip to the results</a><header>");
-    let _ = write!(
-        out,
-        "<p class=\"brand\">vitrion <span>report</span></p><h1>{}</h1>\
-         <p class=\"lead\">{} · {} · {}</p>",
-        escape(&results.title),
-        escape(&systems.join(", ")),
-        counted(runs, "run"),
-        escape(finished.max().unwrap_or_default())
-    );
-    out.push_str("<nav aria-label=\"Sections\"><ul>");
-    for (id, title) in SECTIONS {
-        let _ = write!(out, "<li><a href=\"#{id}\">{title}</a></li>");
+    let mut lead = format!("{} · {}", escape(&systems.join(", ")), counted(runs, "run"));
+    if let Some(finished) = finished.max().filter(|time| !time.is_empty()) {
+        let _ = write!(lead, " · {}", escape(finished));
     }
-    out.push_str(
-        "</ul><button type=\"button\" id=\"theme\" class=\"js-only\">Theme</button></nav></header>",
-    );
-    out
+    lead
 }
 
 fn verdict_section(results: &Results) -> String {
@@ -278,7 +239,8 @@ fn results_section(results: &Results) -> String {
     out
 }
 
-fn scenes(results: &Results) -> Vec<Scene> {
+/// The atoms of every system.
+pub(super) fn scenes(results: &Results) -> Vec<Scene> {
     let picture = |system: &System| {
         let (source, moments) = system.picture.as_ref()?;
         let title = format!("{}: {}", system.entry.name, source);
@@ -400,7 +362,7 @@ fn formulas_section(results: &Results) -> String {
     })
 }
 
-fn data_section(charts: &[Chart]) -> String {
+fn data_section(charts: &[&Chart]) -> String {
     let mut out = String::from(
         "<p>Every figure's numbers as comma-separated values, as drawn on this page. Full series \
          and trajectories are in the results folder.</p>\

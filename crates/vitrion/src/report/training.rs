@@ -1,7 +1,8 @@
 //! The training report: learning curves, parity plots and error tables of one run.
 
-use super::chart::{Axis, Chart, Figure, Series, Style, sparse};
+use super::chart::{Axis, Chart, Figure, Series, Style, distinct, sparse};
 use super::html::{definitions, escape, table};
+use super::page::{self, Part};
 use super::sections::{grid, selector};
 use super::{ReportError, document, number, write_figures, write_page};
 use crate::training::{Evaluation, TrainingSummary};
@@ -14,25 +15,127 @@ use vitrion_model::train::evaluation::{Evaluated, Measure, Row};
 /// Points of a parity plot per facet.
 const POINTS: usize = 1500;
 
-/// Writes `report.html` and `figures/*.svg` of a finished training run and returns the page.
+/// Writes `report.html` and `figures/` of a finished training run and returns the page.
 ///
 /// # Errors
 /// A folder without the results of a finished run, or one that cannot be written to.
 pub fn write_training_report(folder: &Path) -> Result<PathBuf, ReportError> {
-    let summary: TrainingSummary = read(&folder.join("summary.json"))?;
-    let evaluation: Evaluation = read(&folder.join("evaluation.json"))?;
-    let curve = std::fs::read_to_string(folder.join("lcurve.out")).unwrap_or_default();
-    // made by `vitrion train` beside the frames: one folder up for members of a committee
-    let checks: Option<Validation> = [folder.join("data.json"), folder.join("../data.json")]
-        .iter()
-        .find_map(|path| read(path).ok());
-    let mut figures = learning_curves(&curve);
-    let learning = figures.len();
-    figures.extend(parity(&evaluation));
-    let figures: Vec<Chart> = figures.into_iter().map(Chart::from).collect();
-    let html = body(&summary, &evaluation, checks.as_ref(), &figures, learning);
-    write_figures(folder, &figures)?;
-    write_page(folder, &document(&summary.name, &html, &figures, &[])?)
+    let mut training = Training::read(folder)?;
+    distinct(&mut training.charts);
+    let charts: Vec<&Chart> = training.charts.iter().collect();
+    write_figures(folder, &charts)?;
+    let name = &training.summary.name;
+    let html = page::body("training", name, &training.lead(), &training.parts(""));
+    write_page(folder, &document(name, &html, &charts, &[])?)
+}
+
+/// A finished training run.
+pub(super) struct Training {
+    summary: TrainingSummary,
+    evaluation: Evaluation,
+    checks: Option<Validation>,
+    /// Learning curves first.
+    pub(super) charts: Vec<Chart>,
+    curves: usize,
+}
+
+impl Training {
+    /// Reads a folder that `vitrion train` wrote.
+    ///
+    /// # Errors
+    /// A folder without the results of a finished run.
+    pub(super) fn read(folder: &Path) -> Result<Self, ReportError> {
+        let summary: TrainingSummary = read(&folder.join("summary.json"))?;
+        let evaluation: Evaluation = read(&folder.join("evaluation.json"))?;
+        let curve = std::fs::read_to_string(folder.join("lcurve.out")).unwrap_or_default();
+        // made by `vitrion train` beside the frames: one folder up for members of a committee
+        let checks: Option<Validation> = [folder.join("data.json"), folder.join("../data.json")]
+            .iter()
+            .find_map(|path| read(path).ok());
+        let mut figures = learning_curves(&curve);
+        let curves = figures.len();
+        figures.extend(parity(&evaluation));
+        let charts = figures.into_iter().map(Chart::from).collect();
+        Ok(Training { summary, evaluation, checks, charts, curves })
+    }
+
+    fn lead(&self) -> String {
+        format!(
+            "{} steps · {} · seed {}",
+            self.summary.steps,
+            number::duration(self.summary.seconds),
+            self.summary.seed
+        )
+    }
+
+    /// The sections, their anchors and titles beginning with `prefix`.
+    pub(super) fn parts(&self, prefix: &str) -> Vec<Part> {
+        let mut parts = self.sections();
+        for part in &mut parts {
+            if !prefix.is_empty() {
+                part.id = format!("{}-{}", prefix.to_lowercase(), part.id);
+                part.title = format!("{prefix}: {}", part.title);
+            }
+        }
+        parts
+    }
+
+    fn sections(&self) -> Vec<Part> {
+        let Training { summary, evaluation, checks, charts: figures, curves } = self;
+        let held = evaluation.validation.as_ref();
+        let main = held.unwrap_or(&evaluation.training);
+        let measure = |m: Option<Measure>, unit: &str| {
+            m.map_or("not labelled".to_owned(), |m| format!("{:.1} {unit}", m.rmse))
+        };
+        let facts = definitions(&[
+            ("energy", measure(main.total.energy_mev_per_atom, "meV/atom")),
+            ("force", measure(main.total.force_mev_per_a, "meV/Å")),
+            ("virial", measure(main.total.virial_mev_per_atom, "meV/atom")),
+            ("steps", summary.steps.to_string()),
+            ("time", number::duration(summary.seconds)),
+            ("speed", format!("{:.0} atoms/s", summary.atoms_seen / summary.seconds)),
+            ("parameters", summary.parameters.to_string()),
+            (
+                "frames",
+                format!(
+                    "{} to train on, {} held out in blocks",
+                    summary.training_frames, summary.validation_frames
+                ),
+            ),
+            ("seed", summary.seed.to_string()),
+            (
+                "data",
+                format!("BLAKE3 {}", escape(&summary.data.chars().take(16).collect::<String>())),
+            ),
+        ]);
+        let what = if held.is_some() { "held-out frames" } else { "training frames" };
+        let facts = format!("<p>Root mean square errors on {what}.</p>{facts}");
+        let mut parity = String::new();
+        for figure in &figures[*curves..] {
+            parity.push_str(&selector(Some(figure), "Show"));
+            parity.push_str(&figure.html());
+        }
+        let mut tables = String::new();
+        if let Some(held) = held {
+            let caption = "Held-out frames, by system";
+            tables.push_str(&errors("held-out-table", caption, &held.systems, &held.total));
+            if held.groups.len() < held.systems.len() {
+                let caption = "Held-out frames, by group";
+                tables.push_str(&errors("groups-table", caption, &held.groups, &held.total));
+            }
+        }
+        let training = &evaluation.training;
+        let caption = "A sample of the training frames, by system";
+        tables.push_str(&errors("training-table", caption, &training.systems, &training.total));
+        let mut parts = vec![
+            Part::new("summary", "Summary", facts),
+            Part::new("curves", "Learning curves", grid(&figures[..*curves])),
+            Part::new("parity", "Labels against predictions", parity),
+            Part::new("errors", "Errors", tables),
+        ];
+        parts.extend(checks.as_ref().map(|checks| Part::new("frames", "Frames", data(checks))));
+        parts
+    }
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> Result<T, ReportError> {
@@ -43,77 +146,6 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<T, ReportError> {
     })?;
     serde_json::from_str(&text)
         .map_err(|source| ReportError::Manifest { path: path.to_owned(), source })
-}
-
-fn body(
-    summary: &TrainingSummary,
-    evaluation: &Evaluation,
-    checks: Option<&Validation>,
-    figures: &[Chart],
-    learning: usize,
-) -> String {
-    let held = evaluation.validation.as_ref();
-    let main = held.unwrap_or(&evaluation.training);
-    let measure = |m: Option<Measure>, unit: &str| {
-        m.map_or("not labelled".to_owned(), |m| format!("{:.1} {unit}", m.rmse))
-    };
-    let facts = definitions(&[
-        ("energy", measure(main.total.energy_mev_per_atom, "meV/atom")),
-        ("force", measure(main.total.force_mev_per_a, "meV/Å")),
-        ("virial", measure(main.total.virial_mev_per_atom, "meV/atom")),
-        ("steps", summary.steps.to_string()),
-        ("time", number::duration(summary.seconds)),
-        ("speed", format!("{:.0} atoms/s", summary.atoms_seen / summary.seconds)),
-        ("parameters", summary.parameters.to_string()),
-        (
-            "frames",
-            format!(
-                "{} to train on, {} held out in blocks",
-                summary.training_frames, summary.validation_frames
-            ),
-        ),
-        ("seed", summary.seed.to_string()),
-        ("data", format!("BLAKE3 {}", escape(&summary.data[..16.min(summary.data.len())]))),
-    ]);
-    let what = if held.is_some() { "held-out frames" } else { "training frames" };
-    let mut html = format!(
-        "<main><header><h1>{} <small>training</small></h1></header>\
-         <section class=\"card\"><h2>Root mean square errors on {what}</h2>{facts}</section>",
-        escape(&summary.name)
-    );
-    html.push_str("<section><h2>Learning</h2>");
-    html.push_str(&grid(&figures[..learning]));
-    html.push_str("</section><section><h2>Labels against predictions</h2>");
-    for figure in &figures[learning..] {
-        html.push_str(&selector(Some(figure), "Show"));
-        html.push_str(&figure.html());
-    }
-    html.push_str("</section><section><h2>Errors</h2>");
-    if let Some(held) = held {
-        html.push_str(&errors(
-            "held-out",
-            "Held-out frames, by system",
-            &held.systems,
-            &held.total,
-        ));
-        if held.groups.len() < held.systems.len() {
-            html.push_str(&errors(
-                "groups",
-                "Held-out frames, by group",
-                &held.groups,
-                &held.total,
-            ));
-        }
-    }
-    let training = &evaluation.training;
-    let caption = "A sample of the training frames, by system";
-    html.push_str(&errors("training", caption, &training.systems, &training.total));
-    html.push_str("</section>");
-    if let Some(checks) = checks {
-        html.push_str(&data(checks));
-    }
-    html.push_str("</main>");
-    html
 }
 
 /// Errors by row, forces by element.
@@ -176,8 +208,7 @@ fn data(checks: &Validation) -> String {
             ]
         })
         .collect();
-    let mut html = String::from("<section><h2>Data</h2>");
-    html.push_str(&table("data", "Labelled frames", &head, &rows));
+    let mut html = table("frames-table", "Labelled frames", &head, &rows);
     html.push_str("<ul>");
     for finding in &checks.findings {
         let word = match finding.severity {
@@ -194,7 +225,7 @@ fn data(checks: &Validation) -> String {
             escape(&finding.message)
         );
     }
-    html.push_str("</ul></section>");
+    html.push_str("</ul>");
     html
 }
 
