@@ -30,7 +30,7 @@ mod verdict;
 
 pub use analysis::{Analysed, Picture, write_analysis_report};
 pub use learning::write_learning_report;
-pub use number::{Shown, shown};
+pub use number::{Shown, shown, significant};
 pub use training::write_training_report;
 
 use html::{escape, script_json};
