@@ -15,6 +15,7 @@ mod output;
 mod predict;
 mod progress;
 mod relax;
+mod render;
 mod report;
 mod run;
 mod softness;
@@ -61,6 +62,7 @@ enum Command {
     Analyze(analyze::Arguments),
     Predict(predict::Arguments),
     Relax(relax::Arguments),
+    Render(Box<render::Arguments>),
     Build(build::Arguments),
     Eval(eval::Arguments),
     Convert(convert::Arguments),
@@ -165,6 +167,7 @@ fn dispatch(cli: Cli) -> Result<(), Error> {
             threads::on(threads, || analyze::analyze(&arguments, &common))
         }
         Command::Predict(arguments) => threads::on(threads, || predict::predict(&arguments)),
+        Command::Render(arguments) => threads::on(threads, || render::render(&arguments)),
         Command::Relax(arguments) => threads::on(threads, || relax::relax(&arguments, &common)),
         Command::Eval(arguments) => threads::on(threads, || eval::eval(&arguments)),
         Command::Build(arguments) => threads::on(threads, || build::build(&arguments)),

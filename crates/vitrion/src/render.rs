@@ -14,6 +14,8 @@
 pub mod color;
 pub mod elements;
 mod grid;
+pub mod legend;
+mod lettering;
 pub mod look;
 pub mod placement;
 mod polyhedra;
@@ -24,6 +26,7 @@ mod trace;
 pub mod view;
 
 pub use color::Color;
+pub use legend::Legend;
 pub use look::{Background, ColorBy, Look, SizeBy, Slice};
 pub use scene::Scene;
 pub use view::View;

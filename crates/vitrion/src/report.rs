@@ -39,7 +39,7 @@ mod verdict;
 pub use analysis::{Analysed, write_analysis_report};
 pub use export::{FIGURE_WIDTH_MM, write_picture};
 pub use learning::write_learning_report;
-pub use number::{Shown, shown};
+pub use number::{Shown, shown, significant};
 pub use overlay::Overlay;
 pub use scene::Picture;
 pub use training::write_training_report;

@@ -1,5 +1,7 @@
 //! Colours: sRGB as files and people write them, linear light as the tracer adds them.
 
+use super::elements::radius_and_color;
+
 /// An sRGB colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Color(pub [u8; 3]);
@@ -46,6 +48,11 @@ impl Color {
     pub fn hex(self) -> String {
         let Color([r, g, b]) = self;
         format!("#{r:02x}{g:02x}{b:02x}")
+    }
+
+    /// Of an element, see [`radius_and_color`].
+    pub fn of_element(symbol: &str, index: usize) -> Self {
+        Color::parse(radius_and_color(symbol, index).1).expect("constants are colours")
     }
 
     /// Viridis at a place from 0 to 1.

@@ -60,7 +60,8 @@ impl Grid {
 
     fn fill(&mut self) {
         let mut places: Vec<(u32, u32)> = Vec::new();
-        let reach = 0.5 * 3f64.sqrt() * self.side * (1.0 + 1e-9);
+        // a little larger, for rounding
+        let half = 0.5 * self.side * (1.0 + 1e-9);
         for (number, shape) in self.shapes.iter().enumerate() {
             let (low, high) = shape.bounds();
             let [from, to] = [low, high].map(|corner| self.cube(corner));
@@ -70,7 +71,7 @@ impl Grid {
                         let middle: Vector3 = std::array::from_fn(|k| {
                             self.low[k] + ([x, y, z][k] as f64 + 0.5) * self.side
                         });
-                        if shape.may_touch(middle, reach) {
+                        if shape.may_touch(middle, half) {
                             places.push((self.index([x, y, z]) as u32, number as u32));
                         }
                     }

@@ -2,6 +2,7 @@
 
 use super::color::Color;
 use super::elements;
+use vitrion_core::Structure;
 
 /// What is drawn of a structure, and how. The default: all atoms by element, bonds of network formers,
 /// the cell, a white background.
@@ -90,7 +91,7 @@ impl Default for Look {
             hidden: Vec::new(),
             slices: Vec::new(),
             background: Background::Color(Color::WHITE),
-            depth_cue: 0.3,
+            depth_cue: 0.25,
             outlines: true,
         }
     }
@@ -105,6 +106,39 @@ impl Look {
         match self.bond_lengths.iter().find(same) {
             Some((_, _, length)) => Some(*length).filter(|length| *length > 0.0),
             None => elements::bond_length(a, b),
+        }
+    }
+
+    /// Colours and sizes for `copies` copies of the atoms, one after the other.
+    pub fn repeat_atoms(&mut self, copies: usize) {
+        match &mut self.color {
+            ColorBy::Element => {}
+            ColorBy::Kind { of, .. } => *of = of.repeat(copies),
+            ColorBy::Number { values, .. } => *values = values.repeat(copies),
+        }
+        if let SizeBy::Threshold { values, .. } = &mut self.size {
+            *values = values.repeat(copies);
+        }
+    }
+
+    /// What the colours of kinds mean, for those that the structure has: elements or the kinds of
+    /// [`ColorBy::Kind`]. Empty for numbers.
+    pub fn kinds(&self, structure: &Structure) -> Vec<(String, Color)> {
+        match &self.color {
+            ColorBy::Element => structure
+                .table
+                .symbols()
+                .iter()
+                .enumerate()
+                .zip(structure.counts())
+                .filter(|((_, symbol), count)| *count > 0 && !self.hidden.contains(symbol))
+                .map(|((index, symbol), _)| (symbol.clone(), Color::of_element(symbol, index)))
+                .collect(),
+            ColorBy::Kind { names, of } => (0..names.len())
+                .filter(|kind| of.iter().any(|one| *one as usize == *kind))
+                .map(|kind| (names[kind].clone(), Color::distinct(kind)))
+                .collect(),
+            ColorBy::Number { .. } => Vec::new(),
         }
     }
 }

@@ -170,11 +170,9 @@ fn shown(structure: &Structure, placement: &Placement, look: &Look) -> Vec<bool>
 fn colors(structure: &Structure, by: &ColorBy) -> Vec<Color> {
     match by {
         ColorBy::Element => {
-            let of_element = |(index, symbol): (usize, &String)| {
-                Color::parse(radius_and_color(symbol, index).1).expect("constants are colours")
-            };
+            let symbols = structure.table.symbols().iter().enumerate();
             let table: Vec<Color> =
-                structure.table.symbols().iter().enumerate().map(of_element).collect();
+                symbols.map(|(index, symbol)| Color::of_element(symbol, index)).collect();
             structure.species.iter().map(|id| table[id.index()]).collect()
         }
         ColorBy::Kind { of, .. } => {

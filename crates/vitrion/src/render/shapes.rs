@@ -42,7 +42,7 @@ impl Shape {
     ///
     /// Where the ray passes the middle is found first, so that far origins cost no digits. Triangles have
     /// no inside: they are met from either side.
-    #[inline]
+    #[inline(always)]
     pub(super) fn hit(&self, ray: &Ray, from: f64, to: f64) -> Option<f64> {
         let distance = match *self {
             Shape::Sphere { centre, radius } => {
@@ -57,21 +57,16 @@ impl Shape {
             }
             Shape::Cylinder { from: start, axis, length, radius } => {
                 let offset = math::sub(start, ray.origin);
-                let along = math::dot(ray.direction, axis);
-                let across = math::sub(ray.direction, math::scale(axis, along));
-                let across2 = math::norm2(across);
-                if across2 < 1e-12 {
+                // the lines of the ray and of the axis pass each other at |offset · normal| / |normal|
+                let normal = math::cross(ray.direction, axis);
+                let (normal2, apart) = (math::norm2(normal), math::dot(offset, normal));
+                let inside = radius * radius * normal2 - apart * apart;
+                if inside < 0.0 || normal2 < 1e-12 {
                     return None;
                 }
-                let closest = math::dot(offset, across) / across2;
-                let lateral = math::sub(offset, math::scale(axis, math::dot(offset, axis)));
-                let aside = math::sub(lateral, math::scale(across, closest));
-                let inside = radius * radius - math::norm2(aside);
-                if inside < 0.0 {
-                    return None;
-                }
-                let distance = closest - (inside / across2).sqrt();
-                let height = distance * along - math::dot(offset, axis);
+                let closest = math::dot(math::cross(offset, axis), normal) / normal2;
+                let distance = closest - inside.sqrt() / normal2;
+                let height = distance * math::dot(ray.direction, axis) - math::dot(offset, axis);
                 if !(0.0..=length).contains(&height) {
                     return None;
                 }
@@ -135,19 +130,22 @@ impl Shape {
         }
     }
 
-    /// False only if the shape has no point within `reach` of `point`.
-    pub(super) fn may_touch(&self, point: Vector3, reach: f64) -> bool {
+    /// False only if the shape has no point in the cube around `middle` with half side `half`.
+    pub(super) fn may_touch(&self, middle: Vector3, half: f64) -> bool {
+        // the sphere around the cube
+        let reach = half * 3f64.sqrt();
         match *self {
             Shape::Sphere { centre, radius } => {
-                math::norm(math::sub(point, centre)) <= radius + reach
+                let beyond = math::sub(centre, middle).map(|x| (x.abs() - half).max(0.0));
+                math::norm2(beyond) <= radius * radius
             }
             Shape::Cylinder { from, axis, length, radius } => {
-                let offset = math::sub(point, from);
+                let offset = math::sub(middle, from);
                 let height = math::dot(offset, axis).clamp(0.0, length);
                 math::norm(math::sub(offset, math::scale(axis, height))) <= radius + reach
             }
             Shape::Triangle { corner, normal, .. } => {
-                math::dot(math::sub(point, corner), normal).abs() <= reach
+                math::dot(math::sub(middle, corner), normal).abs() <= reach
             }
         }
     }

@@ -29,9 +29,9 @@ const OFF: f64 = 1e-4;
 const SKY_REACH: f64 = 9.0;
 /// Beyond this distance [Å] nothing throws a shadow.
 const SHADOW_REACH: f64 = 12.0;
-const SHADOW: f64 = 0.55;
-const AMBIENT: f64 = 0.62;
-const DIFFUSE: f64 = 0.58;
+const SHADOW: f64 = 0.6;
+const AMBIENT: f64 = 0.55;
+const DIFFUSE: f64 = 0.7;
 const GLOSS: f64 = 0.16;
 const GLOSS_EXPONENT: i32 = 48;
 /// Where the light is: above, to the left, behind the reader.

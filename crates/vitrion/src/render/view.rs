@@ -116,11 +116,19 @@ impl Camera {
             // the picture at distance 1 is 2 tan(angle / 2) high
             let half = [w / h, 1.0].map(|side| side * (0.5 * angle.to_radians()).tan());
             let mut distance = near + 1.0;
-            for (point, radius) in &points {
-                for k in 0..2 {
-                    let reach =
-                        (point[k] - middle[k]).abs() + radius * (1.0 + half[k] * half[k]).sqrt();
-                    distance = distance.max(point[2] - middle[2] + reach / (half[k] * FILLED));
+            for k in 0..2 {
+                // a point p is in the picture if |p − middle| + reach ≤ half · (distance − depth): moving
+                // the middle balances both sides
+                let (mut above, mut below) = (f64::NEG_INFINITY, f64::NEG_INFINITY);
+                for (point, radius) in &points {
+                    let reach = radius * (1.0 + half[k] * half[k]).sqrt();
+                    let depth = half[k] * FILLED * (point[2] - camera.middle[2]);
+                    above = above.max(point[k] + reach + depth);
+                    below = below.max(-point[k] + reach + depth);
+                }
+                if !points.is_empty() {
+                    camera.middle[k] = 0.5 * (above - below);
+                    distance = distance.max(f64::midpoint(above, below) / (half[k] * FILLED));
                 }
             }
             camera.distance = Some(distance);

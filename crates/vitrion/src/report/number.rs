@@ -102,7 +102,7 @@ pub(super) fn plain_or_power(value: f64, digits: usize) -> String {
 }
 
 /// `digits` significant digits as a plain decimal.
-pub(super) fn significant(value: f64, digits: usize) -> String {
+pub fn significant(value: f64, digits: usize) -> String {
     if !value.is_finite() {
         return "not a number".to_owned();
     }

@@ -7,6 +7,7 @@ mod labels;
 mod learn;
 mod motion;
 mod reliability;
+mod render;
 mod resume;
 mod slurm;
 mod softness;
