@@ -89,9 +89,9 @@ pub enum ReportError {
 /// What a report may have besides the page.
 #[derive(Debug, Clone)]
 pub struct ReportOptions {
-    /// Measurements drawn into the charts of a run.
+    /// Measurements drawn into the charts of a run; refused for trainings and active learning.
     pub overlays: Vec<Overlay>,
-    /// Width of figures on paper [mm]; none writes no figures.
+    /// Width of the figures of a run on paper [mm]; none writes no figures.
     pub figures_mm: Option<f64>,
 }
 
@@ -114,11 +114,16 @@ pub fn write_report(results: &Path) -> Result<PathBuf, ReportError> {
 /// # Errors
 /// As [`write_report`], and measurements that no chart of the page can show.
 pub fn write_report_with(results: &Path, options: &ReportOptions) -> Result<PathBuf, ReportError> {
-    if results.join("ledger.json").exists() {
-        return write_learning_report(results);
-    }
-    if results.join("evaluation.json").exists() {
-        return write_training_report(results);
+    let learning = results.join("ledger.json").exists();
+    if learning || results.join("evaluation.json").exists() {
+        if let Some(overlay) = options.overlays.first() {
+            return Err(overlay.out_of_place(results));
+        }
+        return if learning {
+            write_learning_report(results)
+        } else {
+            write_training_report(results)
+        };
     }
     let loaded = load::results(results)?;
     let mut gallery = gallery::Gallery::of(&loaded);

@@ -85,7 +85,7 @@ var Vitrion = (function () {
   // G_s with a subscript, in text that is escaped.
   function rich(s) {
     return esc(s).replace(/(^|[^A-Za-zα-ω])([A-Za-zα-ω])_([A-Za-z0-9]{1,3})(?![A-Za-z0-9_])(.*)/, function (_, before, letter, below, rest) {
-      return before + letter + '<tspan dy="3" font-size="9" style="font-size:9px">' + below + "</tspan>" + (rest ? '<tspan dy="-3">' + rest + "</tspan>" : "");
+      return before + letter + '<tspan dy="3" font-size="9" style="font-size:9px">' + below + "</tspan>" + (rest ? '<tspan dy="-3">' + rest.replace(/^ /, "\u00a0") + "</tspan>" : "");
     });
   }
   function save(name, type, content) {
@@ -193,7 +193,9 @@ var Vitrion = (function () {
     this.refresh();
     if (window.ResizeObserver) new ResizeObserver(function () { if (Math.abs(host.clientWidth - self.w) > 1) self.draw(); }).observe(host);
   }
-  Chart.prototype.name = function () { return this.fig.id + (this.facet ? "-" + (this.facet + 1) : ""); };
+  Chart.prototype.name = function () { 
+    return this.fig.id + (this.facet ? "-" + this.fig.facets[this.facet].replace(/[^A-Za-z0-9_]+/g, "-") : "");
+  };
   Chart.prototype.reset = function () { this.zoom = null; this.draw(); };
   Chart.prototype.refresh = function () { this.makeLegend(); this.draw(); };
   Chart.prototype.select = function (facet) { this.facet = facet; this.zoom = null; this.refresh(); };
