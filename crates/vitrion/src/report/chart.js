@@ -154,6 +154,7 @@ var Vitrion = (function () {
   function ink(style) {
     return style.tone === "guide" ? "var(--guide)" : style.tone === "ink" ? "var(--ink)" : "var(--c" + (style.color % 7) + ")";
   }
+  function inside(style) { return style.tone === "ink" ? "var(--ink)" : "var(--card)"; }
   function barSigns(b) {
     var sign = b.tag && b.tag.temperature !== null ? signs(b.tag) : [b.color, b.shade];
     return [sign[0], b.tag && view.alone ? 0 : sign[1]];
@@ -165,7 +166,7 @@ var Vitrion = (function () {
     if (s.band) out += '<rect width="28" height="12" fill="' + color + '" opacity="0.2"/>';
     if (s.line) out += '<path d="M0 6H28" fill="none" stroke="' + color + '" stroke-width="1.8"' + dashed(s) + "/>";
     if (e.bound) out += '<path d="M-5 -4H5M0 -4V7M-4 3L0 7L4 3" transform="translate(14 5)" fill="none" stroke="' + color + '" stroke-width="1.6"/>';
-    else if (s.marker) out += '<path d="' + MARK[s.marker] + '" transform="translate(14 6)" fill="var(--card)" stroke="' + color + '" stroke-width="1.6"/>';
+    else if (s.marker) out += '<path d="' + MARK[s.marker] + '" transform="translate(14 6)" fill="' + inside(s) + '" stroke="' + color + '" stroke-width="1.6"/>';
     return out;
   }
 
@@ -235,7 +236,7 @@ var Vitrion = (function () {
       var colored = (view.by === "system") === (part[0] === "s");
       Object.keys(found[part[0]]).sort(function (a, b) { return a - b; }).forEach(function (k) {
         var style = found[part[0]][k];
-        out.push({ key: part[0] + k, label: part[1][k], style: { color: style.color, line: style.line, band: colored && style.band, dash: colored ? 0 : style.dash, marker: colored && style.line ? 0 : style.marker, tone: colored ? "palette" : "ink" } });
+        out.push({ key: part[0] + k, label: part[1][k], style: { color: style.color, line: style.line, band: colored && style.band, dash: colored ? 0 : style.dash, marker: colored && style.line ? 0 : style.marker, tone: colored ? "palette" : style.marker ? "guide" : "ink" } });
       });
     });
     list.forEach(function (s) {
@@ -411,7 +412,7 @@ var Vitrion = (function () {
       out.push(stroke(d, color, ' stroke-width="' + (style.tone === "guide" ? 1.2 : 1.7) + '" stroke-linejoin="round"' + dashed(style)));
     }
     if (style.marker) for (i = 0; i < s.x.length; i++) if (ok(s.x[i], s.y[i]))
-      out.push('<path d="' + (s.bound ? BOUND : MARK[style.marker]) + '" fill="' + (s.bound ? "none" : "var(--card)") + '" stroke="' + color + '" stroke-width="1.6" transform="translate(' + at(s.x[i], s.y[i]) + ')"/>');
+      out.push('<path d="' + (s.bound ? BOUND : MARK[style.marker]) + '" fill="' + (s.bound ? "none" : inside(style)) + '" stroke="' + color + '" stroke-width="1.6" transform="translate(' + at(s.x[i], s.y[i]) + ')"/>');
   };
   // Bars as bars.rs draws them, of the runs that are shown.
   Chart.prototype.barChart = function () {
