@@ -102,12 +102,12 @@ pub enum ReportError {
 /// What a report may have besides the page.
 #[derive(Debug, Clone)]
 pub struct ReportOptions {
-    /// Measurements drawn into the charts of a run.
+    /// Measurements drawn into the charts of a run; refused for trainings and active learning.
     pub overlays: Vec<Overlay>,
     /// Folders of a training and of a learning loop whose sections the page has too.
     pub training: Option<PathBuf>,
     pub learning: Option<PathBuf>,
-    /// Width of figures on paper [mm]; none writes no figures.
+    /// Width of the figures of a run on paper [mm]; none writes no figures.
     pub figures_mm: Option<f64>,
 }
 
@@ -135,11 +135,16 @@ pub fn write_report(results: &Path) -> Result<PathBuf, ReportError> {
 /// # Errors
 /// As [`write_report`], and measurements that no chart of the page can show.
 pub fn write_report_with(results: &Path, options: &ReportOptions) -> Result<PathBuf, ReportError> {
-    if results.join("ledger.json").exists() {
-        return write_learning_report(results);
-    }
-    if results.join("evaluation.json").exists() {
-        return write_training_report(results);
+    let learning = results.join("ledger.json").exists();
+    if learning || results.join("evaluation.json").exists() {
+        if let Some(overlay) = options.overlays.first() {
+            return Err(overlay.out_of_place(results));
+        }
+        return if learning {
+            write_learning_report(results)
+        } else {
+            write_training_report(results)
+        };
     }
     let loaded = load::results(results)?;
     write_results(results, &loaded, options)

@@ -85,7 +85,7 @@ var Vitrion = (function () {
   // G_s with a subscript, in text that is escaped.
   function rich(s) {
     return esc(s).replace(/(^|[^A-Za-zα-ω])([A-Za-zα-ω])_([A-Za-z0-9]{1,3})(?![A-Za-z0-9_])(.*)/, function (_, before, letter, below, rest) {
-      return before + letter + '<tspan dy="3" font-size="9" style="font-size:9px">' + below + "</tspan>" + (rest ? '<tspan dy="-3">' + rest + "</tspan>" : "");
+      return before + letter + '<tspan dy="3" font-size="9" style="font-size:9px">' + below + "</tspan>" + (rest ? '<tspan dy="-3">' + rest.replace(/^ /, "\u00a0") + "</tspan>" : "");
     });
   }
   function save(name, type, content) {
@@ -154,6 +154,7 @@ var Vitrion = (function () {
   function ink(style) {
     return style.tone === "guide" ? "var(--guide)" : style.tone === "ink" ? "var(--ink)" : "var(--c" + (style.color % 7) + ")";
   }
+  function inside(style) { return style.tone === "ink" ? "var(--ink)" : "var(--card)"; }
   function barSigns(b) {
     var sign = b.tag && b.tag.temperature !== null ? signs(b.tag) : [b.color, b.shade];
     return [sign[0], b.tag && view.alone ? 0 : sign[1]];
@@ -165,7 +166,7 @@ var Vitrion = (function () {
     if (s.band) out += '<rect width="28" height="12" fill="' + color + '" opacity="0.2"/>';
     if (s.line) out += '<path d="M0 6H28" fill="none" stroke="' + color + '" stroke-width="1.8"' + dashed(s) + "/>";
     if (e.bound) out += '<path d="M-5 -4H5M0 -4V7M-4 3L0 7L4 3" transform="translate(14 5)" fill="none" stroke="' + color + '" stroke-width="1.6"/>';
-    else if (s.marker) out += '<path d="' + MARK[s.marker] + '" transform="translate(14 6)" fill="var(--card)" stroke="' + color + '" stroke-width="1.6"/>';
+    else if (s.marker) out += '<path d="' + MARK[s.marker] + '" transform="translate(14 6)" fill="' + inside(s) + '" stroke="' + color + '" stroke-width="1.6"/>';
     return out;
   }
 
@@ -193,7 +194,9 @@ var Vitrion = (function () {
     this.refresh();
     if (window.ResizeObserver) new ResizeObserver(function () { if (Math.abs(host.clientWidth - self.w) > 1) self.draw(); }).observe(host);
   }
-  Chart.prototype.name = function () { return this.fig.id + (this.facet ? "-" + (this.facet + 1) : ""); };
+  Chart.prototype.name = function () { 
+    return this.fig.id + (this.facet ? "-" + this.fig.facets[this.facet].replace(/[^A-Za-z0-9_]+/g, "-") : "");
+  };
   Chart.prototype.reset = function () { this.zoom = null; this.draw(); };
   Chart.prototype.refresh = function () { this.makeLegend(); this.draw(); };
   Chart.prototype.select = function (facet) { this.facet = facet; this.zoom = null; this.refresh(); };
@@ -233,7 +236,7 @@ var Vitrion = (function () {
       var colored = (view.by === "system") === (part[0] === "s");
       Object.keys(found[part[0]]).sort(function (a, b) { return a - b; }).forEach(function (k) {
         var style = found[part[0]][k];
-        out.push({ key: part[0] + k, label: part[1][k], style: { color: style.color, line: style.line, band: colored && style.band, dash: colored ? 0 : style.dash, marker: colored && style.line ? 0 : style.marker, tone: colored ? "palette" : "ink" } });
+        out.push({ key: part[0] + k, label: part[1][k], style: { color: style.color, line: style.line, band: colored && style.band, dash: colored ? 0 : style.dash, marker: colored && style.line ? 0 : style.marker, tone: colored ? "palette" : style.marker ? "guide" : "ink" } });
       });
     });
     list.forEach(function (s) {
@@ -409,7 +412,7 @@ var Vitrion = (function () {
       out.push(stroke(d, color, ' stroke-width="' + (style.tone === "guide" ? 1.2 : 1.7) + '" stroke-linejoin="round"' + dashed(style)));
     }
     if (style.marker) for (i = 0; i < s.x.length; i++) if (ok(s.x[i], s.y[i]))
-      out.push('<path d="' + (s.bound ? BOUND : MARK[style.marker]) + '" fill="' + (s.bound ? "none" : "var(--card)") + '" stroke="' + color + '" stroke-width="1.6" transform="translate(' + at(s.x[i], s.y[i]) + ')"/>');
+      out.push('<path d="' + (s.bound ? BOUND : MARK[style.marker]) + '" fill="' + (s.bound ? "none" : inside(style)) + '" stroke="' + color + '" stroke-width="1.6" transform="translate(' + at(s.x[i], s.y[i]) + ')"/>');
   };
   // Bars as bars.rs draws them, of the runs that are shown.
   Chart.prototype.barChart = function () {

@@ -120,6 +120,13 @@ impl Overlay {
         })
     }
 
+    /// Why a report of something else than runs cannot show the measurements.
+    pub(super) fn out_of_place(&self, folder: &Path) -> ReportError {
+        let message =
+            format!("{} holds no runs; measurements are laid over runs only", folder.display());
+        self.unplaced(message)
+    }
+
     /// Adds the measurements to their chart.
     fn draw(&self, figure: &mut Figure, number: usize) -> Result<(), ReportError> {
         let facet = match &self.facet {

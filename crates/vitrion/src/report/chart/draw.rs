@@ -299,6 +299,11 @@ pub(super) fn ink_of(style: Style) -> Ink {
     }
 }
 
+/// Inside of a marker: measurements are solid, what was computed is open.
+pub(super) fn fill_of(style: Style) -> Ink {
+    if style.tone == Tone::Ink { Ink::Text } else { Ink::Ground }
+}
+
 /// Draws a series and adds the places it covers.
 fn draw(series: &Series, sheet: Sheet, plot: &Plot, drawn: &mut Vec<(f64, f64)>, out: &mut String) {
     let style = series.style;
@@ -379,7 +384,7 @@ fn mark(style: Style, kind: usize, sheet: Sheet, (x, y): (f64, f64), out: &mut S
         "<path d=\"{}\" fill=\"{}\" stroke=\"{}\" stroke-width=\"1.6\" \
          transform=\"translate({x:.1} {y:.1})\"/>",
         marker(kind),
-        sheet.ink(Ink::Ground),
+        sheet.ink(fill_of(style)),
         sheet.ink(ink_of(style))
     );
 }

@@ -1,6 +1,6 @@
 //! What the lines and points of a chart mean.
 
-use super::sheet::{Ink, Sheet, Size};
+use super::sheet::{Sheet, Size};
 use super::{Figure, Series, Style, Tone};
 use crate::report::html::escape;
 use crate::report::number;
@@ -70,11 +70,9 @@ impl Figure {
         });
         let systems = systems.into_iter().filter_map(|(number, style)| {
             let label = runs.systems.get(number)?.clone();
-            Some(Entry {
-                label,
-                style: Style { tone: Tone::Ink, band: false, ..style },
-                bound: false,
-            })
+            // solid markers are those of measurements
+            let tone = if style.marker > 0 { Tone::Guide } else { Tone::Ink };
+            Some(Entry { label, style: Style { tone, band: false, ..style }, bound: false })
         });
         temperatures.chain(systems).collect()
     }
@@ -200,7 +198,7 @@ fn key(sheet: Sheet, entry: &Entry) -> String {
             "<path d=\"{}\" transform=\"translate(14 6)\" fill=\"{}\" stroke=\"{color}\" \
              stroke-width=\"1.6\"/>",
             super::draw::marker(style.marker),
-            sheet.ink(Ink::Ground)
+            sheet.ink(super::draw::fill_of(style))
         );
     }
     out

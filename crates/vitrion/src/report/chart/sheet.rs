@@ -148,10 +148,11 @@ fn with_subscripts(text: &str) -> String {
         at += 1;
         if alone && letters.get(at) == Some(&'_') && (1..=3).contains(&length) {
             let below: String = letters[at + 1..at + 1 + length].iter().collect();
-            // what follows is lifted again; an empty span would not be
+            // what follows is lifted again; some programs drop a blank at the start of a span
             let _ = write!(out, "<tspan dy=\"3\" font-size=\"9\">{below}</tspan>");
             at += 1 + length;
             let rest: String = letters[at..].iter().collect();
+            let rest = rest.replacen(' ', "\u{a0}", usize::from(rest.starts_with(' ')));
             if !rest.is_empty() {
                 let _ = write!(out, "<tspan dy=\"-3\">{}</tspan>", with_subscripts(&rest));
             }
@@ -209,7 +210,7 @@ mod tests {
     fn single_letters_take_subscripts_and_names_do_not() {
         assert_eq!(
             with_subscripts("4πr²G_s [1/Å]"),
-            "4πr²G<tspan dy=\"3\" font-size=\"9\">s</tspan><tspan dy=\"-3\"> [1/Å]</tspan>"
+            "4πr²G<tspan dy=\"3\" font-size=\"9\">s</tspan><tspan dy=\"-3\">\u{a0}[1/Å]</tspan>"
         );
         for plain in ["unit_fraction", "a_long", "x_", "_x", "σ [S/cm]", "&lt;b&gt;"] {
             assert_eq!(with_subscripts(plain), plain);
