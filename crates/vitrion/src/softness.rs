@@ -358,6 +358,7 @@ fn write_page(
                 "{}: {} coloured by softness at the start of the last window",
                 data.samples[sample].name, data.settings.species
             ),
+            source: format!("{}.extxyz", data.samples[sample].name),
             moments: vec![Moment {
                 frame: Frame::from(structure.clone()),
                 columns: vec![real("softness", ions.softness), real("mobility", ions.mobility)],

@@ -130,7 +130,7 @@ pub(super) fn analyze(arguments: &Arguments, common: &Common) -> Result<(), Erro
         let analysed = Analysed {
             title: &files.join(", "),
             lead: &lead,
-            pictures: &[Picture { title, moments, color: None }],
+            pictures: &[Picture { title, source: files.join(", "), moments, color: None }],
             results: &results,
         };
         let page = write_analysis_report(out, &analysed)?;

@@ -17,6 +17,8 @@ const RIGHT: f64 = 96.0;
 const BAR: f64 = 15.0;
 const GAP: f64 = 9.0;
 const TOP: f64 = 8.0;
+/// Names are rare if no run has this part of the largest value.
+const RARE: f64 = 0.01;
 
 /// One chart.
 #[derive(Debug, Clone, Serialize)]
@@ -31,6 +33,8 @@ pub(super) struct Bars {
     names_of_runs: Option<Runs>,
     #[serde(rename = "bars")]
     runs: Vec<Run>,
+    /// The names that are drawn, by their places: the others are rare in all runs, and in the CSV file only.
+    common: Vec<usize>,
 }
 
 /// The bars of one colour.
@@ -65,7 +69,7 @@ pub(super) fn of_runs(results: &Results, about: About) -> Vec<Bars> {
     for chart in &mut charts {
         chart.names_of_runs = Some(runs_of(results));
     }
-    charts
+    charts.into_iter().map(Bars::settled).collect()
 }
 
 /// Charts of one analysis.
@@ -74,7 +78,7 @@ pub(super) fn of_one(observables: &Observables) -> Vec<Bars> {
     for categories in &observables.categories {
         add(&mut charts, observables, categories, "", (None, 0, 0));
     }
-    charts
+    charts.into_iter().map(Bars::settled).collect()
 }
 
 fn add(
@@ -95,6 +99,7 @@ fn add(
             names: Vec::new(),
             names_of_runs: None,
             runs: Vec::new(),
+            common: Vec::new(),
         });
         charts.len() - 1
     });
@@ -136,6 +141,22 @@ impl Run {
 }
 
 impl Bars {
+    /// Tells the common names from the rare ones, once all runs are there.
+    fn settled(mut self) -> Self {
+        let most = |row: usize| {
+            let values = self.runs.iter().filter_map(|run| run.at(row));
+            values.map(|(value, _)| value.abs()).fold(0.0, f64::max)
+        };
+        let rows = 0..self.names.len();
+        let largest = rows.clone().map(most).fold(0.0, f64::max);
+        self.common = rows.filter(|row| most(*row) >= RARE * largest).collect();
+        let rare = self.names.len() - self.common.len();
+        if rare > 0 {
+            let _ = write!(self.axis, "; {rare} rarer in the CSV file");
+        }
+        self
+    }
+
     /// A picture of the bars as lines would be: the legend and its layout are those of lines.
     fn keys(&self) -> Figure {
         let mut keys = Figure::new(&self.id, &self.title, "");
@@ -155,11 +176,10 @@ impl Bars {
 
     pub(super) fn svg(&self, sheet: Sheet) -> String {
         let most = MOST_LEFT * sheet.width;
-        let widest = self.names.iter().map(|name| Size::Small.width(name)).fold(0.0, f64::max);
+        let names = self.common.iter().map(|row| &self.names[*row]);
+        let widest = names.map(|name| Size::Small.width(name)).fold(0.0, f64::max);
         let left = 16.0 + widest.min(most);
         let span = sheet.width - left - RIGHT;
-        let group = self.runs.len() as f64 * BAR + GAP;
-        let bottom = TOP + group * self.names.len() as f64;
         let ends = || {
             let rows = 0..self.names.len();
             rows.flat_map(|row| self.runs.iter().filter_map(move |run| run.at(row)))
@@ -171,12 +191,15 @@ impl Bars {
         let scale = if most_of > least { span / (most_of - least) } else { 0.0 };
         let place = |value: f64| left + scale * (value - least).max(0.0);
         let mut body = String::new();
-        for (row, name) in self.names.iter().enumerate() {
-            let top = TOP + group * row as f64;
-            let middle = top + 0.5 * self.runs.len() as f64 * BAR;
-            let name = Size::Small.fitted(name, most);
+        let mut bottom = TOP;
+        for row in self.common.iter().copied() {
+            let present: Vec<&Run> = self.runs.iter().filter(|run| run.at(row).is_some()).collect();
+            let top = bottom;
+            bottom += present.len() as f64 * BAR + GAP;
+            let middle = top + 0.5 * present.len() as f64 * BAR;
+            let name = Size::Small.fitted(&self.names[row], most);
             sheet.text(&mut body, (left - 8.0, middle + 4.2), "end", Size::Small, &name);
-            for (number, run) in self.runs.iter().enumerate() {
+            for (number, run) in present.into_iter().enumerate() {
                 let Some((value, error)) = run.at(row) else { continue };
                 let y = top + number as f64 * BAR;
                 let (from, to) = (place(value.min(0.0)), place(value.max(0.0)));

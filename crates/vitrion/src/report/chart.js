@@ -419,8 +419,8 @@ var Vitrion = (function () {
     var self = this, fig = this.fig, out = [], hidden = this.hidden, BAR = 15, TOP = 8, RIGHT = 96;
     var runs = fig.bars.filter(function (b) { return visible(b.tag) && !hidden["l" + b.label]; });
     this.w = Math.max(this.host.clientWidth, 240);
-    var most = 0.45 * this.w, left = 16 + Math.min(most, Math.max.apply(null, [0].concat(fig.names.map(width))));
-    var group = runs.length * BAR + 9, bottom = TOP + group * fig.names.length, span = Math.max(this.w - left - RIGHT, 40), top = 0, least = 0;
+    var most = 0.45 * this.w, left = 16 + Math.min(most, Math.max.apply(null, [0].concat(fig.common.map(function (k) { return width(fig.names[k]); }))));
+    var bottom = TOP, span = Math.max(this.w - left - RIGHT, 40), top = 0, least = 0;
     runs.forEach(function (r) { r.values.forEach(function (v, k) {
       if (v === null) return;
       top = Math.max(top, v + (r.errors[k] || 0));
@@ -428,13 +428,14 @@ var Vitrion = (function () {
     }); });
     var place = function (v) { return left + Math.max(v - least, 0) * (top > least ? span / (top - least) : 0); };
     this.rows = [];
-    fig.names.forEach(function (name, k) {
-      var y = TOP + group * k, cut = name;
+    fig.common.forEach(function (k) {
+      var name = fig.names[k], cut = name, y = bottom, present = runs.filter(function (r) { return r.values[k] !== null; });
+      if (!present.length) return;
+      bottom += present.length * BAR + 9;
       while (width(cut) > most && cut.length > 1) cut = cut.slice(0, -2) + "…";
-      out.push(label(left - 8, y + runs.length * BAR / 2 + 4.2, "end", "tick", cut));
-      runs.forEach(function (r, n) {
+      out.push(label(left - 8, y + present.length * BAR / 2 + 4.2, "end", "tick", cut));
+      present.forEach(function (r, n) {
         var v = r.values[k], e = r.errors[k] || 0, m = y + (n + 0.5) * BAR;
-        if (v === null) return;
         var sign = barSigns(r), from = place(Math.min(v, 0)), to = place(Math.max(v, 0)), lo = place(v - e), hi = place(v + e);
         out.push('<rect x="' + from.toFixed(1) + '" y="' + (m - BAR / 2 + 1).toFixed(1) + '" width="' + (to - from).toFixed(1) + '" height="' + (BAR - 2) + '" fill="var(--c' + (sign[0] % 7) + ')" opacity="' + SHADE[sign[1] % 4] + '"/>');
         if (e > 0) out.push(stroke("M" + lo.toFixed(1) + " " + m + "H" + hi.toFixed(1) + "M" + lo.toFixed(1) + " " + (m - 3) + "v6M" + hi.toFixed(1) + " " + (m - 3) + "v6", "var(--ink)"));
@@ -646,10 +647,8 @@ var Vitrion = (function () {
     main.insertBefore(bar, main.firstChild);
     update();
   }
-  document.addEventListener("DOMContentLoaded", toolbar);
-
   return {
-    charts: charts, csv: csv, save: save, button: button, escape: esc,
+    charts: charts, toolbar: toolbar, csv: csv, save: save, button: button, escape: esc,
     chart: function (host, fig) { var c = new Chart(host, fig); charts.push(c); return c; },
     redraw: function () { charts.forEach(function (c) { c.draw(); }); }
   };

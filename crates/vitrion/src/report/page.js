@@ -32,6 +32,7 @@ Vitrion.ready = (async function () {
   });
   if (dark.addEventListener) dark.addEventListener("change", restyle);
   each("[data-figure]", function (host) { Vitrion.chart(host, find(data.figures, host.dataset.figure)); });
+  Vitrion.toolbar();
   each("[data-scene]", function (host) {
     var viewer = Vitrion.viewer(host, find(data.scenes, host.dataset.scene));
     viewers.push(viewer);

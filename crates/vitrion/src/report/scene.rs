@@ -85,6 +85,8 @@ struct Quantity {
 pub struct Picture {
     /// What is shown.
     pub title: String,
+    /// Where the atoms are from, for the caption.
+    pub source: String,
     /// In the order of time, with the same atoms.
     pub moments: Vec<Moment>,
     /// The column that colours the atoms at first; none for their elements.
@@ -152,17 +154,17 @@ fn scene(id: &str, picture: &Picture, limit: usize) -> Scene {
         quantities,
         still: (image.png(), [image.width as u32, image.height as u32]),
         poster: halved(&image).png(),
-        remark: remark(kept.len(), picture.moments.len(), path.step),
+        remark: remark(&picture.source, kept.len(), picture.moments.len(), path.step),
     }
 }
 
-fn remark(kept: usize, all: usize, step: f64) -> String {
+fn remark(source: &str, kept: usize, all: usize, step: f64) -> String {
     let frames = match (kept, all) {
-        (_, 1) => return String::new(),
+        (_, 1) => return source.to_owned(),
         (kept, all) if kept == all => format!("{kept} frames"),
         (kept, all) => format!("{kept} of {all} frames"),
     };
-    format!("{frames}, positions to {} Å.", significant(0.5 * step, 1))
+    format!("{source}: {frames}, positions to {} Å", significant(0.5 * step, 1))
 }
 
 fn flat(structure: &Structure) -> [f64; 9] {
@@ -337,7 +339,7 @@ impl Scene {
         format!(
             "<figure class=\"scene card\" data-scene=\"{}\"><div class=\"stage\">\
              <img class=\"poster\" src=\"data:image/png;base64,{poster}\" alt=\"{title}\"></div>{}\
-             <figcaption>{title} <span class=\"quiet\">{}</span></figcaption></figure>",
+             <figcaption><strong>{title}</strong><br>{}</figcaption></figure>",
             escape(&self.id),
             self.legend(),
             escape(&self.remark)

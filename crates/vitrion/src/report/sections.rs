@@ -243,8 +243,13 @@ fn results_section(results: &Results) -> String {
 pub(super) fn scenes(results: &Results) -> Vec<Scene> {
     let picture = |system: &System| {
         let (source, moments) = system.picture.as_ref()?;
-        let title = format!("{}: {}", system.entry.name, source);
-        Some(Picture { title, moments: moments.clone(), color: None })
+        let run =
+            system.runs.iter().find(|run| source.starts_with(&format!("runs/{}/", run.entry.id)));
+        let title = match run.and_then(|run| run.entry.temperature_k) {
+            Some(kelvin) => format!("{} at {kelvin:.0} K", system.entry.name),
+            None => system.entry.name.clone(),
+        };
+        Some(Picture { title, source: source.clone(), moments: moments.clone(), color: None })
     };
     scene::of_pictures(&results.systems.iter().filter_map(picture).collect::<Vec<_>>())
 }

@@ -199,13 +199,15 @@ Vitrion.viewer = function (host, scene) {
     if (near.length) rows.push(["bonded to", near.map((j) => scene.elements[atoms.kinds[j]].symbol + " " + (j + 1)).join(", ")]);
     if (atoms.frames > 1) rows.push(["displacement [Å]", number(atoms.displacements(state.frame)[i])]);
     scene.quantities.forEach((q, k) => { const v = atoms.value(k, state.frame, i); rows.push([q.name.replace(/_/g, " "), q.words.length ? q.words[v] || "none" : number(v)]); });
-    facts.textContent = "";
+    const list = document.createElement("dl");
+    list.className = "facts";
     rows.forEach(([term, value]) => {
       const line = document.createElement("div"), dt = document.createElement("dt"), dd = document.createElement("dd");
       dt.textContent = term; dd.textContent = value;
       line.append(dt, dd);
-      facts.append(line);
+      list.append(line);
     });
+    facts.replaceChildren(list);
   }
   function neighbors(i) {
     const out = [], { bonds } = atoms.placed(state.frame);
@@ -214,8 +216,8 @@ Vitrion.viewer = function (host, scene) {
   }
 
   // --- controls ---
-  const panel = document.createElement("div"), words = document.createElement("div"), facts = document.createElement("dl");
-  panel.className = "controls"; words.className = "key"; facts.className = "picked facts";
+  const panel = document.createElement("div"), words = document.createElement("div"), facts = document.createElement("div");
+  panel.className = "controls"; words.className = "key"; facts.className = "picked";
   facts.setAttribute("aria-live", "polite");
   function label(text, control) { const l = document.createElement("label"); l.append(text + " ", control); return l; }
   function choice(options, value, action) {
