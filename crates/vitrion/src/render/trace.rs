@@ -188,7 +188,7 @@ impl<'a> Tracer<'a> {
                 let lit = self.lit(color, normal, point[2], [1.0; 2]);
                 sample.veil = math::add(sample.veil, math::scale(lit, opacity * sample.through));
                 sample.through *= 1.0 - opacity;
-                from = hit.distance + OFF;
+                from = hit.distance;
                 continue;
             }
             let class = (x & 3) as usize + SQUARE * (y & 3) as usize;
