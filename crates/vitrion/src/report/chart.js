@@ -644,7 +644,8 @@ var Vitrion = (function () {
     }));
     bar.setAttribute("role", "group");
     bar.setAttribute("aria-label", "Runs shown in the charts");
-    main.insertBefore(bar, main.firstChild);
+    var first = charts.filter(function (c) { return c.fig.runs; })[0].host.closest("main > section");
+    main.insertBefore(bar, first || main.firstChild);
     update();
   }
   return {

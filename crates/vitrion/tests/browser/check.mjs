@@ -93,14 +93,14 @@ async function ready(page) {
   check("size tells displacement", (await changed(0)) > 1000);
   await select("Size ").selectOption("element");
   await changed(0);
-  for (const name of ["bonds", "polyhedra", "cell", "paths"]) { await select(name).click(); check(name + " change the picture", (await changed(0)) > 50); }
   await scene.locator("summary").click();
+  await select("Far means").fill("0.2");
+  for (const name of ["bonds", "polyhedra", "cell", "paths"]) { await select(name).click(); check(name + " change the picture", (await changed(0)) > 50); }
   await select("Slice across").selectOption("1");
   await select("from").fill("0.5");
   check("a slice leaves atoms out", (await changed(0)) > 1000);
   await select("Slice across").selectOption("-1");
   // a click on an atom tells about it
-  await page.evaluate(() => { const v = Vitrion.viewers[0]; v.state.threshold = 4; });
   b = await box();
   let told = "";
   for (let y = 0.3; y < 0.75 && !/element/.test(told); y += 0.04) for (let x = 0.3; x < 0.7 && !/element/.test(told); x += 0.04) { await page.mouse.click(b.x + x * b.width, b.y + y * b.height); told = await scene.locator(".picked").innerText(); }
@@ -170,7 +170,7 @@ async function ready(page) {
 {
   const { page, context, trouble } = await open(400, { hasTouch: true, isMobile: true });
   await ready(page);
-  check("narrow: nothing sticks out sideways", (await page.evaluate(() => document.documentElement.scrollWidth)) <= 400, await page.evaluate(() => [...document.querySelectorAll("main *")].filter((e) => e.getBoundingClientRect().right > 401 && !e.closest(".scroll, pre, svg, [hidden]")).slice(0, 4).map((e) => e.outerHTML.slice(0, 120))));
+  check("narrow: nothing sticks out sideways", (await page.evaluate(() => document.documentElement.scrollWidth)) <= 400, await page.evaluate(() => [...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > 401 && !e.closest(".scroll, pre, svg, [hidden]")).slice(0, 4).map((e) => e.outerHTML.slice(0, 120))));
   const canvas = page.locator(".scene canvas").first();
   await canvas.scrollIntoViewIfNeeded();
   const b = await canvas.boundingBox(), session = await context.newCDPSession(page), turn = () => page.evaluate(() => [Vitrion.viewers[0].state.turn[0], Vitrion.viewers[0].state.zoom]);

@@ -1,6 +1,7 @@
 //! The built program on whole tasks.
 
 mod bad_input;
+mod browser;
 mod commands;
 mod cp2k;
 mod labels;

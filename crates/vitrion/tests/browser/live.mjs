@@ -1,0 +1,29 @@
+// Looks at the live page in headless Chromium: usage `node live.mjs CHROMIUM URL PICTURES`. As check.mjs.
+import { chromium } from "playwright-core";
+
+const [executablePath, url, pictures] = process.argv.slice(2);
+const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
+let failed = 0;
+function check(what, good, found) {
+  if (!good) failed++;
+  console.log((good ? "ok      " : "FAILED  ") + what + (good || found === undefined ? "" : ": " + JSON.stringify(found)));
+}
+for (const width of [400, 1600]) {
+  const page = await (await browser.newContext({ viewport: { width, height: 900 } })).newPage(), trouble = [];
+  page.on("console", (m) => { if (["error", "warning"].includes(m.type())) trouble.push(m.text()); });
+  page.on("pageerror", (e) => trouble.push(e.message));
+  page.on("dialog", (d) => { trouble.push("dialog " + d.message()); d.dismiss(); });
+  page.on("request", (r) => { if (new URL(r.url()).origin !== new URL(url).origin) trouble.push("request " + r.url()); });
+  await page.goto(url);
+  await page.waitForFunction(() => document.querySelectorAll(".plot svg path").length > 3);
+  check(width + " px: curves are drawn", true);
+  check(width + " px: the state of the run is told", /finished|running/i.test(await page.innerText("body")));
+  check(width + " px: hostile names are text", await page.evaluate(() => window.hacked === undefined));
+  check(width + " px: nothing sticks out sideways", await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+  await page.waitForTimeout(2500);
+  check(width + " px: no complaint in the console after another look", trouble.length === 0, trouble);
+  await page.screenshot({ path: pictures + "/live-" + width + ".png", fullPage: true });
+}
+await browser.close();
+console.log(failed ? failed + " checks failed" : "all checks passed");
+process.exit(failed ? 1 : 0);
