@@ -13,7 +13,7 @@ use super::color::Color;
 use super::grid::Grid;
 use super::look::Background;
 use super::rays::{self, Directions, SQUARE};
-use super::scene::Scene;
+use super::scene::{Scene, Triangle};
 use super::shapes::Shape;
 use super::view::{Camera, Ray, View};
 use rayon::prelude::*;
@@ -52,6 +52,10 @@ struct Tracer<'a> {
     scene: &'a Scene,
     camera: Camera,
     grid: Grid,
+    /// The opaque triangles, then the translucent ones.
+    triangles: Vec<Triangle>,
+    /// Number of opaque shapes; they come first.
+    opaque: u32,
     directions: Directions,
     light: Vector3,
     /// Reach of outlines [samples].
@@ -104,6 +108,11 @@ impl<'a> Tracer<'a> {
     fn new(scene: &'a Scene, view: &View, width: usize, height: usize) -> Self {
         let camera = Camera::new(scene, view, width, height);
         let place = |r: Vector3| camera.place(view.turn(r));
+        let mut triangles = scene.triangles.clone();
+        triangles.sort_by_key(|triangle| triangle.opacity < 1.0);
+        let opaque = scene.spheres.len()
+            + scene.cylinders.len()
+            + triangles.partition_point(|triangle| triangle.opacity >= 1.0);
         // in this order: spheres, cylinders, triangles
         let spheres = scene
             .spheres
@@ -111,13 +120,15 @@ impl<'a> Tracer<'a> {
             .map(|sphere| Shape::Sphere { centre: place(sphere.centre), radius: sphere.radius });
         let cylinders =
             scene.cylinders.iter().map(|c| Shape::cylinder(place(c.from), place(c.to), c.radius));
-        let triangles = scene.triangles.iter().map(|t| Shape::triangle(t.corners.map(place)));
-        let grid = Grid::new(spheres.chain(cylinders).chain(triangles).collect());
+        let flat = triangles.iter().map(|triangle| Shape::triangle(triangle.corners.map(place)));
+        let grid = Grid::new(spheres.chain(cylinders).chain(flat).collect());
         let light = math::scale(LIGHT, 1.0 / math::norm(LIGHT));
         Tracer {
             scene,
             camera,
             grid,
+            triangles,
+            opaque: opaque as u32,
             directions: Directions::new(light),
             light,
             outline: (2.0 * OUTLINE_WIDTH * height as f64).round().clamp(1.0, 12.0) as isize,
@@ -180,7 +191,7 @@ impl<'a> Tracer<'a> {
         };
         let mut from = 0.0;
         for _ in 0..LAYERS {
-            let Some(hit) = self.grid.nearest(&ray, from, f64::INFINITY, |_| true) else { break };
+            let Some(hit) = self.grid.nearest(&ray, from, f64::INFINITY, u32::MAX) else { break };
             let point = math::add(ray.origin, math::scale(ray.direction, hit.distance));
             let normal = self.grid.shapes[hit.shape as usize].normal(point, ray.direction);
             let (color, opacity) = self.material(hit.shape, point);
@@ -217,15 +228,8 @@ impl<'a> Tracer<'a> {
             let half = usize::from(height > 0.5 * length);
             return (scene.cylinders[number].colors[half].linear(), 1.0);
         }
-        let triangle = &scene.triangles[number - scene.cylinders.len()];
+        let triangle = &self.triangles[number - scene.cylinders.len()];
         (triangle.color.linear(), triangle.opacity)
-    }
-
-    fn is_translucent(&self, shape: u32) -> bool {
-        let before = self.scene.spheres.len() + self.scene.cylinders.len();
-        (shape as usize)
-            .checked_sub(before)
-            .is_some_and(|number| self.scene.triangles[number].opacity < 1.0)
     }
 
     /// How much of the sky and of the light is seen from a point in the directions of one sample.
@@ -233,7 +237,7 @@ impl<'a> Tracer<'a> {
         let origin = math::add(point, math::scale(normal, OFF));
         let free = |direction: Vector3, reach: f64| {
             let ray = Ray { origin, direction };
-            let hit = self.grid.nearest(&ray, 0.0, reach, |shape| !self.is_translucent(shape));
+            let hit = self.grid.nearest(&ray, 0.0, reach, self.opaque);
             hit.map_or(1.0, |hit| (hit.distance / reach).sqrt())
         };
         let sky = self.directions.sky[class].iter();
