@@ -10,6 +10,7 @@ use vitrion::report::{
 };
 
 /// Write report.html of results folders again, or one page that compares them
+#[allow(clippy::struct_excessive_bools)] // flags of the command line
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     /// Results folders: of vitrion run, train or learn; with --compare of vitrion run or analyze --out

@@ -120,7 +120,9 @@ pub fn write_picture(
     let refused = |message: String| ReportError::Drawing { id: id.clone(), message };
     let pixels = tiny_skia::Pixmap::decode_png(png).map_err(|error| refused(error.to_string()))?;
     let pdf = picture_pdf(&pixels).ok_or_else(|| refused("a picture without pixels".to_owned()))?;
-    let files = [("svg", svg.into_bytes()), ("pdf", pdf), ("png", with_density(png))];
+    let file = encode(&pixels, png::FilterType::Paeth)
+        .ok_or_else(|| refused("too large a picture".to_owned()))?;
+    let files = [("svg", svg.into_bytes()), ("pdf", pdf), ("png", file)];
     let mut entry = Entry {
         id: id.clone(),
         title: title.to_owned(),
@@ -198,7 +200,8 @@ impl Still {
         let mut picture = tiny_skia::Pixmap::new(pixels(size.width()), pixels(size.height()))
             .ok_or_else(|| refused("a drawing without size".to_owned()))?;
         resvg::render(&tree, tiny_skia::Transform::from_scale(scale, scale), &mut picture.as_mut());
-        let png = encode(&picture).ok_or_else(|| refused("too large a drawing".to_owned()))?;
+        // lines on white need no filters
+        let png = encode(&picture, png::FilterType::NoFilter).ok_or_else(|| refused("too large a drawing".to_owned()))?;
         let mut files = Vec::new();
         let all = [
             ("svg", Some(self.svg.as_bytes())),
@@ -258,43 +261,22 @@ fn write_index(place: &Path, index: &Index) -> Result<(), ReportError> {
     save(place, "index.json", format!("{text}\n").as_bytes()).map(|_| ())
 }
 
-/// PNG bytes that say how many dots make an inch.
-fn with_density(png: &[u8]) -> Vec<u8> {
-    /// Signature and header.
-    const HEAD: usize = 8 + 25;
-    if png.len() < HEAD || png.windows(4).any(|four| four == b"pHYs") {
-        return png.to_vec();
-    }
-    let (head, rest) = png.split_at(HEAD);
-    [head, &density(), rest].concat()
-}
-
-/// The part of a PNG file that says how many dots make a metre.
-fn density() -> Vec<u8> {
-    let per_metre = ((DPI / 0.0254).round() as u32).to_be_bytes();
-    chunk(*b"pHYs", &[per_metre.as_slice(), &per_metre, &[1]].concat())
-}
-
-/// A part of a PNG file.
-fn chunk(name: [u8; 4], data: &[u8]) -> Vec<u8> {
-    let length = (data.len() as u32).to_be_bytes();
-    let mut sum = flate2::Crc::new();
-    sum.update(&name);
-    sum.update(data);
-    [length.as_slice(), &name, data, &sum.sum().to_be_bytes()].concat()
-}
-
-/// A drawing as PNG bytes without transparency, rows as they are: lines on white need no filters.
-fn encode(drawing: &tiny_skia::Pixmap) -> Option<Vec<u8>> {
-    let row = |pixels: &[tiny_skia::PremultipliedColorU8]| -> Vec<u8> {
-        std::iter::once(0).chain(pixels.iter().copied().flat_map(on_white)).collect()
-    };
-    let rows: Vec<u8> = drawing.pixels().chunks(drawing.width() as usize).flat_map(row).collect();
-    let [wide, tall] = [drawing.width(), drawing.height()].map(u32::to_be_bytes);
-    // 8 bits of red, green and blue; no interlacing
-    let header = [wide.as_slice(), &tall, &[8, 2, 0, 0, 0]].concat();
-    let parts = [chunk(*b"IHDR", &header), density(), chunk(*b"IDAT", &packed(&rows)?)];
-    Some([b"\x89PNG\r\n\x1a\n".as_slice(), &parts.concat(), &chunk(*b"IEND", &[])].concat())
+/// A drawing or a picture as PNG bytes without transparency, with the dots of a metre.
+fn encode(drawing: &tiny_skia::Pixmap, filter: png::FilterType) -> Option<Vec<u8>> {
+    let rgb: Vec<u8> = drawing.pixels().iter().copied().flat_map(on_white).collect();
+    let mut out = Vec::new();
+    let mut encoder = png::Encoder::new(&mut out, drawing.width(), drawing.height());
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_compression(png::Compression::Default);
+    encoder.set_filter(filter);
+    let per_metre = (DPI / 0.0254).round() as u32;
+    let unit = png::Unit::Meter;
+    encoder.set_pixel_dims(Some(png::PixelDimensions { xppu: per_metre, yppu: per_metre, unit }));
+    let mut writer = encoder.write_header().ok()?;
+    writer.write_image_data(&rgb).ok()?;
+    writer.finish().ok()?;
+    Some(out)
 }
 
 /// Colours of a pixel on paper: what is transparent on a screen is white.

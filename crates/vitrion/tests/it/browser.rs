@@ -67,6 +67,7 @@ species = "Li"
 extrapolate = "300 K"
 "#;
 
+#[allow(clippy::print_stdout)] // what was skipped is told
 /// The program called `node`, a Chromium, and the folder of the scripts.
 fn tools() -> Option<(PathBuf, PathBuf)> {
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser");
@@ -93,6 +94,7 @@ fn tools() -> Option<(PathBuf, PathBuf)> {
     None
 }
 
+#[allow(clippy::print_stdout)] // what was looked at is told
 fn look(script: &str, what: &str, pictures: &Path) {
     let Some((chromium, scripts)) = tools() else { return };
     let output = Command::new("node")
