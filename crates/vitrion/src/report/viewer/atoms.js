@@ -65,44 +65,52 @@ Vitrion.atoms = (function () {
       this.cache = { frame, r, s, bonds, hulls };
       return this.cache;
     }
+    // Pairs closer than their rule says, in every image of the cell: partners are sorted into bins, and of each centre the bins around are looked
+    // through. Bins are as wide as the longest bond, or a cell narrower than that is looked through several times.
     bonded(s, r, h, periodic) {
-      const { bonds: rules, centres } = this.scene, n = this.count, kinds = this.kinds, reach = this.longest;
-      if (!rules.length) return { bonds: [], hulls: [] };
+      const { bonds: rules, centres } = this.scene, n = this.count, kinds = this.kinds, reach = this.longest, kindCount = this.scene.elements.length;
+      const bonds = [], hulls = [];
+      if (!rules.length) return { bonds, hulls };
       const w = widths(h), bins = w.map((x) => Math.max(1, Math.min(64, Math.floor(x / reach)))), span = w.map((x, k) => Math.ceil(reach * bins[k] / x - 1e-9));
-      const partner = new Set(rules.map((b) => b[1])), table = new Map();
+      const squared = new Float64Array(kindCount * kindCount), isCentre = new Uint8Array(kindCount), isPartner = new Uint8Array(kindCount);
+      for (const [i, j, d] of rules) { squared[i * kindCount + j] = d * d; isCentre[i] = 1; isPartner[j] = 1; }
       const bin = (x, k) => Math.max(0, Math.min(bins[k] - 1, Math.floor(x * bins[k])));
-      const key = (a, b, c) => (a * bins[1] + b) * bins[2] + c;
-      for (let j = 0; j < n; j++) if (partner.has(kinds[j])) {
-        const at = key(bin(s[3 * j], 0), bin(s[3 * j + 1], 1), bin(s[3 * j + 2], 2));
-        if (!table.has(at)) table.set(at, []);
-        table.get(at).push(j);
+      const first = new Int32Array(bins[0] * bins[1] * bins[2]).fill(-1), next = new Int32Array(n);
+      for (let j = n - 1; j >= 0; j--) if (isPartner[kinds[j]]) {
+        const at = (bin(s[3 * j], 0) * bins[1] + bin(s[3 * j + 1], 1)) * bins[2] + bin(s[3 * j + 2], 2);
+        next[j] = first[at];
+        first[at] = j;
       }
-      const limits = scene_limits(rules), bonds = [], hulls = [], moved = new Uint8Array(n);
-      const range = (k, b) => {
-        const out = [];
-        for (let o = -span[k]; o <= span[k]; o++) {
-          const image = Math.floor((b + o) / bins[k]);
-          if (image !== 0 && !periodic[k]) continue;
-          out.push([b + o - image * bins[k], image]);
-        }
-        return out;
-      };
+      const moved = new Uint8Array(n), place = [0, 0, 0];
       for (let i = 0; i < n; i++) {
-        if (!limits.has(kinds[i])) continue;
-        const rule = limits.get(kinds[i]), b = [0, 1, 2].map((k) => bin(s[3 * i + k], k)), corners = [];
-        const [xs, ys, zs] = [0, 1, 2].map((k) => range(k, b[k]));
-        for (const [bx, ix] of xs) for (const [by, iy] of ys) for (const [bz, iz] of zs) for (const j of table.get(key(bx, by, bz)) || []) {
-          const limit = rule.get(kinds[j]);
-          if (limit === undefined) continue;
-          const step = cartesian([s[3 * j] + ix - s[3 * i], s[3 * j + 1] + iy - s[3 * i + 1], s[3 * j + 2] + iz - s[3 * i + 2]], h);
-          const d2 = dot(step, step);
-          if (d2 > limit * limit || d2 < 1e-6) continue;
-          const place = [0, 1, 2].map((k) => r[3 * i + k] + step[k]), centre = limits.has(kinds[j]);
-          if (!centre) {
-            corners.push(place);
-            if (!moved[j]) { moved[j] = 1; for (let k = 0; k < 3; k++) r[3 * j + k] = place[k]; }
-          } else if (j < i) continue;
-          if (Math.hypot(place[0] - r[3 * j], place[1] - r[3 * j + 1], place[2] - r[3 * j + 2]) < 0.1) bonds.push(i, j);
+        if (!isCentre[kinds[i]]) continue;
+        const bx = bin(s[3 * i], 0), by = bin(s[3 * i + 1], 1), bz = bin(s[3 * i + 2], 2), row = kinds[i] * kindCount, corners = [];
+        for (let ox = bx - span[0]; ox <= bx + span[0]; ox++) {
+          const ix = Math.floor(ox / bins[0]);
+          if (ix && !periodic[0]) continue;
+          for (let oy = by - span[1]; oy <= by + span[1]; oy++) {
+            const iy = Math.floor(oy / bins[1]);
+            if (iy && !periodic[1]) continue;
+            for (let oz = bz - span[2]; oz <= bz + span[2]; oz++) {
+              const iz = Math.floor(oz / bins[2]);
+              if (iz && !periodic[2]) continue;
+              const at = ((ox - ix * bins[0]) * bins[1] + oy - iy * bins[1]) * bins[2] + oz - iz * bins[2];
+              for (let j = first[at]; j >= 0; j = next[j]) {
+                const limit = squared[row + kinds[j]];
+                if (!limit) continue;
+                const a = s[3 * j] + ix - s[3 * i], b = s[3 * j + 1] + iy - s[3 * i + 1], c = s[3 * j + 2] + iz - s[3 * i + 2];
+                const x = a * h[0] + b * h[3] + c * h[6], y = a * h[1] + b * h[4] + c * h[7], z = a * h[2] + b * h[5] + c * h[8], d2 = x * x + y * y + z * z;
+                if (d2 > limit || d2 < 1e-6) continue;
+                place[0] = r[3 * i] + x; place[1] = r[3 * i + 1] + y; place[2] = r[3 * i + 2] + z;
+                if (!isCentre[kinds[j]]) {
+                  corners.push(place.slice());
+                  // a ligand lies beside the first centre that has it
+                  if (!moved[j]) { moved[j] = 1; for (let k = 0; k < 3; k++) r[3 * j + k] = place[k]; }
+                } else if (j < i) continue;
+                if (Math.hypot(place[0] - r[3 * j], place[1] - r[3 * j + 1], place[2] - r[3 * j + 2]) < 0.1) bonds.push(i, j);
+              }
+            }
+          }
         }
         if (centres.includes(kinds[i]) && corners.length > 3) hulls.push({ centre: i, corners });
       }
@@ -142,16 +150,6 @@ Vitrion.atoms = (function () {
       const x = q.low + (q.high - q.low) * v / (none - 1);
       return q.words.length ? Math.round(x) : x;
     }
-  }
-
-  // For each element, how far its partners may be.
-  function scene_limits(rules) {
-    const out = new Map();
-    for (const [i, j, d] of rules) {
-      if (!out.has(i)) out.set(i, new Map());
-      out.get(i).set(j, d);
-    }
-    return out;
   }
 
   // Triangles of the convex hull of a few points: every plane through three of them that has all others on one side.
