@@ -50,7 +50,7 @@ impl Legend {
             image.rgba.extend_from_slice(row);
             image.rgba.extend(std::iter::repeat_n(under, added).flatten());
         }
-        let ink = if luminance(background.color()) > 0.2 { Color([30; 3]) } else { Color::WHITE };
+        let ink = if background.is_dark() { Color::WHITE } else { Color([30; 3]) };
         let capital = CAPITAL * height as f64;
         let left = picture.width as f64 + capital;
         match self {
@@ -80,11 +80,6 @@ impl Legend {
 /// Numbers at the lower end, the middle and the upper end of a scale.
 fn ticks([from, to]: [f64; 2]) -> [String; 3] {
     [from, f64::midpoint(from, to), to].map(|value| significant(value, 3))
-}
-
-fn luminance(color: Color) -> f64 {
-    let [r, g, b] = color.linear();
-    0.2126 * r + 0.7152 * g + 0.0722 * b
 }
 
 /// A shaded disc, as a sphere would look.

@@ -151,4 +151,10 @@ impl Background {
             Background::Transparent => Color::WHITE,
         }
     }
+
+    /// True if dark lines would not be seen before it: its luminance is below a fifth.
+    pub(super) fn is_dark(self) -> bool {
+        let [r, g, b] = self.color().linear();
+        0.2126 * r + 0.7152 * g + 0.0722 * b < 0.2
+    }
 }

@@ -18,7 +18,8 @@ const SMALL: f64 = 0.45;
 /// Size of atoms above a threshold.
 const LARGE: f64 = 1.35;
 const GREY: Color = Color([184, 184, 184]);
-const EDGE_COLOR: Color = Color([60, 60, 66]);
+/// Edges of the cell before a light and a dark background.
+const EDGE_COLORS: [Color; 2] = [Color([60, 60, 66]), Color([205, 205, 212])];
 
 /// What rays can hit, in Å, where the structure is.
 #[derive(Debug, Clone, PartialEq)]
@@ -142,7 +143,7 @@ impl Scene {
     fn add_cell(&mut self, structure: &Structure) {
         let cell = &structure.cell;
         let radius = EDGE_PART * cell.lengths().iter().copied().fold(0.0, f64::max).max(10.0);
-        let color = EDGE_COLOR;
+        let color = EDGE_COLORS[usize::from(self.background.is_dark())];
         let corner = |bits: usize| {
             cell.to_cartesian([bits & 1, bits >> 1 & 1, bits >> 2 & 1].map(|bit| bit as f64))
         };

@@ -60,6 +60,8 @@ struct Tracer<'a> {
     light: Vector3,
     /// Reach of outlines [samples].
     outline: isize,
+    /// Outlines where there is nothing behind.
+    against_nothing: bool,
     /// What far things fade into, linear.
     fog: Vector3,
 }
@@ -132,6 +134,7 @@ impl<'a> Tracer<'a> {
             directions: Directions::new(light),
             light,
             outline: (2.0 * OUTLINE_WIDTH * height as f64).round().clamp(1.0, 12.0) as isize,
+            against_nothing: !scene.background.is_dark(),
             fog: scene.background.color().linear(),
         }
     }
@@ -159,7 +162,7 @@ impl<'a> Tracer<'a> {
                         let around = |dx: isize, dy: isize| &samples[at(sx + dx, sy + dy)];
                         let (sky, light) = averaged(&here, around);
                         let outline = if self.scene.outlines {
-                            outlined(&here, self.outline, around)
+                            outlined(&here, self.outline, self.against_nothing, around)
                         } else {
                             0.0
                         };
@@ -307,12 +310,18 @@ fn averaged<'s>(here: &Sample, around: impl Fn(isize, isize) -> &'s Sample) -> (
 }
 
 /// How much of an outline a sample is: it is nearer than something within reach.
-fn outlined<'s>(here: &Sample, reach: isize, around: impl Fn(isize, isize) -> &'s Sample) -> f64 {
+fn outlined<'s>(
+    here: &Sample,
+    reach: isize,
+    against_nothing: bool,
+    around: impl Fn(isize, isize) -> &'s Sample,
+) -> f64 {
     let mut outline: f64 = 0.0;
     for dy in -reach..=reach {
         for dx in -reach..=reach {
             let other = around(dx, dy);
-            if other.shape == here.shape || dx * dx + dy * dy > reach * reach {
+            let drawn = other.shape != here.shape && (against_nothing || other.shape != NOTHING);
+            if !drawn || dx * dx + dy * dy > reach * reach {
                 continue;
             }
             let [least, full] = OUTLINE_STEP;
