@@ -134,6 +134,9 @@ fn where_found(places: &[String], runs: &[&str]) -> String {
 
 /// "Not diffusive" of "not_diffusive".
 fn heading(code: &str) -> String {
+    if code == "nernst_einstein" {
+        return "Nernst–Einstein".to_owned();
+    }
     let words = code.replace('_', " ");
     let mut letters = words.chars();
     letters.next().map_or(words.clone(), |first| first.to_uppercase().chain(letters).collect())

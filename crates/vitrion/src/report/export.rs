@@ -201,7 +201,8 @@ impl Still {
             .ok_or_else(|| refused("a drawing without size".to_owned()))?;
         resvg::render(&tree, tiny_skia::Transform::from_scale(scale, scale), &mut picture.as_mut());
         // lines on white need no filters
-        let png = encode(&picture, png::FilterType::NoFilter).ok_or_else(|| refused("too large a drawing".to_owned()))?;
+        let png = encode(&picture, png::FilterType::NoFilter)
+            .ok_or_else(|| refused("too large a drawing".to_owned()))?;
         let mut files = Vec::new();
         let all = [
             ("svg", Some(self.svg.as_bytes())),

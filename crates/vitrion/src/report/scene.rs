@@ -14,7 +14,7 @@ use vitrion_core::{Structure, units};
 /// Characters that all pictures of a page may take together; the rest of a page is smaller.
 const BUDGET: usize = 5_200_000;
 /// Part of a picture's share that positions may take; the rest is for quantities.
-const FOR_POSITIONS: f64 = 0.75;
+const FOR_POSITIONS: f64 = 0.85;
 /// Pixels of the picture for paper; the page has half of each.
 const STILL: [usize; 2] = [1280, 960];
 /// Quantities of atoms that are worth colouring by come first; others follow in their own order.

@@ -149,11 +149,13 @@ Vitrion.viewer = function (host, scene) {
     }
     painter.set("lines", place.length / 3, { place: new Float32Array(place), color: new Uint8Array(color) });
   }
-  // The atom that was picked, or else those that went farther than the threshold by the last frame: at most 200, farthest first.
+  // The atom that was picked, or else the ions (atoms of elements without bonds) that went farther than the threshold by the last frame: at most 24,
+  // farthest first. Without ions, all atoms may.
   function followed() {
     if (state.picked >= 0) return [state.picked];
-    const moved = atoms.displacements(atoms.frames - 1).slice(), all = Array.from(moved.keys()).filter((i) => moved[i] > state.threshold && !state.hidden.has(atoms.kinds[i]));
-    return all.sort((a, b) => moved[b] - moved[a]).slice(0, 200);
+    const bonded = new Set(scene.bonds.flatMap((b) => [b[0], b[1]])), ions = scene.elements.some((e, k) => e.count && !bonded.has(k));
+    const moved = atoms.displacements(atoms.frames - 1).slice(), may = (i) => moved[i] > state.threshold && !state.hidden.has(atoms.kinds[i]) && !(ions && bonded.has(atoms.kinds[i]));
+    return Array.from(moved.keys()).filter(may).sort((a, b) => moved[b] - moved[a]).slice(0, 24);
   }
   function request(changed) {
     dirty = dirty || Boolean(changed);
