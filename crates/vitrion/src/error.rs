@@ -98,7 +98,15 @@ impl Error {
             | Error::Store(_)
             | Error::Watch(_)
             | Error::Job(JobError::OtherJob { .. })
-            | Error::Report(ReportError::NoManifest { .. } | ReportError::Manifest { .. }) => 1,
+            | Error::Report(
+                ReportError::NoManifest { .. }
+                | ReportError::NotThere { .. }
+                | ReportError::NothingToCompare { .. }
+                | ReportError::Manifest { .. }
+                | ReportError::Format { .. }
+                | ReportError::Overlay { .. }
+                | ReportError::Unplaced { .. },
+            ) => 1,
             _ => 2,
         }
     }

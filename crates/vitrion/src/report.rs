@@ -57,6 +57,13 @@ pub enum ReportError {
     /// Not a results folder.
     #[error("{}: no manifest.json; hint: give the folder that `vitrion run` wrote", folder.display())]
     NoManifest { folder: PathBuf },
+    /// A file that a folder of this kind has.
+    #[error("{}: no such file; hint: give the folder that {command} wrote", path.display())]
+    NotThere {
+        path: PathBuf,
+        /// "`vitrion train`"
+        command: &'static str,
+    },
     /// A folder without results that could be compared.
     #[error(
         "{}: neither manifest.json nor the results of any analysis; hint: give folders that \
@@ -202,6 +209,18 @@ fn write_stills(out: &Path, scenes: &[scene::Scene]) -> Result<(), ReportError> 
         write_picture(out, &scene.id, &scene.title, png, *size)?;
     }
     Ok(())
+}
+
+/// Reads a file of a folder that a command wrote.
+fn read_of(path: &Path, command: &'static str) -> Result<String, ReportError> {
+    std::fs::read_to_string(path).map_err(|source| {
+        let path = path.to_owned();
+        if source.kind() == std::io::ErrorKind::NotFound {
+            ReportError::NotThere { path, command }
+        } else {
+            ReportError::Os { path, doing: "read", source }
+        }
+    })
 }
 
 /// Replaces `report.html` of a folder.

@@ -4,7 +4,7 @@ use super::chart::{Axis, Chart, Figure, Series, Style, distinct};
 use super::html::{counted, definitions, escape, table};
 use super::page::{self, Part};
 use super::sections::grid;
-use super::{ReportError, document, number, write_figures, write_page};
+use super::{ReportError, document, number, read_of, write_figures, write_page};
 use crate::learn::exploration::Ended;
 use crate::learn::ledger::{Ledger, Summary};
 use std::fmt::Write as _;
@@ -43,11 +43,7 @@ impl Learning {
     /// A folder without a ledger.
     pub(super) fn read(folder: &Path) -> Result<Self, ReportError> {
         let path = folder.join("ledger.json");
-        let text = std::fs::read_to_string(&path).map_err(|source| ReportError::Os {
-            path: path.clone(),
-            doing: "read",
-            source,
-        })?;
+        let text = read_of(&path, "`vitrion learn`")?;
         let ledger: Ledger =
             serde_json::from_str(&text).map_err(|source| ReportError::Manifest { path, source })?;
         let charts = curves(&ledger).into_iter().map(Chart::from).collect();

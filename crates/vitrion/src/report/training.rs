@@ -4,7 +4,7 @@ use super::chart::{Axis, Chart, Figure, Series, Style, distinct, sparse};
 use super::html::{definitions, escape, table};
 use super::page::{self, Part};
 use super::sections::{grid, selector};
-use super::{ReportError, document, number, write_figures, write_page};
+use super::{ReportError, document, number, read_of, write_figures, write_page};
 use crate::training::{Evaluation, TrainingSummary};
 use serde::de::DeserializeOwned;
 use std::fmt::Write as _;
@@ -139,11 +139,7 @@ impl Training {
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> Result<T, ReportError> {
-    let text = std::fs::read_to_string(path).map_err(|source| ReportError::Os {
-        path: path.to_owned(),
-        doing: "read",
-        source,
-    })?;
+    let text = read_of(path, "a finished `vitrion train`")?;
     serde_json::from_str(&text)
         .map_err(|source| ReportError::Manifest { path: path.to_owned(), source })
 }

@@ -111,6 +111,40 @@ async function ready(page) {
   const bytes = readFileSync(await png.path());
   check("the picture can be saved", bytes.length > 5000 && bytes.toString("latin1", 1, 4) === "PNG", bytes.length);
 
+  // geometry against the obvious way: a skewed cell narrower than its bonds, atoms on random places of the grid
+  const geometry = await page.evaluate(async () => {
+    const pack = async (bytes) => { const b = new Uint8Array(await new Response(new Blob([bytes]).stream().pipeThrough(new CompressionStream("deflate-raw"))).arrayBuffer()); return btoa(String.fromCharCode(...b)); };
+    let seed = 7;
+    const random = () => (seed = (seed * 1103515245 + 12345) % 2147483648) / 2147483648;
+    const out = [];
+    for (const cell of [[2.2, 0, 0, 1.7, 9, 0, -2.1, 4.4, 8], [11, 0, 0, 5.4, 12, 0, -5.2, 3, 10]]) {
+      const n = 60, steps = 1000, kinds = Uint8Array.from({ length: n }, (_, i) => i % 3), grid = [0, 1].map((f) => Array.from({ length: 3 * n }, () => f ? Math.floor(31 * random()) - 15 : Math.floor(steps * random())));
+      // per frame and axis low bytes, then high bytes; the second frame is zigzag steps
+      const bytes = new Uint8Array(12 * n);
+      grid.forEach((frame, f) => { for (let a = 0; a < 3; a++) for (let i = 0; i < n; i++) { const q = frame[3 * i + a], v = f ? (q << 1) ^ (q >> 31) : q; bytes[6 * n * f + 2 * n * a + i] = v & 255; bytes[6 * n * f + 2 * n * a + n + i] = v >> 8; } });
+      const scene = { atoms: n, elements: [0, 1, 2].map((k) => ({ symbol: "XYZ"[k], radius: 0.5, color: "#000000", mass: 1 + k, count: 20 })), kinds: await pack(kinds), bonds: [[1, 2, 2.6], [1, 1, 2.9]], centres: [1], periodic: [true, true, true], cells: [cell], times: [], steps: [steps, steps, steps], origin: [0, 0, 0], extent: [1, 1, 1], positions: await pack(bytes), quantities: [] };
+      const atoms = await Vitrion.atoms.load(scene), s = (f, i) => [0, 1, 2].map((k) => (grid[0][3 * i + k] + (f ? grid[1][3 * i + k] : 0) + 0.5) / steps);
+      for (const f of [0, 1]) {
+        const { r, hulls } = atoms.placed(f), corners = new Map(hulls.map((h) => [h.centre, h.corners]));
+        for (let i = 0; i < n; i++) if (kinds[i] === 1) {
+          const here = s(f, i).map((v) => v - Math.floor(v)), all = [];
+          for (let j = 0; j < n; j++) if (kinds[j] === 2) for (let x = -6; x <= 6; x++) for (let y = -6; y <= 6; y++) for (let z = -6; z <= 6; z++) {
+            const there = s(f, j).map((v, k) => v - Math.floor(v) + [x, y, z][k] - here[k]), d = [0, 1, 2].map((k) => there[0] * cell[k] + there[1] * cell[3 + k] + there[2] * cell[6 + k]);
+            if (Math.hypot(...d) <= 2.6) all.push(Math.hypot(...d));
+          }
+          const found = (corners.get(i) || []).map((c) => Math.hypot(c[0] - r[3 * i], c[1] - r[3 * i + 1], c[2] - r[3 * i + 2])).sort((a, b) => a - b);
+          all.sort((a, b) => a - b);
+          if (all.length > 3 ? found.length !== all.length || found.some((d, k) => Math.abs(d - all[k]) > 1e-4) : found.length) out.push([i, found.length, all.length]);
+        }
+      }
+      const mass = Array.from(kinds, (k) => 1 + k), total = mass.reduce((a, b) => a + b), moved = Array.from({ length: n }, (_, i) => { const d = [0, 1, 2].map((k) => s(1, i)[k] - s(0, i)[k]); return [0, 1, 2].map((k) => d[0] * cell[k] + d[1] * cell[3 + k] + d[2] * cell[6 + k]); });
+      const drift = [0, 1, 2].map((k) => moved.reduce((sum, d, i) => sum + mass[i] * d[k], 0) / total), found = atoms.displacements(1);
+      moved.forEach((d, i) => { const e = Math.hypot(...d.map((v, k) => v - drift[k])); if (Math.abs(e - found[i]) > 1e-4) out.push(["displacement", i, e, found[i]]); });
+    }
+    return out;
+  });
+  check("polyhedra and displacements in skewed, narrow cells are those of a loop over all images", geometry.length === 0, geometry.slice(0, 5));
+
   // charts
   const surface = page.locator(".plot .surface").first();
   await surface.scrollIntoViewIfNeeded();
