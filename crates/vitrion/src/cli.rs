@@ -173,7 +173,7 @@ fn dispatch(cli: Cli) -> Result<(), Error> {
         Command::Build(arguments) => threads::on(threads, || build::build(&arguments)),
         Command::Convert(arguments) => convert::convert(&arguments),
         Command::Info(arguments) => info::info(&arguments),
-        Command::Report(arguments) => report::report(&arguments),
+        Command::Report(arguments) => threads::on(threads, || report::report(&arguments)),
         Command::Watch(arguments) => watch::watch(&arguments),
         Command::Bench(arguments) => bench::bench(&arguments, cli.threads, &common),
     }

@@ -11,11 +11,13 @@ use vitrion_core::io::{IoError, extxyz};
 use vitrion_core::math::Vector3;
 use vitrion_core::{Frame, Structure};
 
-/// At most so many frames are kept.
-pub const FRAMES: usize = 101;
+/// At most so many frames are kept,
+const FRAMES: usize = 101;
+/// and fewer of many atoms: at most so many positions, but two frames in any case.
+const POSITIONS: usize = 4_000_000;
 
-/// Positions in files are rounded to this [Å]: nobody sees less.
-const ROUNDING: f64 = 1e-4;
+/// Positions in files are rounded to one in so many [1/Å]: nobody sees less.
+const PLACES: f64 = 1e4;
 
 /// The column that replaces labels which frames brought along.
 const PHASE: &str = "phase";
@@ -33,16 +35,25 @@ pub struct Moment {
     pub columns: Vec<AtomColumn>,
 }
 
-/// Frames of one trajectory at even distances, at most [`FRAMES`] of them however long it is.
+/// Frames of one trajectory at even distances, at most 101 of them however long it is, and fewer where it has more than 40,000 atoms.
 #[derive(Debug, Default)]
 pub struct Movie {
-    /// With their numbers in the trajectory.
-    kept: Vec<(usize, Moment)>,
+    kept: Vec<Kept>,
     /// Every so many frames are kept: a power of two.
     stride: usize,
     seen: usize,
     /// Fractional coordinates of the frame before, unwrapped; none for trajectories that are so already.
     unwrapped: Option<Vec<Vector3>>,
+}
+
+/// A frame that is kept.
+#[derive(Debug)]
+struct Kept {
+    /// In the trajectory.
+    number: usize,
+    frame: Frame,
+    /// With the place of their analysis among all.
+    columns: Vec<(usize, AtomColumn)>,
 }
 
 impl Movie {
@@ -65,10 +76,11 @@ impl Movie {
         if !number.is_multiple_of(self.stride) {
             return;
         }
-        if self.kept.len() == FRAMES {
+        let most = (POSITIONS / frame.structure.len().max(1)).clamp(2, FRAMES);
+        if self.kept.len() >= most {
             self.stride *= 2;
             let stride = self.stride;
-            self.kept.retain(|(number, _)| number.is_multiple_of(stride));
+            self.kept.retain(|kept| kept.number.is_multiple_of(stride));
             if !number.is_multiple_of(stride) {
                 return;
             }
@@ -80,7 +92,7 @@ impl Movie {
                 *r = cell.to_cartesian(*s);
             }
         }
-        self.kept.push((number, Moment { frame, columns: Vec::new() }));
+        self.kept.push(Kept { number, frame, columns: Vec::new() });
     }
 
     fn follow(&mut self, structure: &Structure) {
@@ -99,30 +111,50 @@ impl Movie {
         }
     }
 
-    /// What analyses found in the frame of a number, if it is still kept.
-    pub fn attach(&mut self, number: usize, measured: &[Measured]) {
-        if let Some((_, moment)) = self.kept.iter_mut().rev().find(|(known, _)| *known == number) {
-            let columns = std::mem::take(&mut moment.columns);
-            moment.columns = named_apart(columns.into_iter().chain(columns_of(measured)));
+    /// What analyses found in the frame of a number, if it is still kept. Passes may tell of frames at any time: `first` is the place of
+    /// their first analysis among those of all passes, so that names do not depend on who was faster.
+    pub fn attach(&mut self, number: usize, first: usize, measured: &[Measured]) {
+        if let Some(kept) = self.kept.iter_mut().rev().find(|kept| kept.number == number) {
+            for (place, one) in measured.iter().enumerate() {
+                kept.columns.extend(one.columns.iter().map(|c| (first + place, c.clone())));
+            }
         }
     }
 
-    /// The frames, and the columns that any of them has: absent ones are NaN, or the word "none".
+    /// The frames, and the columns that any of them has: absent ones are NaN, or the word "none". Columns of the same name get numbers in
+    /// the order of their analyses.
     pub fn finish(self) -> Vec<Moment> {
-        let mut moments: Vec<Moment> = self.kept.into_iter().map(|(_, moment)| moment).collect();
-        even_out(&mut moments);
+        let mut all: Vec<(usize, String)> = Vec::new();
+        for (place, column) in self.kept.iter().flat_map(|kept| &kept.columns) {
+            if !all.iter().any(|(known, name)| (known, name) == (place, &column.name)) {
+                all.push((*place, column.name.clone()));
+            }
+        }
+        all.sort_by_key(|(place, _)| *place);
+        let names = apart(all.iter().map(|(_, name)| name.as_str()));
+        let named = |(place, column): (usize, AtomColumn)| {
+            let at = all.iter().position(|known| *known == (place, column.name.clone()));
+            AtomColumn { name: names[at.expect("collected above")].clone(), ..column }
+        };
+        let moment = |kept: Kept| Moment {
+            frame: kept.frame,
+            columns: kept.columns.into_iter().map(named).collect(),
+        };
+        let mut moments: Vec<Moment> = self.kept.into_iter().map(moment).collect();
+        even_out(&mut moments, &names);
         moments
     }
 }
 
-/// Gives all frames the columns that any of them has.
-fn even_out(moments: &mut [Moment]) {
-    let mut all: Vec<AtomColumn> = Vec::new();
-    for column in moments.iter().flat_map(|moment| &moment.columns) {
-        if !all.iter().any(|known| known.name == column.name) {
-            all.push(column.clone());
-        }
-    }
+/// Gives all frames the columns of these names; each is in one frame at least.
+fn even_out(moments: &mut [Moment], names: &[String]) {
+    let all: Vec<AtomColumn> = names
+        .iter()
+        .filter_map(|name| {
+            let mut columns = moments.iter().flat_map(|moment| &moment.columns);
+            columns.find(|column| column.name == *name).cloned()
+        })
+        .collect();
     for moment in moments {
         let atoms = moment.frame.structure.len();
         let absent = |column: &AtomColumn| AtomColumn {
@@ -145,23 +177,25 @@ fn even_out(moments: &mut [Moment]) {
 
 /// Columns of several analyses of one frame, with names that differ.
 pub fn columns_of(measured: &[Measured]) -> Vec<AtomColumn> {
-    named_apart(measured.iter().flat_map(|one| &one.columns).cloned())
+    let all: Vec<&AtomColumn> = measured.iter().flat_map(|one| &one.columns).collect();
+    let names = apart(all.iter().map(|column| column.name.as_str()));
+    let named = |(name, column): (String, &AtomColumn)| AtomColumn { name, ..column.clone() };
+    names.into_iter().zip(all).map(named).collect()
 }
 
-/// Columns of the same name get numbers.
-fn named_apart(all: impl Iterator<Item = AtomColumn>) -> Vec<AtomColumn> {
-    let mut columns: Vec<AtomColumn> = Vec::new();
-    for column in all {
-        let taken = |name: &str| columns.iter().any(|known| known.name == name);
-        let mut name = column.name.clone();
+/// The same names with numbers behind those that occur again.
+fn apart<'a>(all: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for wanted in all {
+        let mut name = wanted.to_owned();
         let mut copies = 1;
-        while taken(&name) {
+        while names.contains(&name) {
             copies += 1;
-            name = format!("{}_{copies}", column.name);
+            name = format!("{wanted}_{copies}");
         }
-        columns.push(AtomColumn { name, values: column.values });
+        names.push(name);
     }
-    columns
+    names
 }
 
 /// Writes a frame with its columns; a column of phases takes the place of the labels that the frame has.
@@ -202,7 +236,7 @@ pub fn write(path: &Path, moments: &[Moment]) -> Result<(), IoError> {
     for moment in moments {
         let mut frame = moment.frame.clone();
         for r in &mut frame.structure.positions {
-            *r = r.map(|x| (x / ROUNDING).round() * ROUNDING);
+            *r = r.map(|x| (x * PLACES).round() / PLACES);
         }
         write_moment(&mut out, &frame, &moment.columns)?;
     }
@@ -257,13 +291,14 @@ mod tests {
     fn columns_find_their_frames_and_absent_ones_are_told() {
         let mut movie = Movie::default();
         (0..3).for_each(|step| assert_eq!(movie.add(&frame(step)) as u64, step));
-        let measured = |value| Measured {
-            columns: vec![real("q6", value), real("q6", -value)],
-            ..Measured::default()
-        };
-        movie.attach(2, &[measured(0.5)]);
-        movie.attach(9, &[measured(9.0)]);
+        let one = |value| Measured { columns: vec![real("q6", value)], ..Measured::default() };
+        // the second analysis tells of a frame before the first does
+        movie.attach(1, 1, &[one(0.25)]);
+        movie.attach(1, 0, &[one(0.125)]);
+        movie.attach(2, 0, &[one(0.5), one(-0.5)]);
+        movie.attach(9, 0, &[one(9.0)]);
         let moments = movie.finish();
+        assert_eq!(moments[1].columns, [real("q6", 0.125), real("q6_2", 0.25)]);
         assert_eq!(moments[2].columns, [real("q6", 0.5), real("q6_2", -0.5)]);
         let AtomValues::Real(absent) = &moments[0].columns[1].values else { panic!("numbers") };
         assert!(absent[0].is_nan());

@@ -351,18 +351,24 @@ fn write_page(
         shown.retain(|(known, ..)| *known != sample);
         shown.push((sample, start, ions));
     }
-    let pictures: Vec<Picture> = shown
-        .into_iter()
-        .map(|(sample, structure, ions)| Picture {
+    let moment = |(_, structure, ions): &(usize, &Structure, Ions)| Moment {
+        frame: Frame::from((*structure).clone()),
+        columns: vec![
+            real("softness", ions.softness.clone()),
+            real("mobility", ions.mobility.clone()),
+        ],
+    };
+    let moments: Vec<Moment> = shown.iter().map(moment).collect();
+    let pictures: Vec<Picture<'_>> = shown
+        .iter()
+        .zip(&moments)
+        .map(|((sample, ..), moment)| Picture {
             title: format!(
                 "{}: {} coloured by softness at the start of the last window",
-                data.samples[sample].name, data.settings.species
+                data.samples[*sample].name, data.settings.species
             ),
-            source: format!("{}.extxyz", data.samples[sample].name),
-            moments: vec![Moment {
-                frame: Frame::from(structure.clone()),
-                columns: vec![real("softness", ions.softness), real("mobility", ions.mobility)],
-            }],
+            source: format!("{}.extxyz", data.samples[*sample].name),
+            moments: std::slice::from_ref(moment),
             color: Some("softness".to_owned()),
         })
         .collect();

@@ -70,7 +70,7 @@ pub(super) struct Arguments {
     /// Join positions that are wrapped into the cell, for displacements
     #[arg(long)]
     unwrap: bool,
-    /// Folder for the results: JSON and CSV of every analysis, figures as SVG, report.html
+    /// Folder for the results: JSON and CSV of every analysis, figures as SVG, PDF, PNG and CSV, the thinned trajectory, report.html
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Extended XYZ file of all frames with what was found for every atom
@@ -104,7 +104,7 @@ pub(super) fn analyze(arguments: &Arguments, common: &Common) -> Result<(), Erro
     if let Some(atoms) = &arguments.atoms {
         refuse_existing(atoms, arguments.overwrite)?;
     }
-    let Found { results, attachments, frames, moments } = observables(arguments, common)?;
+    let Found { results, attachments, frames, moments, last } = observables(arguments, common)?;
     if let Some(out) = &arguments.out {
         let mut names: Vec<&str> = Vec::new();
         for one in &results {
@@ -119,7 +119,6 @@ pub(super) fn analyze(arguments: &Arguments, common: &Common) -> Result<(), Erro
         movie::write(&out.join(MOVIE), &moments).map_err(InputError::Io)?;
         let files: Vec<String> =
             arguments.trajectories.iter().map(|path| path.display().to_string()).collect();
-        let last = &moments[moments.len() - 1].frame.structure;
         let lead = format!(
             "{frames} frame{} · {} · {:.4} g/cm³ in the last frame",
             if frames == 1 { "" } else { "s" },
@@ -130,7 +129,12 @@ pub(super) fn analyze(arguments: &Arguments, common: &Common) -> Result<(), Erro
         let analysed = Analysed {
             title: &files.join(", "),
             lead: &lead,
-            pictures: &[Picture { title, source: files.join(", "), moments, color: None }],
+            pictures: &[Picture {
+                title,
+                source: files.join(", "),
+                moments: &moments,
+                color: None,
+            }],
             results: &results,
         };
         let page = write_analysis_report(out, &analysed)?;
@@ -154,6 +158,7 @@ struct Found {
     frames: usize,
     /// Some of the frames; of independent files, of the last.
     moments: Vec<Moment>,
+    last: Structure,
 }
 
 /// One pass over all frames.
@@ -163,9 +168,12 @@ fn observables(arguments: &Arguments, common: &Common) -> Result<Found, Error> {
     let mut structural: Option<StructuralPass> = None;
     let mut atoms = AtomsFile::create(arguments.atoms.as_deref(), arguments.overwrite)?;
     let mut counter = Counter::new(common.quiet);
-    let mut movie = new_movie(arguments);
+    // files may hold wrapped positions: atoms are followed to the nearest image
+    let mut movie = Movie::of_wrapped();
     // the pass tells of a batch of frames at a time, in their order
     let mut told = 0;
+    let mut last = None;
+    let mut new_sample = false;
     let (mut seen, mut first_time) = (0, None);
     for path in &arguments.trajectories {
         let refused = |error: AnalysisError| {
@@ -177,7 +185,7 @@ fn observables(arguments: &Arguments, common: &Common) -> Result<Found, Error> {
                 pass.next_trajectory::<Failure>(&mut |frame, found| atoms.write(frame, found))
                     .map_err(|failure| failure.of(Some(path)))?;
             }
-            (movie, told) = (new_movie(arguments), 0);
+            new_sample = true;
         }
         for frame in io::open(path, &arguments.read.options()).map_err(InputError::Io)? {
             let mut frame = frame.map_err(InputError::Io)?;
@@ -202,9 +210,15 @@ fn observables(arguments: &Arguments, common: &Common) -> Result<Found, Error> {
                     &frame.structure,
                 )?)),
             };
-            movie.add(&frame);
+            if arguments.out.is_some() {
+                if std::mem::take(&mut new_sample) {
+                    (movie, told) = (Movie::of_wrapped(), 0);
+                }
+                movie.add(&Frame { time, ..frame.clone() });
+            }
+            last = Some(frame.structure.clone());
             let tell: Sink<'_, Failure> = &mut |frame, found| {
-                movie.attach(told, found);
+                movie.attach(told, 0, found);
                 told += 1;
                 atoms.write(frame, found)
             };
@@ -212,13 +226,13 @@ fn observables(arguments: &Arguments, common: &Common) -> Result<Found, Error> {
         }
     }
     let refused = |error: AnalysisError| InputError::Usage(error.to_string());
-    let Some(structural) = structural else {
+    let (Some(structural), Some(last)) = (structural, last) else {
         let message = format!("{} frames were read and all of them skipped", counter.frames);
         return Err(InputError::Usage(message).into());
     };
     let mut results = structural
         .finish::<Failure>(&mut |frame, found| {
-            movie.attach(told, found);
+            movie.attach(told, 0, found);
             told += 1;
             atoms.write(frame, found)
         })
@@ -235,11 +249,7 @@ fn observables(arguments: &Arguments, common: &Common) -> Result<Found, Error> {
             results.push(observables);
         }
     }
-    Ok(Found { results, attachments, frames: counter.frames, moments: movie.finish() })
-}
-
-fn new_movie(arguments: &Arguments) -> Movie {
-    if arguments.unwrap { Movie::of_wrapped() } else { Movie::default() }
+    Ok(Found { results, attachments, frames: counter.frames, moments: movie.finish(), last })
 }
 
 /// Which structural analyses: those of the file, those that were named, or all that suit.

@@ -95,5 +95,13 @@ fn compare(arguments: &Arguments, options: &ReportOptions) -> Result<PathBuf, Er
         return Err(InputError::Usage(message).into());
     }
     refuse_existing(&out.join("report.html"), arguments.overwrite)?;
+    let figures = out.join("figures");
+    if figures.exists() && !figures.join("index.json").exists() && !arguments.overwrite {
+        let message = format!(
+            "{}: figures that no report wrote; name another --out, or say --overwrite",
+            figures.display()
+        );
+        return Err(InputError::Usage(message).into());
+    }
     Ok(write_comparison(&arguments.results, &out, options)?)
 }

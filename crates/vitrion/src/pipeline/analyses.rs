@@ -287,6 +287,8 @@ struct StructureGroup<'a> {
     /// Number of the next frame that the pass tells of, once it has seen one.
     next: usize,
     begun: bool,
+    /// Place of its first analysis among those of all groups.
+    first: usize,
 }
 
 impl<'a> StructureGroup<'a> {
@@ -308,8 +310,15 @@ impl<'a> StructureGroup<'a> {
             pass: StructuralPass::new(settings),
             next: 0,
             begun: false,
+            first: 0,
         };
-        groups.into_iter().map(group).collect()
+        let mut all: Vec<StructureGroup<'_>> = groups.into_iter().map(group).collect();
+        let mut first = 0;
+        for group in &mut all {
+            group.first = first;
+            first += group.plans.len();
+        }
+        all
     }
 
     fn failed(&self, place: &str) -> impl Fn(AnalysisError) -> Error + use<> {
@@ -324,7 +333,7 @@ impl<'a> StructureGroup<'a> {
 
     fn add(&mut self, frame: Frame, place: &str, movie: Option<&mut Movie>) -> Result<(), Error> {
         let failed = self.failed(place);
-        let mut listener = Listener { next: &mut self.next, movie };
+        let mut listener = Listener { next: &mut self.next, first: self.first, movie };
         let tell: Sink<'_, AnalysisError> = &mut |_, found| {
             listener.hear(found);
             Ok(())
@@ -342,7 +351,7 @@ impl<'a> StructureGroup<'a> {
         movie: Option<&mut Movie>,
     ) -> Result<Vec<(&'a AnalysisPlan, Observables)>, Error> {
         let failed = self.failed(place);
-        let mut listener = Listener { next: &mut self.next, movie };
+        let mut listener = Listener { next: &mut self.next, first: self.first, movie };
         let tell: Sink<'_, AnalysisError> = &mut |_, found| {
             listener.hear(found);
             Ok(())
@@ -355,13 +364,15 @@ impl<'a> StructureGroup<'a> {
 /// Tells a movie what was found in frames, in their order.
 struct Listener<'a> {
     next: &'a mut usize,
+    /// Place of the first analysis of the group among all.
+    first: usize,
     movie: Option<&'a mut Movie>,
 }
 
 impl Listener<'_> {
     fn hear(&mut self, found: &[Measured]) {
         if let Some(movie) = &mut self.movie {
-            movie.attach(*self.next, found);
+            movie.attach(*self.next, self.first, found);
         }
         *self.next += 1;
     }

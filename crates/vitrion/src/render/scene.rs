@@ -14,9 +14,9 @@ const EDGE_PART: f64 = 0.0022;
 /// Radius of the edges of polyhedra [Å].
 const RIM_RADIUS: f64 = 0.045;
 /// Size of atoms without a number beside those that have one, and of those below a threshold.
-const SMALL: f64 = 0.45;
+pub(crate) const SMALL: f64 = 0.45;
 /// Size of atoms above a threshold.
-const LARGE: f64 = 1.35;
+pub(crate) const LARGE: f64 = 1.35;
 const GREY: Color = Color([184, 184, 184]);
 /// Edges of the cell before a light and a dark background.
 const EDGE_COLORS: [Color; 2] = [Color([60, 60, 66]), Color([205, 205, 212])];

@@ -18,12 +18,12 @@ pub struct Analysed<'a> {
     pub title: &'a str,
     /// What it is about.
     pub lead: &'a str,
-    pub pictures: &'a [Picture],
+    pub pictures: &'a [Picture<'a>],
     /// What was found.
     pub results: &'a [Observables],
 }
 
-/// Writes `report.html` and `figures/*.svg` into a folder and returns the page.
+/// Writes `report.html` and `figures/` into a folder and returns the page.
 ///
 /// # Errors
 /// The folder cannot be written to.

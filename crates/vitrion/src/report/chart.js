@@ -171,7 +171,7 @@ var Vitrion = (function () {
   }
 
   function Chart(host, fig) {
-    var self = this, tools = element("div", "tools"), beside = "; figures/" + fig.id + ".svg, .pdf and .png for print lie beside the report";
+    var self = this, tools = element("div", "tools"), beside = fig.alone ? "" : "; figures/" + fig.id + ".svg, .pdf and .png for print lie beside the report";
     fig.facets = fig.facets || [];
     this.host = host; this.fig = fig; this.facet = 0; this.hidden = {}; this.zoom = null;
     this.clip = "live-" + fig.id;

@@ -7,6 +7,7 @@ use super::figures::{axis_text, each_analysis, label_of, runs_of};
 use super::load::Results;
 use super::number::significant;
 use super::structural::About;
+use crate::render::Color;
 use serde::Serialize;
 use std::fmt::Write as _;
 use vitrion_core::observables::{Map, Observables};
@@ -25,18 +26,6 @@ const SEAM: f64 = 0.4;
 const CELLS: usize = 80;
 /// So few abscissae or ordinates are all named.
 const FEW: usize = 12;
-/// Colours of the scale, dark to light (viridis).
-const COLORS: [[u8; 3]; 9] = [
-    [68, 1, 84],
-    [71, 44, 122],
-    [59, 81, 139],
-    [44, 113, 142],
-    [33, 144, 141],
-    [39, 173, 129],
-    [92, 200, 99],
-    [170, 220, 50],
-    [253, 231, 37],
-];
 
 /// One chart.
 #[derive(Debug, Clone, Serialize)]
@@ -332,16 +321,9 @@ impl ColorScale {
     }
 }
 
-/// Of a place on the scale, from 0 to 1.
-pub(super) fn color(part: f64) -> String {
-    let place = part.clamp(0.0, 1.0) * (COLORS.len() - 1) as f64;
-    let low = (place as usize).min(COLORS.len() - 2);
-    let share = place - low as f64;
-    let mix = |k: usize| {
-        let (a, b) = (f64::from(COLORS[low][k]), f64::from(COLORS[low + 1][k]));
-        (a + share * (b - a)).round() as u8
-    };
-    format!("#{:02x}{:02x}{:02x}", mix(0), mix(1), mix(2))
+/// Viridis, as `#rrggbb`.
+fn color(part: f64) -> String {
+    Color::viridis(part).hex()
 }
 
 #[cfg(test)]

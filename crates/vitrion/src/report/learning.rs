@@ -4,7 +4,7 @@ use super::chart::{Axis, Chart, Figure, Series, Style, distinct};
 use super::html::{counted, definitions, escape, table};
 use super::page::{self, Part};
 use super::sections::grid;
-use super::{ReportError, document, number, read_of, write_figures, write_page};
+use super::{ReportError, ReportOptions, document, number, read_of, write_figures_of, write_page};
 use crate::learn::exploration::Ended;
 use crate::learn::ledger::{Ledger, Summary};
 use std::fmt::Write as _;
@@ -16,14 +16,19 @@ use vitrion_model::train::evaluation::Row;
 /// # Errors
 /// A folder without a ledger, or one that cannot be written to.
 pub fn write_learning_report(folder: &Path) -> Result<PathBuf, ReportError> {
+    write(folder, &ReportOptions::default())
+}
+
+/// The same with a choice of figures.
+pub(super) fn write(folder: &Path, options: &ReportOptions) -> Result<PathBuf, ReportError> {
     let mut learning = Learning::read(folder)?;
     for summary in &learning.ledger.iterations {
         let place = folder.join(format!("iteration-{:03}", summary.iteration));
-        write_iteration(&place, &learning.ledger, summary)?;
+        write_iteration(&place, &learning.ledger, summary, options)?;
     }
     distinct(&mut learning.charts);
     let charts: Vec<&Chart> = learning.charts.iter().collect();
-    write_figures(folder, &charts)?;
+    write_figures_of(folder, &charts, options)?;
     let name = &learning.ledger.name;
     let lead = counted(learning.ledger.iterations.len(), "iteration");
     let html = page::body("active learning", name, &lead, &learning.sections(true));
@@ -256,7 +261,12 @@ fn iterations(ledger: &Ledger, links: bool) -> String {
     html
 }
 
-fn write_iteration(folder: &Path, ledger: &Ledger, s: &Summary) -> Result<(), ReportError> {
+fn write_iteration(
+    folder: &Path,
+    ledger: &Ledger,
+    s: &Summary,
+    options: &ReportOptions,
+) -> Result<(), ReportError> {
     let figures = [Chart::from(histogram(s))];
     let name = format!("{}, iteration {}", ledger.name, s.iteration);
     let facts = definitions(&[
@@ -311,7 +321,7 @@ fn write_iteration(folder: &Path, ledger: &Ledger, s: &Summary) -> Result<(), Re
     ];
     let html = page::body("active learning", &name, &escape(&s.schedule), &parts);
     let charts: Vec<&Chart> = figures.iter().collect();
-    write_figures(folder, &charts)?;
+    write_figures_of(folder, &charts, options)?;
     write_page(folder, &document(&name, &html, &charts, &[])?)?;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use super::ReportError;
 use crate::movie::{self, Moment};
-use crate::results::{Manifest, RunEntry, StageEntry, SystemEntry, inside};
+use crate::results::{Manifest, RunEntry, StageEntry, SystemEntry, really_inside};
 use std::path::{Path, PathBuf};
 use vitrion_core::io::{self, ReadOptions};
 use vitrion_core::observables::Observables;
@@ -46,8 +46,17 @@ pub(super) struct System {
     pub(super) entry: SystemEntry,
     pub(super) runs: Vec<Run>,
     pub(super) analyses: Vec<Observables>,
-    /// The atoms to draw, as frames, and where they are from.
-    pub(super) picture: Option<(String, Vec<Moment>)>,
+    pub(super) picture: Option<Atoms>,
+}
+
+/// The atoms of a system to look at.
+#[derive(Debug)]
+pub(super) struct Atoms {
+    /// File, relative to the results folder, and with the name of the folder where there are several.
+    pub(super) source: String,
+    /// Of the run [K], if it has one.
+    pub(super) temperature_k: Option<f64>,
+    pub(super) moments: Vec<Moment>,
 }
 
 /// One run with its analyses.
@@ -191,6 +200,9 @@ pub(super) fn together(folders: &[PathBuf]) -> Result<Results, ReportError> {
                     run.entry.id = format!("{} ({name})", run.entry.id);
                 }
             }
+            if let Some(atoms) = &mut system.picture {
+                atoms.source = format!("{name}/{}", atoms.source);
+            }
             all.systems.push(system);
         }
         all.notes.extend(one.notes.into_iter().map(|note| format!("{name}: {note}")));
@@ -290,7 +302,7 @@ fn system(folder: &Path, entry: &SystemEntry, notes: &mut Vec<String>) -> System
 
 fn load_stage(folder: &Path, entry: &StageEntry, notes: &mut Vec<String>) -> Stage {
     let relative = format!("{}/thermo.csv", entry.folder);
-    let begun = inside(folder, &relative).is_some_and(|path| path.exists());
+    let begun = really_inside(folder, &relative).is_some_and(|path| path.exists());
     if !begun && !entry.finished {
         return Stage { entry: entry.clone(), thermo: None }; // not begun: nothing is missing
     }
@@ -317,11 +329,7 @@ fn analyses(folder: &Path, files: &[String], notes: &mut Vec<String>) -> Vec<Obs
 }
 
 /// The last movie of the hottest run, or else its last finished frame, or else its first structure.
-fn picture(
-    folder: &Path,
-    entry: &SystemEntry,
-    notes: &mut Vec<String>,
-) -> Option<(String, Vec<Moment>)> {
+fn picture(folder: &Path, entry: &SystemEntry, notes: &mut Vec<String>) -> Option<Atoms> {
     let hottest = entry
         .runs
         .iter()
@@ -331,7 +339,7 @@ fn picture(
     let first = format!("runs/{}/initial.extxyz", hottest.id);
     let mut refusals = Vec::new();
     for relative in movies.chain(last).chain([first]) {
-        let Some(path) = inside(folder, &relative) else {
+        let Some(path) = really_inside(folder, &relative) else {
             refusals.push(format!("{relative:?} points outside the results folder"));
             continue;
         };
@@ -343,7 +351,10 @@ fn picture(
         };
         match found {
             Ok(moments) if moments.is_empty() => refusals.push(format!("{relative}: no frame")),
-            Ok(moments) => return Some((relative, moments)),
+            Ok(moments) => {
+                let temperature_k = hottest.temperature_k;
+                return Some(Atoms { source: relative, temperature_k, moments });
+            }
             Err(error) => {
                 // the page is the same wherever the folder lies
                 refusals.push(error.to_string().replace(&format!("{}/", folder.display()), ""));
@@ -356,7 +367,7 @@ fn picture(
 
 /// The text of a file inside the folder; a note when it cannot be had.
 fn text_file(folder: &Path, relative: &str, notes: &mut Vec<String>) -> Option<String> {
-    let Some(path) = inside(folder, relative) else {
+    let Some(path) = really_inside(folder, relative) else {
         notes.push(format!("{relative:?} points outside the results folder and was not read."));
         return None;
     };

@@ -12,7 +12,7 @@ use vitrion_core::math::Vector3;
 /// Steps of grids that are tried, finest first [Å].
 const STEPS: [f64; 6] = [0.001, 0.004, 0.012, 0.025, 0.05, 0.125];
 /// More steps along a lattice vector do not fit into two bytes with a sign.
-const MOST: f64 = 32768.0;
+const MOST: f64 = 32766.0;
 
 /// Positions of all frames.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,9 +42,14 @@ pub(super) fn path(
     let (origin, extent) = reach(frames, periodic);
     let mut stride = 1;
     loop {
+        let longest = longest(frames, stride, extent);
         for (number, wanted) in STEPS.iter().enumerate() {
             let reach = [0, 1, 2].map(|k| lengths[k] * extent[k]);
-            let steps = reach.map(|length| (length / wanted).ceil().clamp(2.0, MOST) as u32);
+            // as fine as wanted, but no step from frame to frame may need more than two bytes
+            let steps = [0, 1, 2].map(|k| {
+                let most = MOST.min(MOST / longest[k].max(1.0));
+                (reach[k] / wanted).ceil().min(most.floor()).max(2.0) as u32
+            });
             let text = text(&planes(frames, stride, (origin, extent), steps));
             let last_resort = number + 1 == STEPS.len() && frames.len() <= stride;
             if text.len() <= limit || last_resort {
@@ -55,6 +60,20 @@ pub(super) fn path(
         }
         stride *= 2;
     }
+}
+
+/// The longest steps between kept frames, in units of the extent.
+fn longest(frames: &[Vec<Vector3>], stride: usize, extent: Vector3) -> Vector3 {
+    let mut longest = [0.0_f64; 3];
+    let kept: Vec<&Vec<Vector3>> = frames.iter().step_by(stride).collect();
+    for pair in kept.windows(2) {
+        for (now, next) in pair[0].iter().zip(pair[1]) {
+            for axis in 0..3 {
+                longest[axis] = longest[axis].max((next[axis] - now[axis]).abs() / extent[axis]);
+            }
+        }
+    }
+    longest
 }
 
 /// Where the grid must begin and how far it must reach.
@@ -91,21 +110,17 @@ fn planes(
                 now.iter().map(|q| q[axis].rem_euclid(steps[axis]) as u16).collect()
             } else {
                 let pairs = now.iter().zip(&before);
-                pairs.map(|(q, p)| zigzag(q[axis] - p[axis], steps[axis])).collect()
+                pairs.map(|(q, p)| zigzag(q[axis] - p[axis])).collect()
             };
-            bytes.extend(values.iter().map(|v| *v as u8));
-            bytes.extend(values.iter().map(|v| (*v >> 8) as u8));
+            planes_of(&mut bytes, 2, values.into_iter());
         }
         before = now;
     }
     bytes
 }
 
-/// A signed step as an unsigned number: 0, −1, 1, −2, … become 0, 1, 2, 3, …; steps over a lattice vector are taken modulo one.
-fn zigzag(step: i64, steps: i64) -> u16 {
-    let fits = i64::from(i16::MIN)..=i64::from(i16::MAX);
-    let step =
-        if fits.contains(&step) { step } else { (step + steps / 2).rem_euclid(steps) - steps / 2 };
+/// A signed step as an unsigned number: 0, −1, 1, −2, … become 0, 1, 2, 3, …
+fn zigzag(step: i64) -> u16 {
     ((step << 1) ^ (step >> 63)) as u16
 }
 
@@ -146,13 +161,30 @@ pub(super) fn scale(frames: &[&[f64]]) -> Scale {
     };
     let mut out = Vec::new();
     for frame in frames {
-        let values: Vec<u16> = frame.iter().map(|value| place(*value)).collect();
-        out.extend(values.iter().map(|v| *v as u8));
-        if bytes == 2 {
-            out.extend(values.iter().map(|v| (*v >> 8) as u8));
-        }
+        planes_of(&mut out, bytes, frame.iter().map(|value| place(*value)));
     }
     Scale { low, high, bytes, text: text(&out) }
+}
+
+/// Low bytes of all values, then high bytes if there are two.
+fn planes_of(out: &mut Vec<u8>, bytes: usize, values: impl Iterator<Item = u16>) {
+    let values: Vec<u16> = values.collect();
+    out.extend(values.iter().map(|v| *v as u8));
+    if bytes == 2 {
+        out.extend(values.iter().map(|v| (*v >> 8) as u8));
+    }
+}
+
+/// Packs places in a list of so many words; the scale makes them numbers again.
+pub(super) fn indices(frames: &[&[f64]], words: usize) -> Scale {
+    let bytes = if words < 255 { 1 } else { 2 };
+    let none: u16 = if bytes == 1 { 255 } else { 65535 };
+    let mut out = Vec::new();
+    for frame in frames {
+        let place = |v: &f64| if v.is_finite() { (*v as u16).min(none) } else { none };
+        planes_of(&mut out, bytes, frame.iter().map(place));
+    }
+    Scale { low: 0.0, high: f64::from(none - 1), bytes, text: text(&out) }
 }
 
 /// Bytes, deflated, as base64.
@@ -180,7 +212,7 @@ mod tests {
         out
     }
 
-    /// What `viewer.js` does: the unwrapped places of all frames, in units of lattice vectors.
+    /// What `viewer/atoms.js` does: the unwrapped places of all frames, in units of lattice vectors.
     fn unpacked(path: &Path, atoms: usize) -> Vec<Vec<Vector3>> {
         let bytes = bytes(&path.text);
         let mut places = vec![[0_i64; 3]; atoms];
@@ -218,6 +250,10 @@ mod tests {
             .collect();
         let path = path(&frames, [true; 3], [30.0, 3.0, 30.0], 1_000_000);
         assert_eq!((path.steps, path.stride), ([30000, 3000, 30000], 1));
+        let far: Vec<Vec<Vector3>> = (0..3).map(|f| vec![[4.0 * f64::from(f), 0.0, 0.0]]).collect();
+        let coarse = super::path(&far, [true; 3], [30.0; 3], 1_000_000);
+        assert_eq!(coarse.steps, [8191, 30000, 30000]);
+        assert!((unpacked(&coarse, 1)[2][0][0] - 8.0).abs() < 0.51 / 8191.0);
         let back = unpacked(&path, 3);
         for (found, expected) in back.iter().zip(&frames) {
             for atom in 0..3 {

@@ -1,10 +1,10 @@
-//! The atoms of a page: what `viewer.js` draws in three dimensions, and the card around it.
+//! The atoms of a page: what `viewer/*.js` draws in three dimensions, and the card around it.
 
 use super::html::escape;
 use super::number::significant;
 use super::packed;
 use crate::movie::Moment;
-use crate::render::{self, ColorBy, Image, Look, View, elements};
+use crate::render::{self, Color, ColorBy, Image, Look, View, elements};
 use serde::Serialize;
 use std::fmt::Write as _;
 use vitrion_core::columns::{AtomColumn, AtomValues};
@@ -46,6 +46,11 @@ pub(super) struct Scene {
     quantities: Vec<Quantity>,
     /// What the atoms are coloured by at first; empty for their element.
     color: String,
+    /// Colours of numbers at equal steps, and of words.
+    palette: Vec<String>,
+    distinct: Vec<String>,
+    /// Factors on the radii of atoms below and above a threshold of displacement.
+    sizes: [f64; 2],
     /// The ray-traced picture for paper, as a PNG file, with its pixels; and the smaller one of the page.
     #[serde(skip)]
     pub(super) still: (Vec<u8>, [u32; 2]),
@@ -82,21 +87,22 @@ struct Quantity {
 }
 
 /// Atoms to look at.
-pub struct Picture {
+pub struct Picture<'a> {
     /// What is shown.
     pub title: String,
     /// Where the atoms are from, for the caption.
     pub source: String,
-    /// In the order of time, with the same atoms.
-    pub moments: Vec<Moment>,
+    /// In the order of time, with the same atoms; one at least.
+    pub moments: &'a [Moment],
     /// The column that colours the atoms at first; none for their elements.
     pub color: Option<String>,
 }
 
 /// The scenes of pictures, numbered; they share the room of a page, and what small ones leave is for large ones.
-pub(super) fn of_pictures(pictures: &[Picture]) -> Vec<Scene> {
+pub(super) fn of_pictures(pictures: &[Picture<'_>]) -> Vec<Scene> {
     let mut order: Vec<usize> = (0..pictures.len()).collect();
-    let size = |picture: &Picture| picture.moments[0].frame.structure.len() * picture.moments.len();
+    let size =
+        |picture: &Picture<'_>| picture.moments[0].frame.structure.len() * picture.moments.len();
     order.sort_by_key(|number| size(&pictures[*number]));
     let mut scenes = Vec::new();
     let mut left = BUDGET;
@@ -111,7 +117,7 @@ pub(super) fn of_pictures(pictures: &[Picture]) -> Vec<Scene> {
 }
 
 /// The scene of a picture in at most `limit` characters. Frames with other atoms than the first are left out.
-fn scene(id: &str, picture: &Picture, limit: usize) -> Scene {
+fn scene(id: &str, picture: &Picture<'_>, limit: usize) -> Scene {
     let first = &picture.moments[0].frame.structure;
     let same = |moment: &&Moment| moment.frame.structure.species == first.species;
     let moments: Vec<&Moment> = picture.moments.iter().filter(same).collect();
@@ -124,7 +130,7 @@ fn scene(id: &str, picture: &Picture, limit: usize) -> Scene {
     let for_positions = (limit as f64 * FOR_POSITIONS) as usize;
     let path = packed::path(&frames, periodic, first.cell.lengths(), for_positions);
     let kept: Vec<&Moment> = moments.iter().copied().step_by(path.stride).collect();
-    let quantities = quantities(&kept, limit - for_positions.min(limit));
+    let (quantities, left_out) = quantities(&kept, limit - for_positions.min(limit));
     let times: Option<Vec<f64>> = kept
         .iter()
         .map(|m| m.frame.time.map(|fs| units::express(fs, units::Kind::Time, "ps")))
@@ -150,27 +156,34 @@ fn scene(id: &str, picture: &Picture, limit: usize) -> Scene {
         origin: path.origin,
         extent: path.extent,
         positions: path.text,
+        palette: (0..=16).map(|k| Color::viridis(f64::from(k) / 16.0).hex()).collect(),
+        distinct: (0..8).map(|k| Color::distinct(k).hex()).collect(),
+        sizes: [render::scene::SMALL, render::scene::LARGE],
         color: quantities.iter().find(|q| q.name == color).map_or(String::new(), |_| color),
         quantities,
         still: (image.png(), [image.width as u32, image.height as u32]),
         poster: halved(&image).png(),
-        remark: remark(&picture.source, kept.len(), picture.moments.len(), path.step),
+        remark: remark(picture, kept.len(), path.step, &left_out),
     }
 }
 
-fn remark(source: &str, kept: usize, all: usize, step: f64) -> String {
-    let frames = match (kept, all) {
-        (_, 1) => return source.to_owned(),
-        (kept, all) if kept == all => format!("{kept} frames"),
-        (kept, all) => format!("{kept} of {all} frames"),
-    };
-    format!("{source}: {frames}, positions to {} Å", significant(0.5 * step, 1))
+fn remark(picture: &Picture<'_>, kept: usize, step: f64, left_out: &[String]) -> String {
+    let all = picture.moments.len();
+    let mut out = picture.source.clone();
+    if all > 1 {
+        let of = if kept == all { String::new() } else { format!(" of {all}") };
+        let _ = write!(out, ": {kept}{of} frames, positions to {} Å", significant(0.5 * step, 1));
+    }
+    if !left_out.is_empty() {
+        let _ = write!(out, "; too large for the page: {}", left_out.join(", "));
+    }
+    out
 }
 
 fn flat(structure: &Structure) -> [f64; 9] {
     let mut out = [0.0; 9];
     for (to, from) in out.iter_mut().zip(structure.cell.matrix().as_flattened()) {
-        *to = (from * 1e4).round() * 1e-4;
+        *to = (from * 1e4).round() / 1e4;
     }
     out
 }
@@ -188,10 +201,10 @@ fn elements(structure: &Structure) -> Vec<Element> {
         .collect()
 }
 
-/// The quantities of all frames that fit into `limit` characters, those worth a look first; frames are thinned before quantities are
-/// left out.
-fn quantities(moments: &[&Moment], limit: usize) -> Vec<Quantity> {
-    let mut all: Vec<Quantity> = Vec::new();
+/// The quantities of all frames that fit into `limit` characters, those worth a look first, and the names of those that do not; frames are
+/// thinned before quantities are left out.
+fn quantities(moments: &[&Moment], limit: usize) -> (Vec<Quantity>, Vec<String>) {
+    let (mut all, mut left_out): (Vec<Quantity>, Vec<String>) = (Vec::new(), Vec::new());
     let mut names: Vec<String> = moments[0].columns.iter().map(|c| c.name.clone()).collect();
     let phases = moments[0].frame.structure.phases.is_some();
     if phases && !names.iter().any(|name| name == "phase") {
@@ -214,12 +227,13 @@ fn quantities(moments: &[&Moment], limit: usize) -> Vec<Quantity> {
                 break;
             }
             if stride >= moments.len() {
+                left_out.push(name.clone());
                 break;
             }
             stride *= 2;
         }
     }
-    all
+    (all, left_out)
 }
 
 fn quantity(name: &str, moments: &[&Moment], stride: usize) -> Quantity {
@@ -255,7 +269,12 @@ fn quantity(name: &str, moments: &[&Moment], stride: usize) -> Quantity {
             _ => vec![f64::NAN; structure.len()],
         });
     }
-    let scale = packed::scale(&values.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    let values: Vec<&[f64]> = values.iter().map(Vec::as_slice).collect();
+    let scale = if words.is_empty() {
+        packed::scale(&values)
+    } else {
+        packed::indices(&values, words.len())
+    };
     Quantity {
         name: name.to_owned(),
         words,
@@ -285,7 +304,7 @@ fn centres(structure: &Structure) -> Vec<usize> {
 }
 
 /// The picture as the viewer shows it first.
-fn still(picture: &Picture, width: usize, height: usize) -> Image {
+fn still(picture: &Picture<'_>, width: usize, height: usize) -> Image {
     let Moment { frame, columns } = &picture.moments[0];
     let column = columns.iter().find(|column| Some(&column.name) == picture.color.as_ref());
     let color = match column.map(|column| &column.values) {
@@ -332,7 +351,7 @@ impl Scene {
         self.positions.len() + self.quantities.iter().map(|q| q.data.len()).sum::<usize>()
     }
 
-    /// Picture, legend and caption; `viewer.js` finds it by its name.
+    /// Picture, legend and caption; `viewer/view.js` finds it by its name.
     pub(super) fn figure(&self) -> String {
         let title = escape(&self.title);
         let poster = packed::base64(&self.poster);

@@ -241,17 +241,17 @@ fn results_section(results: &Results) -> String {
 
 /// The atoms of every system.
 pub(super) fn scenes(results: &Results) -> Vec<Scene> {
-    let picture = |system: &System| {
-        let (source, moments) = system.picture.as_ref()?;
-        let run =
-            system.runs.iter().find(|run| source.starts_with(&format!("runs/{}/", run.entry.id)));
-        let title = match run.and_then(|run| run.entry.temperature_k) {
+    fn picture(system: &System) -> Option<Picture<'_>> {
+        let atoms = system.picture.as_ref()?;
+        let title = match atoms.temperature_k {
             Some(kelvin) => format!("{} at {kelvin:.0} K", system.entry.name),
             None => system.entry.name.clone(),
         };
-        Some(Picture { title, source: source.clone(), moments: moments.clone(), color: None })
-    };
-    scene::of_pictures(&results.systems.iter().filter_map(picture).collect::<Vec<_>>())
+        let (source, moments) = (atoms.source.clone(), atoms.moments.as_slice());
+        Some(Picture { title, source, moments, color: None })
+    }
+    let pictures: Vec<Picture<'_>> = results.systems.iter().filter_map(picture).collect();
+    scene::of_pictures(&pictures)
 }
 
 fn structure_section(scenes: &[Scene], charts: &Gallery) -> String {

@@ -4,7 +4,7 @@ use super::chart::{Axis, Chart, Figure, Series, Style, distinct, sparse};
 use super::html::{definitions, escape, table};
 use super::page::{self, Part};
 use super::sections::{grid, selector};
-use super::{ReportError, document, number, read_of, write_figures, write_page};
+use super::{ReportError, ReportOptions, document, number, read_of, write_figures_of, write_page};
 use crate::training::{Evaluation, TrainingSummary};
 use serde::de::DeserializeOwned;
 use std::fmt::Write as _;
@@ -20,10 +20,15 @@ const POINTS: usize = 1500;
 /// # Errors
 /// A folder without the results of a finished run, or one that cannot be written to.
 pub fn write_training_report(folder: &Path) -> Result<PathBuf, ReportError> {
+    write(folder, &ReportOptions::default())
+}
+
+/// The same with a choice of figures.
+pub(super) fn write(folder: &Path, options: &ReportOptions) -> Result<PathBuf, ReportError> {
     let mut training = Training::read(folder)?;
     distinct(&mut training.charts);
     let charts: Vec<&Chart> = training.charts.iter().collect();
-    write_figures(folder, &charts)?;
+    write_figures_of(folder, &charts, options)?;
     let name = &training.summary.name;
     let html = page::body("training", name, &training.lead(), &training.parts(""));
     write_page(folder, &document(name, &html, &charts, &[])?)

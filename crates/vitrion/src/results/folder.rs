@@ -236,6 +236,13 @@ pub fn inside(folder: &Path, relative: &str) -> Option<PathBuf> {
     (plain && relative.components().next().is_some()).then(|| folder.join(relative))
 }
 
+/// [`inside`] for files that are there: links that lead out of the folder are refused too.
+pub fn really_inside(folder: &Path, relative: &str) -> Option<PathBuf> {
+    let path = inside(folder, relative)?;
+    let Ok(real) = path.canonicalize() else { return Some(path) };
+    real.starts_with(folder.canonicalize().ok()?).then_some(path)
+}
+
 /// Writes a file whole or not at all: beside it first, then renamed. Missing folders are made.
 ///
 /// # Errors

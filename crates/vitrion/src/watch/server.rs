@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 const MOST: usize = 32;
 /// For the whole request, and for the whole answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// A whole answer may take this long: reports are megabytes, and tunnels are slow.
+const LONGEST_ANSWER: Duration = Duration::from_mins(2);
 /// What is read of a request that was refused, so that its sender sees why.
 const MOST_IGNORED: usize = 64 << 10;
 
@@ -132,15 +134,14 @@ impl Drop for Slot<'_> {
     }
 }
 
-/// Sends all of it in time, or gives up.
+/// Sends all of it, or gives up when nothing more is taken for a while, or when all takes too long.
 fn send(mut connection: &TcpStream, mut bytes: &[u8]) -> std::io::Result<()> {
     let started = Instant::now();
+    connection.set_write_timeout(Some(PATIENCE))?;
     while !bytes.is_empty() {
-        let left = PATIENCE.saturating_sub(started.elapsed());
-        if left.is_zero() {
+        if started.elapsed() > LONGEST_ANSWER {
             return Err(std::io::ErrorKind::TimedOut.into());
         }
-        connection.set_write_timeout(Some(left))?;
         match connection.write(bytes) {
             Ok(0) => return Err(std::io::ErrorKind::WriteZero.into()),
             Ok(count) => bytes = &bytes[count..],

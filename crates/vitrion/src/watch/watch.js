@@ -156,7 +156,7 @@
     curve.lines.forEach(function (line, k) {
       all.push({
         label: line.label, facet: null, bound: false, note: "", x: line.x, y: line.y, low: line.low, high: line.high,
-        style: { color: k % 7, dash: 0, line: true, marker: line.points ? k % 4 + 1 : 0, band: line.low.length > 0, guide: false }
+        style: { color: k % 7, dash: 0, line: true, marker: line.points ? k % 4 + 1 : 0, band: line.low.length > 0 }
       });
     });
     return all;
@@ -189,7 +189,7 @@
         say(caption, curve.note);
         known.chart = Vitrion.chart(plot, {
           id: "watch-" + curve.id, title: curve.title, x: { label: curve.x, log: curve.log[0] }, y: { label: curve.y, log: curve.log[1] },
-          reciprocal: false, group: "", facets: [], marks: curve.marks, series: series(curve)
+          kind: "lines", alone: true, reciprocal: false, group: "", facets: [], marks: curve.marks, series: series(curve)
         });
         return;
       }

@@ -1,7 +1,7 @@
 //! Pages in a real browser: `tests/browser/*.mjs` drive headless Chromium over pages of runs that are made here, with names in
 //! them that would run as scripts if they were not escaped.
 //!
-//! Needs `node`, Chromium and `npm ci --prefix crates/vitrion/tests/browser`; skipped, and said so, where one is absent.
+//! With `VITRION_TEST_BROWSER` set they must run. Needs `node`, Chromium and `npm ci --prefix crates/vitrion/tests/browser`; skipped, and said so, where one is absent.
 
 use super::{stderr, stdout, vitrion};
 use std::io::{BufRead as _, BufReader};
@@ -90,6 +90,10 @@ fn tools() -> Option<(PathBuf, PathBuf)> {
     } else {
         return Some((chromium?, scripts));
     };
+    assert!(
+        std::env::var_os("VITRION_TEST_BROWSER").is_none(),
+        "a browser was asked for: {absent}"
+    );
     println!("SKIPPED: pages in a browser: {absent}");
     None
 }
@@ -113,9 +117,11 @@ fn run_with_hostile_names(folder: &Path) {
     std::fs::write(folder.join("run.toml"), RUN).expect("writable");
     let output = vitrion(folder, &["run", "run.toml", "--out", "results", "--quiet"]);
     assert!(output.status.success(), "{}", stderr(&output));
-    let hostile = |path: &Path, from: &str| {
+    let mut replaced = std::collections::BTreeMap::new();
+    let mut hostile = |path: &Path, from: &'static str| {
         let text = std::fs::read_to_string(path).expect("readable");
         let escaped = serde_json::to_string(HOSTILE).expect("a text");
+        *replaced.entry(from).or_insert(0) += text.matches(from).count();
         let text = text.replace(from, &format!("{from}{}", &escaped[1..escaped.len() - 1]));
         std::fs::write(path, text).expect("writable");
     };
@@ -132,6 +138,7 @@ fn run_with_hostile_names(folder: &Path) {
             }
         }
     }
+    assert!(replaced.values().all(|count| *count > 0), "names that are not there: {replaced:?}");
 }
 
 #[test]

@@ -81,10 +81,9 @@ Vitrion.atoms = (function () {
         next[j] = first[at];
         first[at] = j;
       }
-      const moved = new Uint8Array(n), place = [0, 0, 0];
-      for (let i = 0; i < n; i++) {
-        if (!isCentre[kinds[i]]) continue;
-        const bx = bin(s[3 * i], 0), by = bin(s[3 * i + 1], 1), bz = bin(s[3 * i + 2], 2), row = kinds[i] * kindCount, corners = [];
+      // every partner j of centre i, with the step from i to the image of it that is bonded
+      const around = (i, visit) => {
+        const bx = bin(s[3 * i], 0), by = bin(s[3 * i + 1], 1), bz = bin(s[3 * i + 2], 2), row = kinds[i] * kindCount;
         for (let ox = bx - span[0]; ox <= bx + span[0]; ox++) {
           const ix = Math.floor(ox / bins[0]);
           if (ix && !periodic[0]) continue;
@@ -100,18 +99,28 @@ Vitrion.atoms = (function () {
                 if (!limit) continue;
                 const a = s[3 * j] + ix - s[3 * i], b = s[3 * j + 1] + iy - s[3 * i + 1], c = s[3 * j + 2] + iz - s[3 * i + 2];
                 const x = a * h[0] + b * h[3] + c * h[6], y = a * h[1] + b * h[4] + c * h[7], z = a * h[2] + b * h[5] + c * h[8], d2 = x * x + y * y + z * z;
-                if (d2 > limit || d2 < 1e-6) continue;
-                place[0] = r[3 * i] + x; place[1] = r[3 * i + 1] + y; place[2] = r[3 * i + 2] + z;
-                if (!isCentre[kinds[j]]) {
-                  corners.push(place.slice());
-                  // a ligand lies beside the first centre that has it
-                  if (!moved[j]) { moved[j] = 1; for (let k = 0; k < 3; k++) r[3 * j + k] = place[k]; }
-                } else if (j < i) continue;
-                if (Math.hypot(place[0] - r[3 * j], place[1] - r[3 * j + 1], place[2] - r[3 * j + 2]) < 0.1) bonds.push(i, j);
+                if (d2 <= limit && d2 > 1e-6) visit(j, x, y, z);
               }
             }
           }
         }
+      };
+      const put = (j, i, x, y, z) => { r[3 * j] = r[3 * i] + x; r[3 * j + 1] = r[3 * i + 1] + y; r[3 * j + 2] = r[3 * i + 2] + z; };
+      // the rule of render/placement.rs: of two centres that know no other one lies beside the other, a ligand beside the first centre that has it
+      const mates = new Uint16Array(n);
+      for (let i = 0; i < n; i++) if (isCentre[kinds[i]]) around(i, (j) => { if (isCentre[kinds[j]]) mates[i]++; });
+      for (let i = 0; i < n; i++) if (mates[i] === 1) around(i, (j, x, y, z) => { if (j > i && mates[j] === 1 && isCentre[kinds[j]]) put(j, i, x, y, z); });
+      const moved = new Uint8Array(n);
+      for (let i = 0; i < n; i++) {
+        if (!isCentre[kinds[i]]) continue;
+        const corners = [];
+        around(i, (j, x, y, z) => {
+          const ligand = !isCentre[kinds[j]];
+          if (ligand) corners.push([r[3 * i] + x, r[3 * i + 1] + y, r[3 * i + 2] + z]);
+          if (ligand && !moved[j]) { moved[j] = 1; put(j, i, x, y, z); }
+          const beside = Math.hypot(r[3 * i] + x - r[3 * j], r[3 * i + 1] + y - r[3 * j + 1], r[3 * i + 2] + z - r[3 * j + 2]) < 0.1;
+          if (beside && (ligand || j > i)) bonds.push(i, j);
+        });
         if (centres.includes(kinds[i]) && corners.length > 3) hulls.push({ centre: i, corners });
       }
       return { bonds, hulls };

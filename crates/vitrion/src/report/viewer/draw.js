@@ -110,7 +110,11 @@ Vitrion.painter = function (canvas) {
   }
   setup();
 
+  const loss = gl.getExtension("WEBGL_lose_context");
   return {
+    // Gives the graphics card back, and takes it again.
+    rest() { if (loss) loss.loseContext(); },
+    wake() { if (loss) loss.restoreContext(); },
     // Data of one kind of thing: `count` instances or vertices, and an array for every attribute.
     set(kind, count, arrays) {
       const p = programs[kind];

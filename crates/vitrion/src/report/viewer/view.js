@@ -2,11 +2,10 @@
 "use strict";
 Vitrion.viewers = [];
 Vitrion.viewer = function (host, scene) {
-  const VIRIDIS = [[68, 1, 84], [71, 44, 122], [59, 81, 139], [44, 113, 142], [33, 144, 141], [39, 173, 129], [92, 200, 99], [170, 220, 50], [253, 231, 37]];
-  const WORDS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#999999"];
   const NONE = [184, 184, 184], stage = host.querySelector(".stage"), poster = stage.querySelector(".poster");
   const canvas = document.createElement("canvas");
   const rgb = (hex) => [1, 3, 5].map((k) => parseInt(hex.trim().substr(k, 2), 16));
+  const VIRIDIS = scene.palette.map(rgb), WORDS = scene.distinct, [SMALL, LARGE] = scene.sizes;
   const viridis = (t) => {
     const x = Math.max(0, Math.min(1, t)) * (VIRIDIS.length - 1), k = Math.min(Math.floor(x), VIRIDIS.length - 2);
     return VIRIDIS[k].map((v, c) => Math.round(v + (VIRIDIS[k + 1][c] - v) * (x - k)));
@@ -97,8 +96,8 @@ Vitrion.viewer = function (host, scene) {
     for (let i = 0; i < n; i++) {
       const c = color(i), kind = atoms.kinds[i];
       let radius = scene.elements[kind].radius;
-      if (far) radius *= far[i] > state.threshold ? 1.5 : 0.4;
-      else if (plain && none(c)) radius *= 0.45;
+      if (far) radius *= far[i] > state.threshold ? LARGE : SMALL;
+      else if (plain && none(c)) radius *= SMALL;
       else if (state.polyhedra && scene.centres.includes(kind)) radius *= 0.6;
       if (state.hidden.has(kind) || (state.axis >= 0 && (s[3 * i + state.axis] < state.from || s[3 * i + state.axis] > state.to))) radius = 0;
       radii[i] = radius;
@@ -188,7 +187,7 @@ Vitrion.viewer = function (host, scene) {
     choose(best);
   }
   function choose(i) {
-    state.picked = i >= 0 && i < atoms.count ? i : -1;
+    state.picked = Number.isInteger(i) && i >= 0 && i < atoms.count ? i : -1;
     tell();
     request(true);
   }
@@ -404,13 +403,18 @@ Vitrion.viewer = function (host, scene) {
     now() { if (atoms) { dirty = true; draw(); } },
     request: () => request(true),
     pixels() { viewer.now(); return painter ? painter.pixels() : null; },
-    get atoms() { return atoms; }
+    get atoms() { return atoms; },
+    get alive() { return Boolean(painter) && !painter.lost(); }
   };
   Vitrion.viewers.push(viewer);
-  // pictures far below wait until they are nearly in sight
+  // pictures wait until they are nearly in sight; browsers allow some 16 WebGL pictures at a time, so those out of sight give theirs back when
+  // there are many
   if (window.IntersectionObserver) {
-    const seen = new IntersectionObserver((entries) => { if (entries.some((e) => e.isIntersecting)) { seen.disconnect(); viewer.start(); } }, { rootMargin: "300px" });
-    seen.observe(host);
+    new IntersectionObserver((entries) => {
+      const near = entries[entries.length - 1].isIntersecting;
+      if (near) viewer.start().then(() => { if (painter && painter.lost()) painter.wake(); });
+      else if (painter && !painter.lost() && Vitrion.viewers.filter((v) => v.alive).length > 8) { playing(false); painter.rest(); }
+    }, { rootMargin: "300px" }).observe(host);
   } else viewer.start();
   return viewer;
 };
