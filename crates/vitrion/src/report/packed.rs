@@ -10,7 +10,7 @@ use std::io::Write as _;
 use vitrion_core::math::Vector3;
 
 /// Steps of grids that are tried, finest first [Å].
-const STEPS: [f64; 6] = [0.001, 0.004, 0.012, 0.025, 0.05, 0.125];
+const STEPS: [f64; 7] = [0.001, 0.004, 0.012, 0.025, 0.05, 0.125, 0.2];
 /// More steps along a lattice vector do not fit into two bytes with a sign.
 const MOST: f64 = 32766.0;
 
@@ -31,7 +31,7 @@ pub(super) struct Path {
     pub(super) text: String,
 }
 
-/// Packs fractional coordinates of all frames into at most `limit` characters if that is possible with a grid of 0.125 Å, or else with
+/// Packs fractional coordinates of all frames into at most `limit` characters if that is possible with a grid of 0.2 Å, or else with
 /// fewer frames. `lengths` are those of the lattice vectors [Å].
 pub(super) fn path(
     frames: &[Vec<Vector3>],
@@ -289,7 +289,7 @@ mod tests {
         let coarse = path(whole.text.len() * 4 / 5);
         assert!(coarse.step > 1.5 * whole.step && coarse.stride == 1, "{}", coarse.step);
         let short = path(whole.text.len() / 3);
-        assert!(short.step < 0.2 && short.stride > 1, "{} {}", short.step, short.stride);
+        assert!(short.step < 0.3 && short.stride > 1, "{} {}", short.step, short.stride);
         assert!(short.text.len() <= whole.text.len() / 3);
         assert!(path(10).stride >= 8);
     }
