@@ -644,8 +644,13 @@ var Vitrion = (function () {
     }));
     bar.setAttribute("role", "group");
     bar.setAttribute("aria-label", "Runs shown in the charts");
-    var first = charts.filter(function (c) { return c.fig.runs; })[0].host.closest("main > section");
-    main.insertBefore(bar, first || main.firstChild);
+    // it stays in sight as far as there are charts of runs
+    var of = charts.filter(function (c) { return c.fig.runs; }).map(function (c) { return c.host.closest("section"); });
+    var from = of[0], to = of.reduce(function (a, b) { return a.compareDocumentPosition(b) & 4 ? b : a; }, from), around = element("div");
+    of.forEach(function (s) { if (from.compareDocumentPosition(s) & 2) from = s; });
+    from.parentNode.insertBefore(around, from);
+    around.appendChild(bar);
+    for (var next = from, here; next && here !== to; next = around.nextSibling) { here = next; around.appendChild(here); }
     update();
   }
   return {

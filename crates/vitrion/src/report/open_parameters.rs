@@ -5,6 +5,9 @@ use super::html::{details, escape, table};
 use super::load::Results;
 use std::collections::BTreeMap;
 
+/// More different values than this of one parameter are in the table of all parameters only.
+const MOST: usize = 4;
+
 /// A question that the Methods do not answer.
 struct Question {
     topic: &'static str,
@@ -194,7 +197,10 @@ fn answers(results: &Results, question: &Question) -> Vec<String> {
         }
     }
     let line = |(place, values): (usize, Vec<String>)| {
-        format!("{}: {}", question.answers[place], values.join(" | "))
+        let shown = &values[..values.len().min(MOST)];
+        let rest = values.len() - shown.len();
+        let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+        format!("{}: {}{more}", question.answers[place], shown.join(" | "))
     };
     found.into_iter().filter(|(_, values)| !values.is_empty()).map(line).collect()
 }

@@ -47,6 +47,8 @@ async function ready(page) {
   check("every chart is drawn", charts.every((chart) => chart.marks > 2), charts.filter((chart) => chart.marks <= 2));
   check("no number is missing in a drawing", await page.evaluate(() => !/NaN|undefined|Infinity/.test([...document.querySelectorAll("svg")].map((svg) => svg.outerHTML.replace(/base64,[^"]*/g, "")).join())));
 
+  check("the bar that chooses runs ends with their charts", await page.evaluate(() => { const bar = document.querySelector(".runs"), box = bar && bar.parentNode; return Boolean(box) && box.querySelector("#transport") !== null && box.querySelector("#provenance") === null; }));
+
   // the atoms
   const colors = (i) => page.evaluate((i) => { const p = Vitrion.viewers[i].pixels(), all = new Set(); for (let k = 0; k < p.length; k += 4) all.add(p[k] << 16 | p[k + 1] << 8 | p[k + 2]); return all.size; }, i);
   // how many pixels differ from the last time this was asked
