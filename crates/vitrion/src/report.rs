@@ -199,12 +199,17 @@ fn write_results(
     let further = further.chain(learning.iter().flat_map(|one| &one.charts));
     let charts: Vec<&chart::Chart> = gallery.charts.iter().chain(further).collect();
     let scenes = sections::scenes(results);
-    let mut more: Vec<page::Part> = training.iter().flat_map(|one| one.parts("Training")).collect();
-    more.extend(learning.iter().flat_map(|one| one.parts("Active learning")));
+    let mut more = Vec::new();
+    if let Some(training) = &training {
+        more.extend(page::within("Training", training.sections()));
+    }
+    if let Some(learning) = &learning {
+        more.extend(page::within("Active learning", learning.sections(false)));
+    }
     let parts = sections::parts(results, &scenes, &gallery, more, &charts);
     let html = page::body("report", &results.title, &sections::lead(results), &parts);
-    if let Some(width_mm) = options.figures_mm {
-        export::write_figures_wide(out, &charts, width_mm)?;
+    write_figures_of(out, &charts, options)?;
+    if options.figures_mm.is_some() {
         write_stills(out, &scenes)?;
     }
     write_page(out, &document(&results.title, &html, &charts, &scenes)?)
@@ -262,6 +267,17 @@ struct Data<'a> {
     scenes: &'a [scene::Scene],
 }
 
+/// What pages with atoms need besides.
+const VIEWER: &str = concat!(
+    "<script>\n",
+    include_str!("report/viewer/atoms.js"),
+    "</script>\n<script>\n",
+    include_str!("report/viewer/draw.js"),
+    "</script>\n<script>\n",
+    include_str!("report/viewer/view.js"),
+    "</script>\n"
+);
+
 /// A whole page around the sections.
 fn document(
     name: &str,
@@ -280,14 +296,12 @@ fn document(
          <noscript><style>.js-only{{display:none !important}}</style></noscript></head>\n\
          <body>{html}\
          <script type=\"application/octet-stream\" id=\"report-data\">{data}</script>\n\
-         <script>\n{chart}</script>\n<script>\n{atoms}</script>\n<script>\n{draw}</script>\n<script>\n{view}</script>\n<script>\n{page}</script>\n\
+         <script>\n{chart}</script>\n{viewer}<script>\n{page}</script>\n\
          </body></html>\n",
         title = escape(name),
         style = concat!(include_str!("report/style.css"), include_str!("report/chart.css")),
         chart = include_str!("report/chart.js"),
-        atoms = include_str!("report/viewer/atoms.js"),
-        draw = include_str!("report/viewer/draw.js"),
-        view = include_str!("report/viewer/view.js"),
+        viewer = if scenes.is_empty() { "" } else { VIEWER },
         page = include_str!("report/page.js"),
     ))
 }

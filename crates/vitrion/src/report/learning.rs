@@ -56,23 +56,13 @@ impl Learning {
     }
 
     /// The sections, with links to the pages of the iterations if they are nearby.
-    fn sections(&self, links: bool) -> Vec<Part> {
+    pub(super) fn sections(&self, links: bool) -> Vec<Part> {
         let ledger = &self.ledger;
         vec![
             Part::new("summary", "Summary", facts(ledger)),
             Part::new("course", "Course", grid(&self.charts)),
             Part::new("iterations", "Iterations", iterations(ledger, links)),
         ]
-    }
-
-    /// The sections as parts of another page.
-    pub(super) fn parts(&self, prefix: &str) -> Vec<Part> {
-        let mut parts = self.sections(false);
-        for part in &mut parts {
-            part.id = format!("{}-{}", prefix.to_lowercase().replace(' ', "-"), part.id);
-            part.title = format!("{prefix}: {}", part.title);
-        }
-        parts
     }
 }
 

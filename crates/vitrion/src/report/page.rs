@@ -17,6 +17,16 @@ impl Part {
     }
 }
 
+/// Sections of one page as sections of another: anchors and titles begin with a word.
+pub(super) fn within(word: &str, mut parts: Vec<Part>) -> Vec<Part> {
+    let anchor = word.to_lowercase().replace(' ', "-");
+    for part in &mut parts {
+        part.id = format!("{anchor}-{}", part.id);
+        part.title = format!("{word}: {}", part.title);
+    }
+    parts
+}
+
 /// The body of a page: `kind` stands beside the name of the program, `lead` (HTML) below the title.
 pub(super) fn body(kind: &str, title: &str, lead: &str, parts: &[Part]) -> String {
     let mut out = format!(

@@ -30,7 +30,7 @@ pub(super) fn write(folder: &Path, options: &ReportOptions) -> Result<PathBuf, R
     let charts: Vec<&Chart> = training.charts.iter().collect();
     write_figures_of(folder, &charts, options)?;
     let name = &training.summary.name;
-    let html = page::body("training", name, &training.lead(), &training.parts(""));
+    let html = page::body("training", name, &training.lead(), &training.sections());
     write_page(folder, &document(name, &html, &charts, &[])?)
 }
 
@@ -73,19 +73,8 @@ impl Training {
         )
     }
 
-    /// The sections, their anchors and titles beginning with `prefix`.
-    pub(super) fn parts(&self, prefix: &str) -> Vec<Part> {
-        let mut parts = self.sections();
-        for part in &mut parts {
-            if !prefix.is_empty() {
-                part.id = format!("{}-{}", prefix.to_lowercase(), part.id);
-                part.title = format!("{prefix}: {}", part.title);
-            }
-        }
-        parts
-    }
-
-    fn sections(&self) -> Vec<Part> {
+    /// The sections of the page.
+    pub(super) fn sections(&self) -> Vec<Part> {
         let Training { summary, evaluation, checks, charts: figures, curves } = self;
         let held = evaluation.validation.as_ref();
         let main = held.unwrap_or(&evaluation.training);

@@ -19,7 +19,7 @@ for (let k = 0; k < 5; k++) {
   const paint = await page.evaluate(() => performance.getEntriesByName("first-contentful-paint").map((e) => e.startTime)[0]);
   if (paint) seen["first contentful paint"].push(paint);
   const found = await page.evaluate(async () => {
-    const viewer = Vitrion.viewers[0];
+    const viewer = (Vitrion.viewers || [])[0];
     if (!viewer) return null;
     document.querySelector("[data-scene]").scrollIntoView();
     let t = performance.now();
