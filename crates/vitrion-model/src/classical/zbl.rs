@@ -95,6 +95,14 @@ impl Zbl {
         }
         Ok(Zbl { species, inner, outer, pairs, gradient: Vec::new() })
     }
+
+    /// `[i][j]`: `k Z_i Z_j` [eV Å], `1/a` [1/Å], and `A`, `B`, `C` of the switch.
+    pub fn parameters(&self) -> impl Iterator<Item = [f64; 5]> {
+        self.pairs.iter().map(|pair| {
+            let [a, b, c] = pair.switch;
+            [pair.strength, pair.per_length, a, b, c]
+        })
+    }
 }
 
 impl Potential for Zbl {

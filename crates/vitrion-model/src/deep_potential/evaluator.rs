@@ -23,13 +23,14 @@ mod model;
 
 pub use breakdown::Breakdown;
 pub use committee::{Committee, CommitteeError};
+pub use model::{TablePlan, TableRule, table_plan};
 
 use super::repulsion::Repulsion;
 use super::table::Bound;
 use super::{DeepPotential, Reference};
 use engine::Engine;
 use environment::Sight;
-use model::{Model, TableRule};
+use model::Model;
 use pulp::Arch;
 use vitrion_core::{Atoms, Evaluation, NeighborList, Potential, PotentialError, SpeciesTable};
 
@@ -52,7 +53,7 @@ impl Precision {
     }
 
     /// Degree and error of the tables that this arithmetic deserves.
-    fn tables(self, embedding: Embedding) -> TableRule {
+    pub fn tables(self, embedding: Embedding) -> TableRule {
         let (degree, bound) = match self {
             Precision::Double => (7, Bound { value: 1e-11, slope: 1e-9 }),
             Precision::Mixed => (5, Bound { value: 1e-7, slope: 3e-6 }),

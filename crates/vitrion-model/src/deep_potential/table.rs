@@ -233,6 +233,16 @@ impl<T: Real> Table<T> {
         })
     }
 
+    /// First row and number of intervals of each cell; none if the net is evaluated exactly.
+    pub fn cells(&self) -> &[(u32, u32)] {
+        &self.cells
+    }
+
+    /// Input at the start of the first cell, and cells per unit of the input.
+    pub fn scale(&self) -> (f64, f64) {
+        (self.lower, self.per_cell)
+    }
+
     /// All rows.
     #[inline(always)]
     pub fn coefficients(&self) -> &[T] {

@@ -39,10 +39,11 @@ pub(super) struct Model<T> {
 
 /// What a precision asks of tables.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct TableRule {
-    pub(super) degree: usize,
+pub struct TableRule {
+    /// Of the polynomials.
+    pub degree: usize,
     /// `None`: no tables, the nets themselves.
-    pub(super) wanted: Option<Bound>,
+    pub wanted: Option<Bound>,
 }
 
 impl<T: Real> Model<T> {
@@ -54,7 +55,7 @@ impl<T: Real> Model<T> {
         let padded = width.next_multiple_of(lanes);
         let rows = RowShape { degree: rule.degree, lanes, registers: padded / lanes };
         let layout = Layout { width, axis: descriptor.axis, padded };
-        let (ranges, table_of) = ranges(descriptor, n);
+        let TablePlan { ranges, table_of } = table_plan(descriptor, NEAREST);
         let tables = ranges
             .into_par_iter()
             .map(|(pair, range)| {
@@ -150,13 +151,20 @@ impl<T: Real> Model<T> {
     }
 }
 
-/// A pair whose net a table follows, and the range of inputs it covers.
-type TableRange = (usize, (f64, f64));
+/// Which tables a descriptor needs.
+#[derive(Debug, Clone)]
+pub struct TablePlan {
+    /// A pair `[centre][neighbour]` whose net the table follows, and the range of inputs it covers.
+    pub ranges: Vec<(usize, (f64, f64))>,
+    /// `[centre][neighbour]`: number of the table, if the pair has a net and is not excluded.
+    pub table_of: Vec<Option<usize>>,
+}
 
-/// Inputs run from −mean/std at the cut-off to (1/r − mean)/std at the nearest distance; a net that
-/// several pairs share gets one table over all their ranges.
-fn ranges(descriptor: &Descriptor, n: usize) -> (Vec<TableRange>, Vec<Option<usize>>) {
-    let mut ranges: Vec<TableRange> = Vec::new();
+/// Inputs run from −mean/std at the cut-off to (1/r − mean)/std at the distance `nearest` [Å]; a net
+/// that several pairs share gets one table over all their ranges.
+pub fn table_plan(descriptor: &Descriptor, nearest: f64) -> TablePlan {
+    let n = descriptor.sel.len();
+    let mut ranges = Vec::new();
     let mut table_of = vec![None; n * n];
     let groups = if descriptor.one_side { n } else { n * n };
     for group in 0..groups {
@@ -168,7 +176,7 @@ fn ranges(descriptor: &Descriptor, n: usize) -> (Vec<TableRange>, Vec<Option<usi
         let Some(first) = pairs.first() else { continue };
         let end =
             |row: f64, pair: usize| (row - descriptor.mean[pair][0]) / descriptor.std[pair][0];
-        let near = 1.0 / (NEAREST + descriptor.protection);
+        let near = 1.0 / (nearest + descriptor.protection);
         let lower = pairs.iter().map(|p| end(0.0, *p)).fold(f64::INFINITY, f64::min);
         let upper = pairs.iter().map(|p| end(near, *p)).fold(f64::NEG_INFINITY, f64::max);
         for pair in &pairs {
@@ -177,7 +185,7 @@ fn ranges(descriptor: &Descriptor, n: usize) -> (Vec<TableRange>, Vec<Option<usi
         // a hair wider: the weight at the cut-off may round below zero
         ranges.push((*first, (lower - 1e-9, upper)));
     }
-    (ranges, table_of)
+    TablePlan { ranges, table_of }
 }
 
 /// Moments of one empty slot, `[4][padded]`; empty if they are zero.

@@ -1,0 +1,243 @@
+// Matrix products, one launch for the nets of all species, with the arithmetic of a layer at the end.
+//
+// C = A B with A [rows][depth] (or its transpose) and B [depth][columns] (or its transpose), all
+// row-major. Rows and leading dimensions along which four numbers are read at once are padded to
+// multiples of four with zeros. A block of 256 threads makes TILE_M × TILE_N numbers, a thread 8 × 4;
+// the next tiles are fetched into registers while the present ones are used. The depth is summed in
+// one order, so results do not depend on the size of the grid.
+
+const int TILE_M = 128, TILE_N = 64, TILE_K = sizeof(real) == 4 ? 16 : 8;
+const int PRODUCTS = 12;  // in one launch
+
+struct Product {
+    const real* a;
+    const real* b;
+    real* c;
+    int rows;
+    int depth;
+    // Of the layer: see the kernels.
+    Layer layer;
+    const real* input;
+    real* slopes;
+};
+
+struct ProductArguments {
+    Product products[PRODUCTS];
+    const Status* status;
+    int columns;
+    int lda;
+    int ldb;
+    int ldc;
+    // Inputs of the layer, their leading dimension and that of slopes.
+    int inputs;
+    int ld_input;
+    int ld_slopes;
+    // Adds to C instead of writing it.
+    int accumulate;
+};
+
+template <bool TRANSPOSED>
+__device__ __forceinline__ void fetch(const real* from, int ld, int lines, int depth, int first_line,
+                                      int first_k, int width, int id, real4& out) {
+    // a group of four numbers: along the depth, or across it where the matrix is transposed
+    for (int o = 0; o < 4; ++o) out.v[o] = 0;
+    if (TRANSPOSED) {
+        const int k = first_k + id / (width / 4), line = first_line + id % (width / 4) * 4;
+        if (k < depth && line < lines) out = load4(from + (u64)k * ld + line);
+    } else {
+        const int line = first_line + id / (TILE_K / 4), k = first_k + id % (TILE_K / 4) * 4;
+        if (line < lines && k < depth) out = load4(from + (u64)line * ld + k);
+    }
+}
+
+template <bool TRANSPOSED>
+__device__ __forceinline__ void put(real* tile, int pitch, int width, int id, const real4& in) {
+    if (TRANSPOSED) {
+        store4(tile + id / (width / 4) * pitch + id % (width / 4) * 4, in);
+    } else {
+        const int line = id / (TILE_K / 4), k = id % (TILE_K / 4) * 4;
+        for (int o = 0; o < 4; ++o) tile[(k + o) * pitch + line] = in.v[o];
+    }
+}
+
+// The sums of one thread: rows `row(y)` and columns `column + x`.
+struct Tile {
+    real sum[8][4];
+    int first_row;
+    int column;
+    __device__ __forceinline__ int row(int y) const {
+        return first_row + (y < 4 ? y : TILE_M / 2 + y - 4);
+    }
+};
+
+template <bool TA, bool TB>
+__device__ __forceinline__ void multiply(const ProductArguments& a, const Product& p, Tile& tile) {
+    const int PITCH_A = TILE_M + 4, PITCH_B = TILE_N + 4;
+    const int GROUPS_A = TILE_M * TILE_K / 4 / 256, GROUPS_B = (TILE_N * TILE_K / 4 + 255) / 256;
+    __shared__ __align__(16) real tile_a[2][TILE_K * (TILE_M + 4)];
+    __shared__ __align__(16) real tile_b[2][TILE_K * (TILE_N + 4)];
+    const int t = threadIdx.x, tx = t % 16, ty = t / 16;
+    const int first_row = blockIdx.y * TILE_M, first_column = blockIdx.x * TILE_N;
+    tile.first_row = first_row + ty * 4;
+    tile.column = first_column + tx * 4;
+    for (int y = 0; y < 8; ++y)
+        for (int x = 0; x < 4; ++x) tile.sum[y][x] = 0;
+    real4 next_a[GROUPS_A], next_b[GROUPS_B];
+    const int steps = (p.depth + TILE_K - 1) / TILE_K;
+    // B [depth][columns] has its columns in lines, as a transposed A has its rows
+    const auto get = [&](int step) {
+#pragma unroll
+        for (int g = 0; g < GROUPS_A; ++g)
+            fetch<TA>(p.a, a.lda, p.rows, p.depth, first_row, step * TILE_K, TILE_M, t + g * 256,
+                      next_a[g]);
+#pragma unroll
+        for (int g = 0; g < GROUPS_B; ++g)
+            if (t + g * 256 < TILE_N * TILE_K / 4)
+                fetch<!TB>(p.b, a.ldb, a.columns, p.depth, first_column, step * TILE_K, TILE_N,
+                           t + g * 256, next_b[g]);
+    };
+    const auto keep = [&](int buffer) {
+#pragma unroll
+        for (int g = 0; g < GROUPS_A; ++g)
+            put<TA>(tile_a[buffer], PITCH_A, TILE_M, t + g * 256, next_a[g]);
+#pragma unroll
+        for (int g = 0; g < GROUPS_B; ++g)
+            if (t + g * 256 < TILE_N * TILE_K / 4)
+                put<!TB>(tile_b[buffer], PITCH_B, TILE_N, t + g * 256, next_b[g]);
+    };
+    if (steps > 0) {
+        get(0);
+        keep(0);
+    }
+    __syncthreads();
+    for (int step = 0; step < steps; ++step) {
+        if (step + 1 < steps) get(step + 1);
+        const real* sa = tile_a[step % 2] + ty * 4;
+        const real* sb = tile_b[step % 2] + tx * 4;
+#pragma unroll
+        for (int k = 0; k < TILE_K; ++k) {
+            const real4 low = load4(sa + k * PITCH_A), high = load4(sa + k * PITCH_A + TILE_M / 2);
+            const real4 b = load4(sb + k * PITCH_B);
+#pragma unroll
+            for (int y = 0; y < 4; ++y)
+#pragma unroll
+                for (int x = 0; x < 4; ++x) {
+                    tile.sum[y][x] += low.v[y] * b.v[x];
+                    tile.sum[y + 4][x] += high.v[y] * b.v[x];
+                }
+        }
+        if (step + 1 < steps) keep((step + 1) % 2);
+        __syncthreads();
+    }
+}
+
+// C = A B
+template <bool TA, bool TB>
+__device__ __forceinline__ void product(const ProductArguments& a) {
+    const Product& p = a.products[blockIdx.z];
+    if (a.status && halted(a.status)) return;
+    if ((int)blockIdx.y * TILE_M >= p.rows) return;
+    Tile tile;
+    multiply<TA, TB>(a, p, tile);
+    for (int y = 0; y < 8; ++y) {
+        const int row = tile.row(y);
+        if (row >= p.rows) continue;
+        real* c = p.c + (u64)row * a.ldc;
+        for (int x = 0; x < 4; ++x) {
+            const int column = tile.column + x;
+            if (column < a.columns) c[column] = (a.accumulate ? c[column] : (real)0) + tile.sum[y][x];
+        }
+    }
+}
+
+KERNEL(product_nn, ProductArguments, 256) { product<false, false>(a); }
+KERNEL(product_nt, ProductArguments, 256) { product<false, true>(a); }
+KERNEL(product_tn, ProductArguments, 256) { product<true, false>(a); }
+
+// A layer forward: y = φ(z) t + skip(x), z = x W + b; φ′ t is kept in `slopes`.
+KERNEL(layer_forward, ProductArguments, 256) {
+    const Product& p = a.products[blockIdx.z];
+    if (halted(a.status)) return;
+    if ((int)blockIdx.y * TILE_M >= p.rows) return;
+    Tile tile;
+    multiply<false, false>(a, p, tile);
+    for (int y = 0; y < 8; ++y) {
+        const int row = tile.row(y);
+        if (row >= p.rows) continue;
+        for (int x = 0; x < 4; ++x) {
+            const int column = tile.column + x;
+            if (column >= a.columns) continue;
+            const Curve f = curve(p.layer.activation, p.layer.threshold,
+                                  tile.sum[y][x] + p.layer.bias[column]);
+            const real t = p.layer.timestep ? p.layer.timestep[column] : (real)1;
+            real out = f.value * t;
+            if (p.layer.skip) out += p.input[(u64)row * a.ld_input + column % a.inputs];
+            p.c[(u64)row * a.ldc + column] = out;
+            p.slopes[(u64)row * a.ld_slopes + column] = f.slope * t;
+        }
+    }
+}
+
+// A layer backward: ∂E/∂x = ∂E/∂z Wᵀ + skipᵀ(∂E/∂y); then, in place of the slopes of the layer
+// before, its ∂E/∂z. `input` is ∂E/∂y of this layer.
+KERNEL(layer_backward, ProductArguments, 256) {
+    const Product& p = a.products[blockIdx.z];
+    if (halted(a.status)) return;
+    if ((int)blockIdx.y * TILE_M >= p.rows) return;
+    Tile tile;
+    multiply<false, true>(a, p, tile);
+    for (int y = 0; y < 8; ++y) {
+        const int row = tile.row(y);
+        if (row >= p.rows) continue;
+        for (int x = 0; x < 4; ++x) {
+            const int column = tile.column + x;
+            if (column >= a.columns) continue;
+            real g = tile.sum[y][x];
+            for (int k = 0; k < p.layer.skip; ++k)
+                g += p.input[(u64)row * a.ld_input + column + k * a.columns];
+            p.c[(u64)row * a.ldc + column] = g;
+            if (p.slopes) p.slopes[(u64)row * a.ld_slopes + column] *= g;
+        }
+    }
+}
+
+struct OutputArguments {
+    const Status* status;
+    const u32* centres;
+    // Rows of the part that are of this species.
+    const real* outputs;
+    real* slopes;
+    // ∂E/∂y of the last hidden layer, written here.
+    real* upstream;
+    const real* weights;
+    double* energies;
+    double bias;
+    double threshold;
+    int activation;
+    int width;
+    int ld;
+    u32 rows;
+};
+
+// The last layer: E = φ(w · y + b) + bias; ∂E/∂y, and ∂E/∂z in place of the slopes.
+KERNEL(output_layer, OutputArguments, 128) {
+    if (halted(a.status)) return;
+    const u32 k = (u32)global_warp();
+    if (k >= a.rows) return;
+    double sum = 0.0;
+    for (int n = lane_of(); n < a.width; n += WARP_SIZE)
+        sum += (double)a.outputs[(u64)k * a.ld + n] * (double)a.weights[n];
+    sum = warp_sum(sum) + (double)a.weights[a.width];
+    double value = sum, slope = 1.0;
+    if (a.activation != LINEAR) {
+        const Curve f = curve(a.activation, a.threshold, (real)sum);
+        value = f.value;
+        slope = f.slope;
+    }
+    for (int n = lane_of(); n < a.width; n += WARP_SIZE) {
+        const real up = a.weights[n] * (real)slope;
+        a.upstream[(u64)k * a.ld + n] = up;
+        a.slopes[(u64)k * a.ld + n] *= up;
+    }
+    if (lane_of() == 0) a.energies[a.centres[k]] = value + a.bias;
+}
