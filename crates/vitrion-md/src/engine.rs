@@ -25,7 +25,8 @@ pub trait Engine {
     ///
     /// # Errors
     /// The step after those recorded could not be completed. The stage then asks for
-    /// [`Engine::wreck`] and [`Engine::nearest`] (not after [`Fault::Device`]), and for nothing else.
+    /// [`Engine::spent`], [`Engine::wreck`] and [`Engine::nearest`] (the last two not after
+    /// [`Fault::Device`] and [`Fault::Cell`]), and for nothing else.
     fn advance(&mut self, done: u64, steps: u64, records: &mut Vec<Record>) -> Result<(), Fault>;
 
     /// The record of now; before the first step, that of the start.
