@@ -85,6 +85,17 @@ pub enum MdError {
         /// File with the last good frame.
         last_good: PathBuf,
     },
+    /// A device (a graphics card) that failed; the fault is not in the dynamics.
+    #[error(
+        "step {step}: the device that carries out the steps failed: {message}\nThe checkpoint is \
+         kept: the same call goes on from it, on the CPU if the device cannot be used. Too little \
+         memory on it, other programs, or its driver are the usual causes"
+    )]
+    Device {
+        /// The first step that is not done.
+        step: u64,
+        message: String,
+    },
     /// The cell cannot be scaled any more.
     #[error("step {step}: {source}")]
     Cell {

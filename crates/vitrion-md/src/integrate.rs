@@ -15,34 +15,59 @@ mod nose_hoover;
 mod stochastic;
 mod system;
 
+use crate::engine::Fault;
 use crate::settings::{Barostat, Ensemble, Ramp, StageSettings, Thermostat};
 use deformation::{compose, sinhc};
-use nose_hoover::Chain;
+pub use nose_hoover::{Chain, SUZUKI_YOSHIDA};
 use serde::{Deserialize, Serialize};
 pub(crate) use system::System;
-use vitrion_core::cell::CellError;
 use vitrion_core::math::{self, Matrix3, eigen};
 use vitrion_core::rng::{self, Stream};
 use vitrion_core::units;
 
 /// Largest relative change of a length in one step that a barostat may make.
-pub(crate) const LARGEST_STRAIN: f64 = 0.02;
+pub const LARGEST_STRAIN: f64 = 0.02;
 
 /// Thermostat and barostat variables; all zero at the start of a stage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Variables {
+pub struct Variables {
     /// Chains on the particles, one for each thermostat; empty where it is another.
-    particles: Vec<Chain>,
+    pub particles: Vec<Chain>,
     /// Chain on the cell; empty without one.
-    piston: Chain,
+    pub piston: Chain,
     /// `D`, symmetric: the cell moves as `dH/dt = H D` [1/fs].
-    strain_rate: Matrix3,
+    pub strain_rate: Matrix3,
     /// Work done on the extended system by moving targets and by deformation [eV].
-    work: f64,
+    pub work: f64,
     /// Energy that random numbers brought in [eV].
-    heat: f64,
-    /// `ln` of the last growth of the volume by cell rescaling, whose work is half counted.
-    growth: f64,
+    pub heat: f64,
+    /// `ln` of the last growth of the volume by cell rescaling, whose work is half counted; zero
+    /// between two steps.
+    pub growth: f64,
+}
+
+impl Variables {
+    /// Those of a stage at its start.
+    pub fn at_rest(settings: &StageSettings) -> Self {
+        let particles = |thermostat| match thermostat {
+            Some(Thermostat::NoseHooverChain { chain, .. }) => Chain::at_rest(chain),
+            _ => Chain::at_rest(0),
+        };
+        let baths = settings.baths.iter().map(|bath| Some(bath.thermostat));
+        let thermostats = std::iter::once(settings.ensemble.thermostat()).chain(baths);
+        let piston = match settings.ensemble.barostat() {
+            Some(Barostat::MartynaTobiasKlein { chain, .. }) => chain,
+            _ => 0,
+        };
+        Variables {
+            particles: thermostats.map(particles).collect(),
+            piston: Chain::at_rest(piston),
+            strain_rate: settings.strain_rate.unwrap_or(math::ZERO),
+            work: 0.0,
+            heat: 0.0,
+            growth: 0.0,
+        }
+    }
 }
 
 /// A thermostat and its target, at work on one part of the system.
@@ -58,14 +83,6 @@ impl Bath {
     fn kt_at(&self, fraction: f64) -> f64 {
         self.temperature.map_or(0.0, |t| units::BOLTZMANN * t.at(fraction))
     }
-}
-
-/// Why a step could not be made.
-#[derive(Debug)]
-pub(crate) enum StepError {
-    /// The barostat wants to change a length by this fraction.
-    Strain(f64),
-    Cell(CellError),
 }
 
 /// A barostat with inertia.
@@ -103,31 +120,8 @@ pub(crate) struct Integrator {
 }
 
 impl Integrator {
-    /// At rest, at the start of a stage.
-    pub(crate) fn new(settings: &StageSettings) -> Self {
-        let particles = |thermostat| match thermostat {
-            Some(Thermostat::NoseHooverChain { chain, .. }) => Chain::at_rest(chain),
-            _ => Chain::at_rest(0),
-        };
-        let baths = settings.baths.iter().map(|bath| Some(bath.thermostat));
-        let thermostats = std::iter::once(settings.ensemble.thermostat()).chain(baths);
-        let piston = match settings.ensemble.barostat() {
-            Some(Barostat::MartynaTobiasKlein { chain, .. }) => chain,
-            _ => 0,
-        };
-        let variables = Variables {
-            particles: thermostats.map(particles).collect(),
-            piston: Chain::at_rest(piston),
-            strain_rate: settings.strain_rate.unwrap_or(math::ZERO),
-            work: 0.0,
-            heat: 0.0,
-            growth: 0.0,
-        };
-        Integrator::resume(settings, variables, 0)
-    }
-
-    /// With stored variables, after `step` steps of the stage.
-    pub(crate) fn resume(settings: &StageSettings, variables: Variables, step: u64) -> Self {
+    /// With these variables, after `step` steps of the stage.
+    pub(crate) fn new(settings: &StageSettings, variables: Variables, step: u64) -> Self {
         let fraction = step as f64 / settings.steps as f64;
         let ensemble = &settings.ensemble;
         let main = Bath {
@@ -173,11 +167,7 @@ impl Integrator {
 
     /// The part of step `step` (1 is the first of the stage) before the new forces: returns what
     /// positions and cell were multiplied by.
-    pub(crate) fn first_half(
-        &mut self,
-        system: &mut System,
-        step: u64,
-    ) -> Result<Matrix3, StepError> {
+    pub(crate) fn first_half(&mut self, system: &mut System, step: u64) -> Result<Matrix3, Fault> {
         self.move_targets(system, step as f64 / self.steps as f64);
         self.thermostat(system, 2 * step);
         self.work_of_deformation(system);
@@ -203,7 +193,7 @@ impl Integrator {
             if (rate * self.dt).abs() <= m { m } else { (rate * self.dt).abs() }
         });
         if largest > LARGEST_STRAIN || largest.is_nan() {
-            return Err(StepError::Strain(largest));
+            return Err(Fault::Strain(largest));
         }
         self.cut_in_two(step, system, |system, h| {
             let growth = compose(rates, &vectors, |rate| (rate * h).exp());
@@ -234,8 +224,8 @@ impl Integrator {
         &mut self,
         step: u64,
         system: &mut System,
-        motion: impl Fn(&mut System, f64) -> Result<(), StepError>,
-    ) -> Result<(), StepError> {
+        motion: impl Fn(&mut System, f64) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
         if !self
             .baths
             .iter()
@@ -383,7 +373,7 @@ impl Integrator {
         system: &mut System,
         (period, compressibility): (f64, f64),
         step: u64,
-    ) -> Result<Matrix3, StepError> {
+    ) -> Result<Matrix3, Fault> {
         let (kt, pressure) = (self.baths[0].kt, self.pressure);
         let twice_kinetic = system.twice_kinetic();
         let volume = system.cell.volume();
@@ -395,7 +385,7 @@ impl Integrator {
         let growth = 2.0 * (next / lambda).ln();
         let strain = growth / 3.0;
         if strain.abs() > LARGEST_STRAIN || strain.is_nan() {
-            return Err(StepError::Strain(strain));
+            return Err(Fault::Strain(strain));
         }
         let scale = strain.exp();
         let matrix = math::matrix_scale(&math::IDENTITY, scale);

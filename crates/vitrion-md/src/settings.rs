@@ -6,7 +6,7 @@ mod groups;
 mod trajectory;
 
 pub use ensemble::{Barostat, Coupling, Ensemble, Thermostat};
-pub use groups::Bath;
+pub use groups::{Bath, Part};
 pub use trajectory::{TrajectoryFormat, TrajectorySettings};
 
 use crate::error::MdError;
@@ -133,7 +133,7 @@ impl StageSettings {
     }
 
     /// True if nothing pushes on the centre of mass, so that its momentum stays zero.
-    pub(crate) fn keeps_momentum(&self) -> bool {
+    pub fn keeps_momentum(&self) -> bool {
         self.remove_drift && self.frozen.is_empty() && self.baths.is_empty()
     }
 

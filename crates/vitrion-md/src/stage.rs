@@ -1,15 +1,16 @@
 //! One stage of dynamics from start or checkpoint to end, and the files of its folder.
 
+mod begin;
 mod checkpoint;
 mod failure;
 mod output;
 mod trajectory;
 
+use crate::engine::{Engine, EngineMaker, Fault, Host, Record, View};
 use crate::error::MdError;
-use crate::integrate::{Integrator, StepError, System};
 use crate::observe::{self, Observer};
 use crate::settings::{Ensemble, StageSettings};
-use crate::state::{State, degrees_of_freedom, remove_drift};
+use crate::state::{State, degrees_of_freedom};
 use crate::summary::{Sample, StageSummary, Statistics};
 use checkpoint::{Checkpoint, Identity};
 use output::ThermoFile;
@@ -18,10 +19,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use trajectory::{TrajectoryFile, write_single};
-use vitrion_core::math::{self, Vector3};
-use vitrion_core::neighbors::VerletList;
-use vitrion_core::neighbors::verlet::Reference;
-use vitrion_core::{Cell, Frame, Interactions, Potential, PotentialError, Structure};
+use vitrion_core::{Frame, Potential, units};
 
 /// Table of instantaneous values.
 pub const THERMO_FILE: &str = "thermo.csv";
@@ -32,13 +30,9 @@ pub const FINAL_FILE: &str = "final.extxyz";
 /// The state before the step that could not be completed.
 pub const LAST_GOOD_FILE: &str = "last-good.extxyz";
 
-/// A resume that finds the potential energy changed by more than this [eV/atom] has another
-/// potential; less is the rounding of another machine or build.
-const ENERGY_TOLERANCE: f64 = 1e-5;
-
 /// How a running stage talks to its caller.
 pub struct Control<'a> {
-    /// Set it to end the stage after the present step with a checkpoint.
+    /// Set it to end the stage with a checkpoint, after the steps that the engine is at: one on the CPU.
     pub stop: &'a AtomicBool,
     /// Called after every step, from the calling thread.
     pub progress: &'a (dyn Fn(Progress) + Sync),
@@ -80,7 +74,7 @@ pub enum StageOutcome {
     },
 }
 
-/// Runs one stage in `directory`, or goes on with it where `restart.bin` says.
+/// Runs one stage in `directory` on the CPU, or goes on with it where `restart.bin` says.
 ///
 /// The folder then holds `thermo.csv`, a trajectory (if asked for), `restart.bin` and,
 /// after the last step, `final.extxyz`. `initial` is the state the stage starts from, also when it
@@ -90,7 +84,7 @@ pub enum StageOutcome {
 ///
 /// `observers` look every so many steps, from the start of the stage on.
 ///
-/// Cost per step: one evaluation of the potential and O(N); nothing is allocated between searches
+/// Cost per step: one evaluation of the potential and O(N); no arrays are allocated between searches
 /// of the neighbour list.
 ///
 /// # Errors
@@ -99,6 +93,23 @@ pub enum StageOutcome {
 pub fn run_stage(
     initial: State,
     potential: &mut dyn Potential,
+    settings: &StageSettings,
+    directory: &Path,
+    observers: &mut [Box<dyn Observer>],
+    control: &Control<'_>,
+) -> Result<StageOutcome, MdError> {
+    let mut host = Host { potential };
+    run_stage_with(initial, &mut host, settings, directory, observers, control)
+}
+
+/// [`run_stage`] with an engine of any kind. Files are the same, and a checkpoint of one engine can be
+/// gone on from with another of the same potential, within its rounding.
+///
+/// # Errors
+/// Those of [`run_stage`], and a device that fails.
+pub fn run_stage_with(
+    initial: State,
+    maker: &mut dyn EngineMaker,
     settings: &StageSettings,
     directory: &Path,
     observers: &mut [Box<dyn Observer>],
@@ -121,24 +132,16 @@ pub fn run_stage(
     }
     fs::create_dir_all(directory).map_err(MdError::os(directory, "create"))?;
     let mut stage = if directory.join(RESTART_FILE).exists() {
-        Stage::resume(initial, potential, settings, directory, observers)?
+        Stage::resume(initial, maker, settings, directory, observers)?
     } else {
-        Stage::start(initial, potential, settings, directory, observers)?
+        Stage::start(initial, maker, settings, directory, observers)?
     };
-    stage.advance(control)
-}
-
-/// The state before a step, kept to be saved if the step fails.
-struct LastGood {
-    cell: Cell,
-    positions: Vec<Vector3>,
-    velocities: Vec<Vector3>,
+    stage.run(control)
 }
 
 /// A stage between two steps.
 struct Stage<'a> {
     settings: &'a StageSettings,
-    potential: &'a mut dyn Potential,
     directory: &'a Path,
     identity: Identity,
     start_step: u64,
@@ -146,14 +149,17 @@ struct Stage<'a> {
     /// Composition, and room for frames to be written.
     frame: Frame,
     total_mass: f64,
-    /// Species of each atom in the table of the potential.
-    species: Vec<u8>,
-    system: System,
-    integrator: Integrator,
-    interactions: Interactions,
+    /// Degrees of freedom that share the kinetic energy.
+    dof: f64,
+    /// Those of each part: first that of the ensemble, then the baths.
+    dofs: Vec<f64>,
+    engine: Box<dyn Engine + 'a>,
+    /// Of the last step.
+    record: Record,
+    /// Room for those of the next steps.
+    records: Vec<Record>,
     /// Builds of the list that the statistics know, or that only repeated one before a restart.
     counted_builds: u64,
-    last_good: LastGood,
     done: u64,
     statistics: Statistics,
     thermo: ThermoFile,
@@ -161,174 +167,8 @@ struct Stage<'a> {
     observers: &'a mut [Box<dyn Observer>],
 }
 
-impl<'a> Stage<'a> {
-    /// A stage at its first step: momentum removed, forces evaluated, first rows written.
-    fn start(
-        initial: State,
-        potential: &'a mut dyn Potential,
-        settings: &'a StageSettings,
-        directory: &'a Path,
-        observers: &'a mut [Box<dyn Observer>],
-    ) -> Result<Self, MdError> {
-        for name in [THERMO_FILE, settings.trajectory.format.file_name(), FINAL_FILE] {
-            let path = directory.join(name);
-            if path.exists() {
-                return Err(MdError::Occupied { path });
-            }
-        }
-        let identity = Identity::new(&initial, settings, potential);
-        let State { structure, mut velocities, step, time } = initial;
-        let drift = if settings.keeps_momentum() {
-            remove_drift(&structure, &mut velocities)
-        } else {
-            [0.0; 3]
-        };
-        let species = structure.species_in(potential.species())?;
-        let mut system = System::new(&structure, velocities, settings);
-        let held = settings.ensemble.temperature().is_some() || !settings.baths.is_empty();
-        if held && system.twice_kinetic() <= 0.0 {
-            return Err(MdError::BadState(
-                "all atoms are at rest, and a thermostat only scales velocities; draw them with \
-                 velocities::maxwell_boltzmann"
-                    .to_owned(),
-            ));
-        }
-        let mut interactions = Interactions::new(potential.cutoff(), settings.skin);
-        evaluate(&mut *potential, &species, &mut interactions, &mut system)
-            .map_err(MdError::Start)?;
-        let integrator = Integrator::new(settings);
-        let mut statistics = Statistics::new(drift);
-        statistics.list_builds = interactions.list().builds();
-        // before the first byte of output, so that a run killed at any later instant can go on
-        let saved = observe_states(observers);
-        let list = interactions.list();
-        snapshot(&identity, 0, &system, &integrator, list, &statistics, [0, 0], saved)
-            .write(&directory.join(RESTART_FILE))?;
-        let mut stage = Stage {
-            settings,
-            potential,
-            directory,
-            identity,
-            start_step: step,
-            start_time: time,
-            total_mass: structure.total_mass(),
-            species,
-            last_good: LastGood {
-                cell: system.cell.clone(),
-                positions: system.positions.clone(),
-                velocities: system.velocities.clone(),
-            },
-            trajectory: open_trajectory(settings, directory, &structure, 0)?,
-            frame: Frame::from(structure),
-            system,
-            integrator,
-            counted_builds: interactions.list().builds(),
-            interactions,
-            done: 0,
-            observers,
-            statistics,
-            thermo: ThermoFile::open(directory.join(THERMO_FILE), 0, &settings.baths)?,
-        };
-        stage.report(Instant::now())?;
-        Ok(stage)
-    }
-
-    /// A stage as its checkpoint left it.
-    fn resume(
-        initial: State,
-        potential: &'a mut dyn Potential,
-        settings: &'a StageSettings,
-        directory: &'a Path,
-        observers: &'a mut [Box<dyn Observer>],
-    ) -> Result<Self, MdError> {
-        let path = directory.join(RESTART_FILE);
-        let checkpoint = Checkpoint::read(&path)?;
-        let identity = Identity::new(&initial, settings, potential);
-        let differences = checkpoint.identity.differences(&identity);
-        if !differences.is_empty() {
-            return Err(MdError::OtherRun { path, differences });
-        }
-        let bad = |found: &str| MdError::BadCheckpoint { path: path.clone(), found: found.into() };
-        let structure = initial.structure;
-        let atoms = structure.len();
-        if [&checkpoint.positions, &checkpoint.velocities, &checkpoint.list_positions]
-            .iter()
-            .any(|vectors| vectors.len() != atoms)
-        {
-            return Err(bad("its arrays do not have one entry per atom"));
-        }
-        let periodic = structure.cell.periodicity();
-        let cell = Cell::new(checkpoint.cell, periodic).map_err(|_| bad("its cell is singular"))?;
-        let list_cell =
-            Cell::new(checkpoint.list_cell, periodic).map_err(|_| bad("its cell is singular"))?;
-        let species = structure.species_in(potential.species())?;
-        let mut system = System::new(&structure, checkpoint.velocities, settings);
-        system.cell = cell;
-        system.positions = checkpoint.positions;
-        let mut interactions = Interactions::new(potential.cutoff(), settings.skin);
-        interactions.restore(&Reference { cell: list_cell, positions: checkpoint.list_positions });
-        evaluate(&mut *potential, &species, &mut interactions, &mut system)
-            .map_err(MdError::Start)?;
-        let mut statistics = checkpoint.statistics;
-        let change = (system.evaluation.energy - checkpoint.potential_energy).abs();
-        if change > ENERGY_TOLERANCE * atoms as f64 || change.is_nan() {
-            let differences = vec![format!(
-                "potential energy at step {} of the stage [eV]: stored {}, now {}: another \
-                 potential",
-                checkpoint.done, checkpoint.potential_energy, system.evaluation.energy
-            )];
-            return Err(MdError::OtherRun { path, differences });
-        }
-        statistics.resume_energy_change = statistics.resume_energy_change.max(change);
-        statistics.resumed += 1;
-        for observer in &mut *observers {
-            let saved = checkpoint.observers.iter().find(|(name, _)| name == observer.name());
-            let restored = match saved {
-                Some((_, bytes)) => observer.restore(bytes),
-                None => Err("the checkpoint knows nothing of it".to_owned()),
-            };
-            restored.map_err(|message| MdError::Observer {
-                name: observer.name().to_owned(),
-                message,
-            })?;
-        }
-        let fresh = checkpoint.thermo_bytes == 0;
-        let thermo_path = directory.join(THERMO_FILE);
-        let thermo = ThermoFile::open(thermo_path, checkpoint.thermo_bytes, &settings.baths)?;
-        let trajectory =
-            open_trajectory(settings, directory, &structure, checkpoint.trajectory_bytes)?;
-        let mut stage = Stage {
-            settings,
-            potential,
-            directory,
-            identity,
-            start_step: initial.step,
-            start_time: initial.time,
-            total_mass: structure.total_mass(),
-            species,
-            last_good: LastGood {
-                cell: system.cell.clone(),
-                positions: system.positions.clone(),
-                velocities: system.velocities.clone(),
-            },
-            frame: Frame::from(structure),
-            system,
-            integrator: Integrator::resume(settings, checkpoint.variables, checkpoint.done),
-            counted_builds: interactions.list().builds(),
-            interactions,
-            done: checkpoint.done,
-            observers,
-            statistics,
-            thermo,
-            trajectory,
-        };
-        if fresh {
-            stage.report(Instant::now())?;
-        }
-        Ok(stage)
-    }
-
-    fn advance(&mut self, control: &Control<'_>) -> Result<StageOutcome, MdError> {
+impl Stage<'_> {
+    fn run(&mut self, control: &Control<'_>) -> Result<StageOutcome, MdError> {
         let steps = self.settings.steps;
         let mut saved = None;
         while self.done < steps {
@@ -338,8 +178,8 @@ impl<'a> Stage<'a> {
                 }
                 return Ok(StageOutcome::Interrupted { step: self.done });
             }
-            let sample = match self.step().and_then(|()| self.report(Instant::now())) {
-                Ok(sample) => sample,
+            let progress = match self.advance(control) {
+                Ok(progress) => progress,
                 Err(error) => {
                     if let Some(trajectory) = &mut self.trajectory {
                         trajectory.flush()?; // what led to the failure can be looked at
@@ -351,103 +191,101 @@ impl<'a> Stage<'a> {
                 self.save()?;
                 saved = Some(self.done);
             }
-            (control.progress)(Progress {
-                step: self.done,
-                steps,
-                temperature: sample.temperature,
-                potential_energy: sample.potential,
-                conserved: sample.conserved,
-            });
+            (control.progress)(progress);
         }
-        self.fill_frame(true);
-        self.frame.labels.forces = None;
-        write_single(&self.directory.join(FINAL_FILE), &self.frame)?;
-        Ok(StageOutcome::Finished {
-            state: State {
-                structure: self.frame.structure.clone(),
-                velocities: self.system.velocities.clone(),
-                step: self.start_step + self.done,
-                time: self.time(),
-            },
-            summary: self.statistics.summary(
-                self.settings.ensemble.name(),
-                self.frame.structure.len(),
-                self.system.dof as usize,
-                self.done,
-                self.settings.timestep,
-            ),
-        })
+        self.finish()
     }
 
-    fn step(&mut self) -> Result<(), MdError> {
+    /// Steps up to the next one whose arrays are needed, or fewer; returns where that leads, which the
+    /// caller is yet to be told.
+    fn advance(&mut self, control: &Control<'_>) -> Result<Progress, MdError> {
+        let mut records = std::mem::take(&mut self.records);
+        let result = self.engine.advance(self.done, self.steps_at_once(), &mut records);
         let begin = Instant::now();
-        self.last_good.cell.clone_from(&self.system.cell);
-        self.last_good.positions.copy_from_slice(&self.system.positions);
-        self.last_good.velocities.copy_from_slice(&self.system.velocities);
-        let growth = match self.integrator.first_half(&mut self.system, self.done + 1) {
-            Ok(growth) => growth,
-            Err(StepError::Strain(strain)) => return Err(self.cell_runs_away(strain)),
-            Err(StepError::Cell(source)) => {
-                return Err(MdError::Cell { step: self.start_step + self.done + 1, source });
-            }
-        };
-        self.check_displacements(&growth)?;
-        let moved = Instant::now();
-        self.evaluate_again()?;
-        let evaluated = Instant::now();
-        self.done += 1;
-        self.integrator.second_half(&mut self.system, self.done);
-        let clocks = &mut self.statistics.clocks;
-        let potential = self.interactions.potential_time();
-        clocks.potential += potential.as_secs_f64();
-        clocks.neighbor += (evaluated - moved).saturating_sub(potential).as_secs_f64();
-        clocks.integrate += ((moved - begin) + evaluated.elapsed()).as_secs_f64();
-        Ok(())
+        self.statistics.clocks.add(self.engine.spent());
+        let mut last = None;
+        for record in records.drain(..) {
+            last.take().into_iter().for_each(control.progress);
+            self.done += 1;
+            self.record = record;
+            last = Some(self.report()?);
+        }
+        self.records = records;
+        if let Err(fault) = result {
+            last.into_iter().for_each(control.progress);
+            return Err(self.failed(fault));
+        }
+        self.show()?;
+        self.statistics.clocks.output += begin.elapsed().as_secs_f64();
+        Ok(last.expect("an engine completes a step or says why it cannot"))
     }
 
-    /// Statistics, thermo row and trajectory frame of the present step, as due.
-    fn report(&mut self, begin: Instant) -> Result<Sample, MdError> {
-        let twice_kinetic = self.system.twice_kinetic();
-        let volume = self.system.cell.volume();
+    /// Steps that may be done before arrays are needed, as many as the engine likes at most.
+    fn steps_at_once(&self) -> u64 {
+        let settings = self.settings;
+        let observers = self.observers.iter().map(|observer| observer.every());
+        let due = [Some(settings.checkpoint_every), settings.trajectory_every];
+        let until = |every| self.done.checked_rem(every).map_or(u64::MAX, |past| every - past);
+        let next = due.into_iter().flatten().chain(observers).map(until).min();
+        let left = settings.steps - self.done;
+        next.map_or(left, |next| next.min(left)).min(self.engine.stride()).max(1)
+    }
+
+    /// Statistics and thermo row of the present step, as due.
+    fn report(&mut self) -> Result<Progress, MdError> {
+        let record = &self.record;
+        let volume = record.cell.volume();
         let sample = Sample {
-            temperature: self.system.temperature(twice_kinetic),
-            pressure: self.system.pressure(twice_kinetic),
+            temperature: record.twice_kinetic / (self.dof * units::BOLTZMANN),
+            pressure: record.pressure(),
             volume,
             density: self.total_mass / volume,
-            potential: self.system.evaluation.energy,
-            kinetic: 0.5 * twice_kinetic,
-            conserved: self.integrator.conserved(&self.system, twice_kinetic),
+            potential: record.potential_energy,
+            kinetic: 0.5 * record.twice_kinetic,
+            conserved: record.conserved,
         };
         self.statistics.add(self.done, &sample);
         if self.done.is_multiple_of(self.settings.thermo_every) || self.done == self.settings.steps
         {
-            let (step, time) = (self.start_step + self.done, self.time());
-            self.thermo.write(step, time, &sample, &self.system)?;
+            self.thermo.write(self.step(), self.time(), &sample, &self.record, &self.dofs[1..])?;
         }
-        if self.settings.trajectory_every.is_some_and(|every| self.done.is_multiple_of(every)) {
-            self.fill_frame(self.settings.trajectory.velocities);
-            if self.settings.trajectory.forces {
-                self.frame.labels.forces = Some(self.system.evaluation.forces.clone());
+        Ok(Progress {
+            step: self.done,
+            steps: self.settings.steps,
+            temperature: sample.temperature,
+            potential_energy: sample.potential,
+            conserved: sample.conserved,
+        })
+    }
+
+    /// Trajectory frame and observers of the present step, as due.
+    fn show(&mut self) -> Result<(), MdError> {
+        let (done, settings) = (self.done, self.settings);
+        let framed = settings.trajectory_every.is_some_and(|every| done.is_multiple_of(every));
+        let seen = self.observers.iter().any(|observer| done.is_multiple_of(observer.every()));
+        if !framed && !seen {
+            return Ok(());
+        }
+        let (step, time) = (self.step(), self.time());
+        let view = self.engine.snapshot().map_err(|fault| standing(fault, step))?;
+        if framed {
+            fill(&mut self.frame, &view, (step, time), settings.trajectory.velocities);
+            if settings.trajectory.forces {
+                self.frame.labels.forces = Some(view.forces.to_vec());
             }
             if let Some(trajectory) = &mut self.trajectory {
                 trajectory.write(&self.frame)?;
             }
         }
-        self.observe()?;
-        self.statistics.clocks.output += begin.elapsed().as_secs_f64();
-        Ok(sample)
-    }
-
-    fn observe(&mut self) -> Result<(), MdError> {
         let instant = observe::Instant {
-            step: self.done,
+            step: done,
             composition: &self.frame.structure,
-            cell: &self.system.cell,
-            positions: &self.system.positions,
-            velocities: &self.system.velocities,
+            cell: view.cell,
+            positions: view.positions,
+            velocities: view.velocities,
         };
         for observer in &mut *self.observers {
-            if self.done.is_multiple_of(observer.every()) {
+            if done.is_multiple_of(observer.every()) {
                 observer.observe(&instant).map_err(|message| MdError::Observer {
                     name: observer.name().to_owned(),
                     message,
@@ -462,104 +300,93 @@ impl<'a> Stage<'a> {
         let begin = Instant::now();
         let thermo = self.thermo.sync()?;
         let trajectory = self.trajectory.as_mut().map_or(Ok(0), TrajectoryFile::sync)?;
-        self.statistics.list_builds += self.interactions.list().builds() - self.counted_builds;
-        self.counted_builds = self.interactions.list().builds();
-        snapshot(
+        self.statistics.list_builds += self.engine.builds() - self.counted_builds;
+        self.counted_builds = self.engine.builds();
+        checkpoint(
+            &mut *self.engine,
+            self.record.potential_energy,
             &self.identity,
             self.done,
-            &self.system,
-            &self.integrator,
-            self.interactions.list(),
             &self.statistics,
             [thermo, trajectory],
-            observe_states(self.observers),
+            self.observers,
         )
+        .map_err(|fault| standing(fault, self.step()))?
         .write(&self.directory.join(RESTART_FILE))?;
         self.statistics.clocks.output += begin.elapsed().as_secs_f64();
         Ok(())
+    }
+
+    /// The last frame, and what the stage leads to.
+    fn finish(&mut self) -> Result<StageOutcome, MdError> {
+        let (step, time) = (self.step(), self.time());
+        let view = self.engine.snapshot().map_err(|fault| standing(fault, step))?;
+        fill(&mut self.frame, &view, (step, time), true);
+        self.frame.labels.forces = None;
+        let velocities = view.velocities.to_vec();
+        write_single(&self.directory.join(FINAL_FILE), &self.frame)?;
+        let structure = self.frame.structure.clone();
+        let summary = self.statistics.summary(
+            self.settings.ensemble.name(),
+            structure.len(),
+            self.dof as usize,
+            self.done,
+            self.settings.timestep,
+        );
+        Ok(StageOutcome::Finished { state: State { structure, velocities, step, time }, summary })
+    }
+
+    /// Steps since the start of the protocol.
+    fn step(&self) -> u64 {
+        self.start_step + self.done
     }
 
     /// Time since the start of the protocol [fs].
     fn time(&self) -> f64 {
         self.start_time + self.done as f64 * self.settings.timestep
     }
-
-    fn fill_frame(&mut self, with_velocities: bool) {
-        let frame = &mut self.frame;
-        frame.structure.cell.clone_from(&self.system.cell);
-        frame.structure.positions.copy_from_slice(&self.system.positions);
-        frame.step = Some(self.start_step + self.done);
-        frame.time = Some(self.start_time + self.done as f64 * self.settings.timestep);
-        frame.velocities = with_velocities.then(|| self.system.velocities.clone());
-    }
 }
 
-/// Names of the observers and what they have.
-fn observe_states(observers: &[Box<dyn Observer>]) -> Vec<(String, Vec<u8>)> {
-    observers.iter().map(|observer| (observer.name().to_owned(), observer.save())).collect()
+/// What it means that an engine cannot say how things are after step `step`.
+fn standing(fault: Fault, step: u64) -> MdError {
+    failure::outside_a_step(fault, step + 1)
 }
 
-#[expect(clippy::too_many_arguments, reason = "one for each field of a checkpoint")]
-fn snapshot(
+fn fill(frame: &mut Frame, view: &View<'_>, (step, time): (u64, f64), with_velocities: bool) {
+    frame.structure.cell.clone_from(view.cell);
+    frame.structure.positions.copy_from_slice(view.positions);
+    frame.step = Some(step);
+    frame.time = Some(time);
+    frame.velocities = with_velocities.then(|| view.velocities.to_vec());
+}
+
+/// A stage after `done` steps, its files having these lengths.
+fn checkpoint(
+    engine: &mut dyn Engine,
+    potential_energy: f64,
     identity: &Identity,
     done: u64,
-    system: &System,
-    integrator: &Integrator,
-    list: &VerletList,
     statistics: &Statistics,
     [thermo_bytes, trajectory_bytes]: [u64; 2],
-    observers: Vec<(String, Vec<u8>)>,
-) -> Checkpoint {
-    let reference = list.reference().expect("the list is built before the first checkpoint");
-    Checkpoint {
+    observers: &[Box<dyn Observer>],
+) -> Result<Checkpoint, Fault> {
+    let variables = engine.variables()?;
+    let reference = engine.list_reference()?;
+    let view = engine.snapshot()?;
+    let saved = observers.iter().map(|observer| (observer.name().to_owned(), observer.save()));
+    Ok(Checkpoint {
         identity: identity.clone(),
         done,
-        cell: *system.cell.matrix(),
-        positions: system.positions.clone(),
-        velocities: system.velocities.clone(),
-        potential_energy: system.evaluation.energy,
-        variables: integrator.variables().clone(),
+        cell: *view.cell.matrix(),
+        positions: view.positions.to_vec(),
+        velocities: view.velocities.to_vec(),
+        potential_energy,
+        variables,
         list_cell: *reference.cell.matrix(),
-        list_positions: reference.positions.clone(),
+        list_positions: reference.positions,
         thermo_bytes,
         trajectory_bytes,
-        observers,
+        observers: saved.collect(),
         statistics: statistics.clone(),
-    }
-}
-
-fn open_trajectory(
-    settings: &StageSettings,
-    directory: &Path,
-    structure: &Structure,
-    bytes: u64,
-) -> Result<Option<TrajectoryFile>, MdError> {
-    settings
-        .trajectory_every
-        .map(|_| TrajectoryFile::open(directory, settings.trajectory, structure, bytes))
-        .transpose()
-}
-
-/// First forces of a stage or of a resumed one.
-fn evaluate(
-    potential: &mut dyn Potential,
-    species: &[u8],
-    interactions: &mut Interactions,
-    system: &mut System,
-) -> Result<(), PotentialError> {
-    let System { cell, positions, evaluation, .. } = system;
-    interactions.evaluate(potential, cell, positions, species, evaluation)?;
-    let evaluation = &system.evaluation;
-    let atom = evaluation.forces.iter().position(|f| !math::norm(*f).is_finite());
-    if atom.is_none() && evaluation.energy.is_finite() {
-        system.leave_out_frozen();
-        return Ok(());
-    }
-    let atom = atom.unwrap_or(0);
-    Err(PotentialError::NonFinite {
-        atom,
-        symbol: potential.species().symbols()[usize::from(species[atom])].clone(),
-        energy: evaluation.atom_energies.get(atom).copied().unwrap_or(evaluation.energy),
-        nearest: interactions.nearest(atom).unwrap_or(f64::INFINITY),
     })
 }

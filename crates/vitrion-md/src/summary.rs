@@ -1,5 +1,6 @@
 //! What a stage did: means with errors, quality of the integration, where the time went.
 
+use crate::engine::Spent;
 use crate::minimize::Minimum;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -240,6 +241,12 @@ pub(crate) struct Clocks {
 }
 
 impl Clocks {
+    pub(crate) fn add(&mut self, spent: Spent) {
+        self.neighbor += spent.neighbor;
+        self.potential += spent.potential;
+        self.integrate += spent.integrate;
+    }
+
     fn total(&self) -> f64 {
         self.neighbor + self.potential + self.integrate + self.output
     }

@@ -6,37 +6,31 @@ use serde::{Deserialize, Serialize};
 
 /// `1/(2 − 2^(1/3))`, the outer Suzuki–Yoshida weight; the inner one is `1 − 2w`.
 const OUTER: f64 = 1.351_207_191_959_657_8;
-const WEIGHTS: [f64; 3] = [OUTER, 1.0 - 2.0 * OUTER, OUTER];
+/// Parts of half a step, one after the other, whose errors of third order cancel.
+pub const SUZUKI_YOSHIDA: [f64; 3] = [OUTER, 1.0 - 2.0 * OUTER, OUTER];
 
 /// A chain of thermostats. `Q₁ = f k_B T τ²`, `Q_k = k_B T τ²`, where `f` is the number of degrees
 /// of freedom that the first thermostat holds. An empty chain does nothing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Chain {
+pub struct Chain {
     /// `η_k`, dimensionless.
-    position: Vec<f64>,
+    pub position: Vec<f64>,
     /// `v_ηk` [1/fs].
-    velocity: Vec<f64>,
+    pub velocity: Vec<f64>,
 }
 
 impl Chain {
     /// `length` thermostats, all variables zero.
-    pub(super) fn at_rest(length: usize) -> Self {
+    pub fn at_rest(length: usize) -> Self {
         Chain { position: vec![0.0; length], velocity: vec![0.0; length] }
     }
 
     /// Half of a step `dt` [fs]; `twice_kinetic` and `kt` in eV, `tau` in fs. Returns the factor
     /// by which the velocities of the thermostatted degrees of freedom are multiplied.
-    pub(super) fn half_step(
-        &mut self,
-        twice_kinetic: f64,
-        f: f64,
-        kt: f64,
-        tau: f64,
-        dt: f64,
-    ) -> f64 {
+    pub fn half_step(&mut self, twice_kinetic: f64, f: f64, kt: f64, tau: f64, dt: f64) -> f64 {
         let Some(last) = self.velocity.len().checked_sub(1) else { return 1.0 };
         let mut factor = 1.0;
-        for weight in WEIGHTS {
+        for weight in SUZUKI_YOSHIDA {
             let whole = 0.5 * weight * dt;
             let (half, eighth) = (0.5 * whole, 0.25 * whole);
             // from the end of the chain to the particles
@@ -78,7 +72,7 @@ impl Chain {
     }
 
     /// `Σ Q_k v_k²/2 + f kT η₁ + kT Σ_{k>1} η_k` [eV].
-    pub(super) fn energy(&self, f: f64, kt: f64, tau: f64) -> f64 {
+    pub fn energy(&self, f: f64, kt: f64, tau: f64) -> f64 {
         let mut sum = 0.0;
         for (k, (eta, v)) in self.position.iter().zip(&self.velocity).enumerate() {
             let share = if k == 0 { f } else { 1.0 };
@@ -94,8 +88,8 @@ mod tests {
 
     #[test]
     fn suzuki_yoshida_weights_cancel_the_third_order() {
-        let cubes: f64 = WEIGHTS.iter().map(|w| w.powi(3)).sum();
-        let sum: f64 = WEIGHTS.iter().sum();
+        let cubes: f64 = SUZUKI_YOSHIDA.iter().map(|w| w.powi(3)).sum();
+        let sum: f64 = SUZUKI_YOSHIDA.iter().sum();
         assert!((sum - 1.0).abs() < 1e-15 && cubes.abs() < 1e-14, "{sum} {cubes}");
     }
 

@@ -1,8 +1,7 @@
 //! The atoms and the cell that the integrator moves.
 
-use super::StepError;
-use crate::settings::StageSettings;
-use crate::state::degrees_of_freedom;
+use crate::engine::Fault;
+use crate::settings::{Part, StageSettings};
 use vitrion_core::math::{self, Matrix3, Vector3};
 use vitrion_core::{Cell, Evaluation, Structure, units};
 
@@ -16,7 +15,7 @@ pub(crate) struct System {
     pub(crate) velocities: Vec<Vector3>,
     pub(crate) evaluation: Evaluation,
     /// Degrees of freedom that share the kinetic energy.
-    pub(crate) dof: f64,
+    pub(super) dof: f64,
     /// Atoms by thermostat: first those of the ensemble, then the baths.
     pub(super) parts: Vec<Part>,
     pub(super) masses: Vec<f64>,
@@ -27,18 +26,11 @@ pub(crate) struct System {
     frozen: Vec<u32>,
 }
 
-/// Atoms with one thermostat.
-#[derive(Debug)]
-pub(super) struct Part {
-    /// All of them, or those listed.
-    pub(super) atoms: Option<Vec<u32>>,
-    pub(super) dof: f64,
-}
-
 impl System {
+    /// `velocities` of frozen atoms are zero.
     pub(crate) fn new(
         structure: &Structure,
-        mut velocities: Vec<Vector3>,
+        velocities: Vec<Vector3>,
         settings: &StageSettings,
     ) -> Self {
         let masses: Vec<f64> = (0..structure.len()).map(|atom| structure.mass(atom)).collect();
@@ -46,9 +38,8 @@ impl System {
             masses.iter().map(|m| units::ACCELERATION_PER_FORCE / m).collect();
         for atom in &settings.frozen {
             mobility[*atom as usize] = 0.0;
-            velocities[*atom as usize] = [0.0; 3];
         }
-        let parts = parts(structure.len(), settings);
+        let parts = settings.parts(structure.len());
         System {
             cell: structure.cell.clone(),
             positions: structure.positions.clone(),
@@ -94,29 +85,18 @@ impl System {
         atoms.iter().map(twice).sum::<f64>() * units::KINETIC_PER_MV2
     }
 
-    /// `T = 2K/(N_f k_B)` [K].
-    pub(crate) fn temperature(&self, twice_kinetic: f64) -> f64 {
-        twice_kinetic / (self.dof * units::BOLTZMANN)
-    }
-
-    /// Number of groups with thermostats of their own.
-    pub(crate) fn baths(&self) -> usize {
-        self.parts.len() - 1
-    }
-
-    /// Temperature of a group with a thermostat of its own [K].
-    pub(crate) fn temperature_of_bath(&self, bath: usize) -> f64 {
-        let part = bath + 1;
-        self.twice_kinetic_of(part) / (self.parts[part].dof * units::BOLTZMANN)
+    /// `2K` of each group with a thermostat of its own [eV].
+    pub(crate) fn twice_kinetic_of_baths(&self) -> Vec<f64> {
+        (1..self.parts.len()).map(|part| self.twice_kinetic_of(part)).collect()
     }
 
     /// `Σ m v v + W` [eV]: the pressure tensor times the volume.
-    pub(crate) fn pressure_volume(&self) -> Matrix3 {
+    pub(super) fn pressure_volume(&self) -> Matrix3 {
         math::matrix_add(&self.twice_kinetic_tensor(), &self.evaluation.virial)
     }
 
     /// `P = (2K + tr W)/(3V)` [eV/Å³].
-    pub(crate) fn pressure(&self, twice_kinetic: f64) -> f64 {
+    pub(super) fn pressure(&self, twice_kinetic: f64) -> f64 {
         (twice_kinetic + math::trace(&self.evaluation.virial)) / (3.0 * self.cell.volume())
     }
 
@@ -141,11 +121,17 @@ impl System {
 
     /// `Σ m v v` [eV].
     pub(super) fn twice_kinetic_tensor(&self) -> Matrix3 {
-        let mut sum = math::ZERO;
+        self.kinetic().1
+    }
+
+    /// `Σ m v²` and `Σ m v v` [eV] in one pass.
+    pub(crate) fn kinetic(&self) -> (f64, Matrix3) {
+        let (mut sum, mut tensor) = (0.0, math::ZERO);
         for (m, v) in self.masses.iter().zip(&self.velocities) {
-            sum = math::matrix_add(&sum, &math::outer(math::scale(*v, *m), *v));
+            sum += m * math::norm2(*v);
+            tensor = math::matrix_add(&tensor, &math::outer(math::scale(*v, *m), *v));
         }
-        math::matrix_scale(&sum, units::KINETIC_PER_MV2)
+        (sum * units::KINETIC_PER_MV2, math::matrix_scale(&tensor, units::KINETIC_PER_MV2))
     }
 
     /// `v ← v + F/m · h`.
@@ -178,33 +164,13 @@ impl System {
     }
 
     /// `r ← r A + v B` for all but frozen atoms, `H ← H A`.
-    pub(super) fn drift_with(&mut self, growth: &Matrix3, time: &Matrix3) -> Result<(), StepError> {
+    pub(super) fn drift_with(&mut self, growth: &Matrix3, time: &Matrix3) -> Result<(), Fault> {
         let atoms = self.positions.iter_mut().zip(&self.velocities).zip(&self.mobility);
         for ((r, v), _) in atoms.filter(|(_, mobility)| **mobility > 0.0) {
             *r = math::add(math::row_times(*r, growth), math::row_times(*v, time));
         }
         let matrix = math::matmul(self.cell.matrix(), growth);
-        self.cell = Cell::new(matrix, self.cell.periodicity()).map_err(StepError::Cell)?;
+        self.cell = Cell::new(matrix, self.cell.periodicity()).map_err(Fault::Cell)?;
         Ok(())
     }
-}
-
-/// Atoms by thermostat. `3N − 3` degrees of freedom where nothing pushes on the centre of mass, else
-/// three for each atom that moves.
-fn parts(atoms: usize, settings: &StageSettings) -> Vec<Part> {
-    if settings.frozen.is_empty() && settings.baths.is_empty() {
-        let dof = degrees_of_freedom(atoms, settings.keeps_momentum());
-        return vec![Part { atoms: None, dof: dof as f64 }];
-    }
-    let mut free = vec![true; atoms];
-    let taken = settings.baths.iter().flat_map(|bath| &bath.atoms).chain(&settings.frozen);
-    taken.for_each(|atom| free[*atom as usize] = false);
-    let rest: Vec<u32> =
-        free.iter().enumerate().filter(|(_, free)| **free).map(|(atom, _)| atom as u32).collect();
-    let part = |atoms: Vec<u32>| Part {
-        dof: degrees_of_freedom(atoms.len(), false) as f64,
-        atoms: Some(atoms),
-    };
-    let baths = settings.baths.iter().map(|bath| bath.atoms.clone());
-    std::iter::once(rest).chain(baths).map(part).collect()
 }

@@ -98,7 +98,7 @@ impl Coupling {
     pub const TRICLINIC: Coupling = Coupling { axes: [Some(0), Some(1), Some(2)], shear: true };
 
     /// Symmetric matrices that span the deformations.
-    pub(crate) fn modes(self) -> Vec<Matrix3> {
+    pub fn modes(self) -> Vec<Matrix3> {
         let mut modes = Vec::new();
         for group in 0..3 {
             let mut mode = [[0.0; 3]; 3];
@@ -181,7 +181,7 @@ impl Ensemble {
     }
 
     /// Its moving targets.
-    pub(crate) fn ramps(&self) -> impl Iterator<Item = Ramp> {
+    pub fn ramps(&self) -> impl Iterator<Item = Ramp> {
         let pressure = match self {
             Ensemble::Npt { pressure, .. } => Some(*pressure),
             _ => None,
@@ -189,7 +189,8 @@ impl Ensemble {
         self.temperature().into_iter().chain(pressure)
     }
 
-    pub(crate) fn thermostat(&self) -> Option<Thermostat> {
+    /// The thermostat, where there is one.
+    pub fn thermostat(&self) -> Option<Thermostat> {
         match self {
             Ensemble::Nve => None,
             Ensemble::Nvt { thermostat, .. } | Ensemble::Npt { thermostat, .. } => {
@@ -198,7 +199,8 @@ impl Ensemble {
         }
     }
 
-    pub(crate) fn barostat(&self) -> Option<Barostat> {
+    /// The barostat, where there is one.
+    pub fn barostat(&self) -> Option<Barostat> {
         match self {
             Ensemble::Npt { barostat, .. } => Some(*barostat),
             _ => None,

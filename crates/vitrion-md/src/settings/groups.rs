@@ -1,8 +1,9 @@
 //! Atoms that are treated apart from the rest.
 
 use super::ensemble::{check_chain, check_period, check_temperature};
-use super::{Ramp, Thermostat, refused};
+use super::{Ramp, StageSettings, Thermostat, refused};
 use crate::error::MdError;
+use crate::state::degrees_of_freedom;
 use serde::{Deserialize, Serialize};
 
 /// A thermostat for some atoms only; the others keep that of the ensemble.
@@ -55,6 +56,43 @@ impl Thermostat {
             Thermostat::Csvr { .. } => "stochastic velocity rescaling",
             Thermostat::Langevin { .. } => "Langevin",
         }
+    }
+}
+
+/// Atoms with one thermostat, or none, and the degrees of freedom among which their kinetic energy is
+/// shared.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    /// Ascending; `None` is all atoms.
+    pub atoms: Option<Vec<u32>>,
+    /// A whole number; zero where no atom is left.
+    pub dof: f64,
+}
+
+impl StageSettings {
+    /// Parts of a system of `atoms` atoms: first that of the ensemble, then one for each bath. `3N − 3`
+    /// degrees of freedom where nothing pushes on the centre of mass, else three for each atom that
+    /// moves.
+    pub fn parts(&self, atoms: usize) -> Vec<Part> {
+        if self.frozen.is_empty() && self.baths.is_empty() {
+            let dof = degrees_of_freedom(atoms, self.keeps_momentum());
+            return vec![Part { atoms: None, dof: dof as f64 }];
+        }
+        let mut free = vec![true; atoms];
+        let taken = self.baths.iter().flat_map(|bath| &bath.atoms).chain(&self.frozen);
+        taken.for_each(|atom| free[*atom as usize] = false);
+        let rest: Vec<u32> = free
+            .iter()
+            .enumerate()
+            .filter(|(_, free)| **free)
+            .map(|(atom, _)| atom as u32)
+            .collect();
+        let part = |atoms: Vec<u32>| Part {
+            dof: degrees_of_freedom(atoms.len(), false) as f64,
+            atoms: Some(atoms),
+        };
+        let baths = self.baths.iter().map(|bath| bath.atoms.clone());
+        std::iter::once(rest).chain(baths).map(part).collect()
     }
 }
 

@@ -3,6 +3,7 @@
 //! Layout: magic, format version (u32), payload length (u64), payload (postcard), FNV-1a checksum
 //! of the payload (u64); integers little-endian. Floating-point numbers are stored bit for bit.
 
+use crate::engine::EngineMaker;
 use crate::error::MdError;
 use crate::integrate::Variables;
 use crate::settings::StageSettings;
@@ -12,7 +13,6 @@ use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
-use vitrion_core::Potential;
 use vitrion_core::math::{Matrix3, Vector3};
 
 const MAGIC: &[u8; 12] = b"vitrion-md\r\n";
@@ -38,11 +38,7 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    pub(super) fn new(
-        initial: &State,
-        settings: &StageSettings,
-        potential: &dyn Potential,
-    ) -> Self {
+    pub(super) fn new(initial: &State, settings: &StageSettings, maker: &dyn EngineMaker) -> Self {
         let structure = &initial.structure;
         let vectors = |vectors: &[Vector3]| {
             digest(vectors.iter().flatten().flat_map(|x| x.to_bits().to_le_bytes()))
@@ -60,8 +56,8 @@ impl Identity {
             species: digest(structure.species.iter().map(|id| id.0)),
             positions: vectors(&structure.positions),
             velocities: vectors(&initial.velocities),
-            potential_species: potential.species().symbols().to_vec(),
-            potential_cutoff: potential.cutoff(),
+            potential_species: maker.species().symbols().to_vec(),
+            potential_cutoff: maker.cutoff(),
         }
     }
 

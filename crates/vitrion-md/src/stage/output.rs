@@ -1,14 +1,15 @@
 //! Files that grow and are cut back to a checkpoint, and the thermo table, which is one.
 
+use crate::engine::Record;
 use crate::error::MdError;
-use crate::integrate::System;
 use crate::settings::Bath;
 use crate::summary::Sample;
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::PathBuf;
-use vitrion_core::units::{AMU_PER_A3_IN_G_PER_CM3, EV_PER_A3_IN_GPA};
+use vitrion_core::math;
+use vitrion_core::units::{AMU_PER_A3_IN_G_PER_CM3, BOLTZMANN, EV_PER_A3_IN_GPA};
 
 const THERMO_HEADER: &str = "step,time_ps,temperature_k,pressure_gpa,volume_a3,density_g_per_cm3,\
                              potential_energy_ev,kinetic_energy_ev,total_energy_ev,conserved_ev,\
@@ -85,15 +86,17 @@ impl ThermoFile {
         Ok(ThermoFile { file, row: String::new() })
     }
 
+    /// `baths` are the degrees of freedom of each.
     pub(super) fn write(
         &mut self,
         step: u64,
         time: f64,
         sample: &Sample,
-        system: &System,
+        record: &Record,
+        baths: &[f64],
     ) -> Result<(), MdError> {
         self.row.clear();
-        self.format(step, time, sample, system).expect("writing to a string cannot fail");
+        self.format(step, time, sample, record, baths).expect("writing to a string cannot fail");
         self.file.append(self.row.as_bytes())
     }
 
@@ -102,7 +105,8 @@ impl ThermoFile {
         step: u64,
         time: f64,
         sample: &Sample,
-        system: &System,
+        record: &Record,
+        baths: &[f64],
     ) -> std::fmt::Result {
         write!(
             self.row,
@@ -117,19 +121,19 @@ impl ThermoFile {
             sample.potential + sample.kinetic,
             sample.conserved,
         )?;
-        let tensor = system.pressure_volume();
+        let tensor = math::matrix_add(&record.kinetic, &record.virial);
         let to_gpa = EV_PER_A3_IN_GPA / sample.volume;
         for (a, b) in [(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)] {
             write!(self.row, ",{:.8}", 0.5 * (tensor[a][b] + tensor[b][a]) * to_gpa)?;
         }
-        for length in system.cell.lengths() {
+        for length in record.cell.lengths() {
             write!(self.row, ",{length:.7}")?;
         }
-        for angle in system.cell.angles() {
+        for angle in record.cell.angles() {
             write!(self.row, ",{angle:.6}")?;
         }
-        for bath in 0..system.baths() {
-            write!(self.row, ",{:.6}", system.temperature_of_bath(bath))?;
+        for (twice_kinetic, dof) in record.baths.iter().zip(baths) {
+            write!(self.row, ",{:.6}", twice_kinetic / (dof * BOLTZMANN))?;
         }
         writeln!(self.row)
     }

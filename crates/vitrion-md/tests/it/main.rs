@@ -1,6 +1,7 @@
 //! Dynamics against theory, against LAMMPS, and against itself after a restart.
 
 mod barostat;
+mod engines;
 mod ensembles;
 mod groups;
 mod lammps;
