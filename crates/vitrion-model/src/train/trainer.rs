@@ -352,7 +352,7 @@ impl<'a, T: Real> Trainer<'a, T> {
     /// The frame of the batch whose own gradient is not finite.
     fn offender(&mut self, stage: &Stage, rate: f64, zbl: &mut Option<Zbl>) -> String {
         let prefactors = stage.prefactors.at(rate / stage.learning_rate.start);
-        let numbers: Vec<usize> = self.batch.iter().map(|e| e.number).collect();
+        let numbers: Vec<usize> = self.batch.iter().map(|e| e.number()).collect();
         for number in &numbers {
             self.fill(&[*number], zbl.as_ref());
             let found = self.gradient.evaluate(
