@@ -4,6 +4,7 @@
 //! sources ─ dataset (packed, checked) ─ split ─┬─ statistics ─ initial ──► model, or one from a file
 //!                                              │                            │ parameters (flat)
 //!                                              └─ sampler ─ example ──► gradient ─ optimizer ◄─ schedule
+//!                                                           engine: these, on the processors or a device
 //!                                                                           trainer: the loop, checkpoints
 //! trained model ─ evaluation: errors per system, group and element
 //! ```
@@ -12,6 +13,7 @@
 //! three give the same bits at any number of threads, stopped and continued or not.
 
 pub mod dataset;
+pub mod engine;
 pub mod evaluation;
 pub mod example;
 pub mod gradient;
@@ -30,7 +32,8 @@ pub(crate) mod testing;
 pub mod trainer;
 
 pub use dataset::{Dataset, DatasetError, LabelledFrame, Source, System};
+pub use engine::{Engine, Host};
 pub use example::{Example, Known};
-pub use gradient::{BatchLoss, Gradient, GradientError, Phases, Predicted};
+pub use gradient::{BatchLoss, Geometry, Gradient, GradientError, Phases, Predicted};
 pub use loss::{Loss, Prefactors};
 pub use parameters::Places;

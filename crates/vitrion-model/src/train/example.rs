@@ -9,10 +9,9 @@ use vitrion_core::{Atoms, Cell, Evaluation, Labels, NeighborList, Potential, Vec
 #[derive(Debug, Clone, Default)]
 pub struct Neighborhood {
     /// The caller's number of each atom.
-    pub(super) order: Vec<u32>,
-    /// In that order, wrapped into the cell [Å].
-    pub(super) positions: Vec<Vector3>,
-    pub(super) list: NeighborList,
+    order: Vec<u32>,
+    positions: Vec<Vector3>,
+    list: NeighborList,
 }
 
 impl Neighborhood {
@@ -45,6 +44,21 @@ impl Neighborhood {
         }
     }
 
+    /// The caller's number of each atom.
+    pub fn order(&self) -> &[u32] {
+        &self.order
+    }
+
+    /// In that order, wrapped into the cell [Å].
+    pub fn positions(&self) -> &[Vector3] {
+        &self.positions
+    }
+
+    /// The neighbours of each atom, in order of species and distance; without the reverse entries.
+    pub fn list(&self) -> &NeighborList {
+        &self.list
+    }
+
     /// Memory it takes.
     pub fn bytes(&self) -> usize {
         size_of_val(&self.order[..])
@@ -60,12 +74,11 @@ impl Neighborhood {
 #[derive(Debug)]
 pub struct Example {
     finder: VerletList,
-    pub(super) neighborhood: Arc<Neighborhood>,
-    pub(super) species: Vec<u8>,
-    pub(super) labels: Labels,
-    pub(super) weight: f64,
-    /// Number of the frame in its data set, for messages.
-    pub(super) number: usize,
+    neighborhood: Arc<Neighborhood>,
+    species: Vec<u8>,
+    labels: Labels,
+    weight: f64,
+    number: usize,
 }
 
 /// What a frame is labelled with: energy [eV], forces [eV/Å], virial [eV], as far as known.
@@ -174,6 +187,36 @@ impl Example {
     /// The caller's number of each atom.
     pub fn order(&self) -> &[u32] {
         &self.neighborhood.order
+    }
+
+    /// Positions wrapped into the cell [Å], in that order, as everything else here.
+    pub fn positions(&self) -> &[Vector3] {
+        &self.neighborhood.positions
+    }
+
+    /// The neighbours of each atom, in order of species and distance.
+    pub fn list(&self) -> &NeighborList {
+        &self.neighborhood.list
+    }
+
+    /// Species of each atom.
+    pub fn species(&self) -> &[u8] {
+        &self.species
+    }
+
+    /// What is known, less what was subtracted.
+    pub fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    /// Weight of the frame in the loss.
+    pub fn weight(&self) -> f64 {
+        self.weight
+    }
+
+    /// Number of the frame in its data set.
+    pub fn number(&self) -> usize {
+        self.number
     }
 
     /// Range that neighbours were searched in [Å].

@@ -22,6 +22,7 @@ mod curve;
 mod descriptor;
 mod environment;
 mod fitting;
+mod geometry;
 mod grid;
 mod panel;
 mod product;
@@ -34,6 +35,7 @@ use crate::deep_potential::DeepPotential;
 use crate::deep_potential::aligned::Aligned;
 use crate::deep_potential::real::{Real, machine_lanes};
 use fitting::Scratch;
+pub use geometry::{Geometry, GridPlace, Interval, ORDERS, OUTSIDE, Pair, hermite, supported};
 use panel::{Context, Panel};
 pub(super) use product::Product;
 use product::{Outer, PANEL, Segment};
@@ -139,10 +141,10 @@ impl<T: Real> Gradient<T> {
     /// Features that training does not support: excluded types or pairs, activations with kinks,
     /// angular means.
     pub fn new(model: &DeepPotential, nearest: f64, spacing: f64) -> Result<Self, GradientError> {
-        supported(model)?;
         let arch = Arch::new();
         let places = Places::new(model);
-        let context = Context::new(arch, model, &places, nearest, spacing);
+        let geometry = Geometry::new(model, &places, nearest, spacing)?;
+        let context = Context::new(arch, &places, geometry, model.descriptor.width());
         let nodes = context.grid.values.len();
         Ok(Gradient {
             arch,
@@ -275,7 +277,7 @@ impl<T: Real> Gradient<T> {
             panels.iter_mut().for_each(Panel::clear);
             let mut used = 0;
             for (f, example) in batch.iter().enumerate() {
-                for (atom, s) in example.species.iter().enumerate() {
+                for (atom, s) in example.species().iter().enumerate() {
                     if usize::from(*s) != species {
                         continue;
                     }
@@ -319,7 +321,7 @@ impl<T: Real> Gradient<T> {
                 if finite {
                     Ok(())
                 } else {
-                    let (frame, energy) = (example.number, frame.energy);
+                    let (frame, energy) = (example.number(), frame.energy);
                     Err(GradientError::NonFinite { frame, energy })
                 }
             },
@@ -330,13 +332,13 @@ impl<T: Real> Gradient<T> {
 
     /// Losses and their slopes.
     fn losses(&mut self, batch: &[Example], loss: &Loss, prefactors: &Prefactors) -> BatchLoss {
-        let norms: Norms = loss.norms(batch.iter().map(|e| (&e.species[..], &e.labels, e.weight)));
+        let norms: Norms = loss.norms(batch.iter().map(|e| (e.species(), e.labels(), e.weight())));
         let frames = &mut self.frames[..batch.len()];
         frames.par_iter_mut().zip(batch).for_each(|(frame, example)| {
             let compared = Compared {
-                species: &example.species,
-                labels: &example.labels,
-                weight: example.weight,
+                species: example.species(),
+                labels: example.labels(),
+                weight: example.weight(),
                 energy: frame.energy,
                 forces: &frame.forces,
                 virial: &frame.virial,
@@ -506,38 +508,6 @@ impl<T: Real> FrameState<T> {
 fn own<T>(scratch: &[Mutex<T>]) -> std::sync::MutexGuard<'_, T> {
     let thread = rayon::current_thread_index().unwrap_or(0);
     scratch[thread].lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-/// Refuses what the gradient does not cover.
-fn supported(model: &DeepPotential) -> Result<(), GradientError> {
-    let unsupported = |what: &str| Err(GradientError::Unsupported(what.to_owned()));
-    let descriptor = &model.descriptor;
-    let excluded = descriptor.excluded.iter().chain(&descriptor.pair_excluded);
-    let any = excluded.chain(&model.fitting_excluded).chain(&model.atom_excluded).any(|x| *x);
-    if any || descriptor.embedding.iter().any(Option::is_none) {
-        return unsupported("models with excluded types or pairs cannot be trained further");
-    }
-    let nets = descriptor.embedding.iter().flatten().chain(&model.fitting);
-    if let Some(net) = nets.into_iter().find(|net| !net.is_smooth()) {
-        let name = net.layers[0].activation.name();
-        return unsupported(&format!(
-            "activation {name:?} has kinks, so forces have no slope there; train with \"tanh\", \
-             \"gelu\", \"silu\", \"softplus\" or \"sigmoid\""
-        ));
-    }
-    let straight = |mean: &[f64; 4], std: &[f64; 4]| {
-        let same = std[1..].iter().all(|s| (s - std[1]).abs() <= 1e-12 * std[1].abs());
-        mean[1..].iter().all(|m| m.abs() < f64::MIN_POSITIVE) && same
-    };
-    if !descriptor.mean.iter().zip(&descriptor.std).all(|(m, s)| straight(m, s)) {
-        return unsupported(
-            "the mean of angular environment rows is not zero, or their spread differs by direction",
-        );
-    }
-    if model.fitting.iter().any(|net| net.layers.len() < 2 || net.outputs() != 1) {
-        return unsupported("a fitting net needs a hidden layer and one output");
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -53,9 +53,12 @@ pub struct Compared<'a> {
 /// Denominators of the three terms: sums over a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Norms {
-    energy: f64,
-    force: f64,
-    virial: f64,
+    /// `Σ_f w_f` of frames with an energy.
+    pub energy: f64,
+    /// `Σ_f w_f Σ_i 3 e_i` of frames with forces.
+    pub force: f64,
+    /// `Σ_f w_f` of frames with a virial; the nine components are not counted.
+    pub virial: f64,
 }
 
 /// Sums of squares of a batch, for reports; `count` is that of the terms.
@@ -114,13 +117,21 @@ pub struct Slopes {
 }
 
 impl Loss {
-    /// Weight of forces on a species.
-    fn element(&self, species: u8) -> f64 {
+    /// `e`, the weight of forces on a species.
+    pub fn element(&self, species: u8) -> f64 {
         self.element_weights.get(usize::from(species)).copied().unwrap_or(1.0)
     }
 
-    /// `(penalty, slope)` of a residual.
-    fn penalty(&self, x: f64) -> (f64, f64) {
+    /// What residuals of energy and virial of a frame of `n` atoms are multiplied with before their
+    /// penalty. DeePMD-kit takes the Huber penalty of residuals per atom, and squares with one factor
+    /// `1/N`.
+    pub fn scale(&self, n: f64) -> f64 {
+        if self.intensive || self.huber.is_some() { 1.0 / n } else { 1.0 / n.sqrt() }
+    }
+
+    /// `(penalty, slope)` of a residual `x`: `(x², 2x)`, or with `huber = δ` `(x²/2, x)` up to `|x| = δ`
+    /// and `(δ(|x| − δ/2), ±δ)` beyond.
+    pub fn penalty(&self, x: f64) -> (f64, f64) {
         match self.huber {
             None => (x * x, 2.0 * x),
             Some(delta) if x.abs() <= delta => (0.5 * x * x, x),
@@ -149,8 +160,7 @@ impl Loss {
     /// Fills `out` for one frame of a batch.
     pub fn slopes(&self, p: &Prefactors, norms: &Norms, frame: &Compared<'_>, out: &mut Slopes) {
         let n = frame.species.len() as f64;
-        // DeePMD-kit takes the Huber penalty of residuals per atom, and squares with one factor 1/N
-        let scale = if self.intensive || self.huber.is_some() { 1.0 / n } else { 1.0 / n.sqrt() };
+        let scale = self.scale(n);
         out.loss = 0.0;
         out.energy = 0.0;
         out.virial = [[0.0; 3]; 3];

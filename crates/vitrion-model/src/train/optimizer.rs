@@ -1,6 +1,6 @@
 //! Optimisers: from a gradient to new parameters.
 
-mod muon;
+pub mod muon;
 
 use super::parameters::Places;
 use crate::deep_potential::real::Real;
@@ -84,23 +84,7 @@ impl<T: Real> Optimizer<T> {
     /// One step at learning rate `rate`.
     pub fn step(&mut self, parameters: &mut [T], gradient: &[T], rate: f64) {
         self.steps += 1;
-        let steps = self.steps as f64;
-        let (beta1, beta2, epsilon, weight_decay) = match self.method {
-            Method::Adam { beta1, beta2, epsilon, weight_decay }
-            | Method::Muon { beta1, beta2, epsilon, weight_decay, .. } => {
-                (beta1, beta2, epsilon, weight_decay)
-            }
-        };
-        let constants = Constants {
-            beta1: T::from_f64(beta1),
-            one_minus1: T::from_f64(1.0 - beta1),
-            beta2: T::from_f64(beta2),
-            one_minus2: T::from_f64(1.0 - beta2),
-            step: T::from_f64(rate / (1.0 - beta1.powf(steps))),
-            scale: T::from_f64(1.0 / (1.0 - beta2.powf(steps)).sqrt()),
-            epsilon: T::from_f64(epsilon),
-            keep: T::from_f64(1.0 - rate * weight_decay),
-        };
+        let constants = Constants::new(&self.method, self.steps, rate);
         // between the matrices that Muon treats
         let mut ranges = Vec::new();
         let mut at = 0;
@@ -153,7 +137,7 @@ fn parts<'a, T>(mut slice: &'a mut [T], ranges: &[Range<usize>]) -> Vec<&'a mut 
 
 /// Start, rows and columns of the weights between hidden layers, in order of their starts: all but
 /// the first layer of an embedding net (one input) and the last of a fitting net (one output).
-fn hidden_matrices(places: &Places) -> Vec<(usize, usize, usize)> {
+pub fn hidden_matrices(places: &Places) -> Vec<(usize, usize, usize)> {
     places
         .layers()
         .filter(|(_, _, layer)| layer.inputs > 1 && layer.outputs > 1)
@@ -161,16 +145,44 @@ fn hidden_matrices(places: &Places) -> Vec<(usize, usize, usize)> {
         .collect()
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Constants<T> {
-    beta1: T,
-    one_minus1: T,
-    beta2: T,
-    one_minus2: T,
-    step: T,
-    scale: T,
-    epsilon: T,
-    keep: T,
+/// What Adam multiplies with in one step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Constants<T> {
+    /// `β₁`, `1 − β₁`, `β₂`, `1 − β₂`
+    pub beta1: T,
+    pub one_minus1: T,
+    pub beta2: T,
+    pub one_minus2: T,
+    /// Learning rate over the bias `1 − β₁ᵗ` of the first moment.
+    pub step: T,
+    /// `1/√(1 − β₂ᵗ)`
+    pub scale: T,
+    pub epsilon: T,
+    /// `1 − lr·decay`
+    pub keep: T,
+}
+
+impl<T: Real> Constants<T> {
+    /// Those of step number `steps`, the first being 1, at learning rate `rate`.
+    pub fn new(method: &Method, steps: u64, rate: f64) -> Self {
+        let steps = steps as f64;
+        let (beta1, beta2, epsilon, weight_decay) = match *method {
+            Method::Adam { beta1, beta2, epsilon, weight_decay }
+            | Method::Muon { beta1, beta2, epsilon, weight_decay, .. } => {
+                (beta1, beta2, epsilon, weight_decay)
+            }
+        };
+        Constants {
+            beta1: T::from_f64(beta1),
+            one_minus1: T::from_f64(1.0 - beta1),
+            beta2: T::from_f64(beta2),
+            one_minus2: T::from_f64(1.0 - beta2),
+            step: T::from_f64(rate / (1.0 - beta1.powf(steps))),
+            scale: T::from_f64(1.0 / (1.0 - beta2.powf(steps)).sqrt()),
+            epsilon: T::from_f64(epsilon),
+            keep: T::from_f64(1.0 - rate * weight_decay),
+        }
+    }
 }
 
 /// `m ← β₁m + (1−β₁)g`, `v ← β₂v + (1−β₂)g²`, `θ ← θ − lr m̂/(√v̂ + ε)`.

@@ -131,12 +131,12 @@ impl Part {
         let frame = data.frame(number);
         let (positions, species) = (frame.positions, frame.species);
         example.set(number, 1.0, &frame.cell, positions, species, Known::default());
-        let (list, positions) = (&example.neighborhood.list, &example.neighborhood.positions[..]);
+        let (list, positions) = (example.list(), example.positions());
         let cutoff = example.cutoff();
         let mut counts = vec![0; self.most.len()];
         for i in 0..example.atoms() {
             counts.fill(0);
-            let environment = &mut self.environment[usize::from(example.species[i])];
+            let environment = &mut self.environment[usize::from(example.species()[i])];
             environment.centres += 1.0;
             for p in list.row(i) {
                 let r = math::norm(list.vector(positions, i, p));
@@ -148,7 +148,7 @@ impl Part {
                 environment.radial2 += s * s;
                 // the squares of the three angular rows sum to s²
                 environment.angular2 += s * s;
-                counts[usize::from(example.species[list.index[p] as usize])] += 1;
+                counts[usize::from(example.species()[list.index[p] as usize])] += 1;
                 if r < self.nearest.0 {
                     self.nearest = (r, number);
                 }

@@ -4,20 +4,16 @@ mod checkpoint;
 mod lcurve;
 
 use super::dataset::Dataset;
-use super::example::Example;
-use super::gradient::{Gradient, GradientError, Phases};
+use super::engine::{DeviceError, Engine, EngineError, Host, StepPlan};
+use super::gradient::{GradientError, Phases};
 use super::loss::Squares;
-use super::neighborhoods::Neighborhoods;
-use super::optimizer::{self, Optimizer};
+use super::parameters::Places;
 use super::sampler::Sampler;
-use super::settings::{Settings, Stage};
-use super::split::Parts;
-use crate::classical::Zbl;
+use super::settings::Settings;
 use crate::deep_potential::DeepPotential;
 use crate::deep_potential::real::Real;
 use checkpoint::{Checkpoint, Position};
 use lcurve::{LearningCurve, Line};
-use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -42,6 +38,9 @@ pub enum TrainError {
          a smaller learning rate or gradient clipping may help"
     )]
     Diverged { step: u64, frame: String, path: PathBuf },
+    /// The device that carries out the steps.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
     /// The folder cannot be written or read.
     #[error("{path}: {doing} failed: {source}")]
     Os {
@@ -66,7 +65,7 @@ pub struct Progress<'a> {
     pub step: u64,
     pub steps: u64,
     pub learning_rate: f64,
-    /// Since the last line.
+    /// Since the last line, as far as the engine is; all of it at a line.
     pub training: &'a Squares,
     /// True where the learning curve gets a line.
     pub line: bool,
@@ -109,24 +108,17 @@ pub struct Trainer<'a, T> {
     data: &'a Dataset,
     folder: &'a Path,
     model: DeepPotential,
-    gradient: Gradient<T>,
-    parameters: Vec<T>,
-    average: Vec<T>,
-    optimizer: Optimizer<T>,
-    slopes: Vec<T>,
-    batch: Vec<Example>,
-    parts: Parts,
+    places: Places,
+    engine: Box<dyn Engine<T> + 'a>,
+    sampler: Sampler,
     displayed: Vec<usize>,
     position: Position,
     curve: LearningCurve,
-    neighborhoods: Neighborhoods,
-    /// Seconds for batches and for the optimiser.
-    times: [f64; 2],
 }
 
 impl<'a, T: Real> Trainer<'a, T> {
-    /// A run from `model` in `folder`; continues from the folder's checkpoint if there is one, which
-    /// must be of the same settings and data (`identity` describes both).
+    /// A run from `model` in `folder`, on the processors; continues from the folder's checkpoint if
+    /// there is one, which must be of the same settings and data (`identity` describes both).
     ///
     /// # Errors
     /// Models that cannot be trained, an unusable folder, a checkpoint of another run.
@@ -137,45 +129,48 @@ impl<'a, T: Real> Trainer<'a, T> {
         folder: &'a Path,
         identity: &str,
     ) -> Result<Self, TrainError> {
-        let gradient = Gradient::new(&model, settings.nearest, settings.grid_spacing)
-            .map_err(TrainError::Model)?;
-        let places = gradient.places().clone();
-        let mut parameters: Vec<T> = places.read(&model);
+        let engine = Host::new(settings, data, &model).map_err(TrainError::Model)?;
+        Self::with_engine(settings, data, model, folder, identity, Box::new(engine))
+    }
+
+    /// The same on an engine that was made for this model and data. Checkpoints do not depend on it.
+    ///
+    /// # Errors
+    /// As [`Trainer::new`]; a device that fails.
+    pub fn with_engine(
+        settings: &'a Settings,
+        data: &'a Dataset,
+        model: DeepPotential,
+        folder: &'a Path,
+        identity: &str,
+        mut engine: Box<dyn Engine<T> + 'a>,
+    ) -> Result<Self, TrainError> {
+        let places = Places::new(&model);
         let parts = settings.split.parts(data);
         if parts.training.is_empty() {
             return Err(TrainError::NoFrames(format!("{:?}", settings.split)));
         }
-        let mut average = parameters.clone();
-        let mut optimizer = Optimizer::new(settings.stages[0].optimizer, &places);
         let found = Checkpoint::read(folder, identity)?;
+        // a finished run points behind its last stage
+        let last = settings.stages.len() - 1;
+        let stage = &settings.stages[found.as_ref().map_or(0, |c| c.position.stage.min(last))];
+        engine.begin_stage(stage.optimizer, stage.zbl)?;
         let position = match found {
             None => Position::new(identity),
-            Some(checkpoint) => {
-                // a finished run points behind its last stage
-                let last = settings.stages.len() - 1;
-                let stage = &settings.stages[checkpoint.position.stage.min(last)];
-                optimizer = Optimizer::new(stage.optimizer, &places);
-                checkpoint.restore(folder, &mut parameters, &mut average, &mut optimizer)?
-            }
+            Some(checkpoint) => checkpoint.restore(folder, places.len, &mut *engine)?,
         };
         let curve = LearningCurve::open(folder, position.curve_bytes, data_has_virial(data))?;
         Ok(Trainer {
+            sampler: Sampler::new(data, &parts.training, &settings.sampling, settings.seed),
             displayed: display_part(data, &parts.validation, settings.display_atoms),
-            slopes: vec![T::ZERO; places.len],
-            batch: Vec::new(),
             settings,
             data,
             folder,
             model,
-            gradient,
-            parameters,
-            average,
-            optimizer,
-            parts,
+            places,
+            engine,
             position,
             curve,
-            neighborhoods: Neighborhoods::new(data, settings.cache_bytes),
-            times: [0.0; 2],
         })
     }
 
@@ -193,39 +188,37 @@ impl<'a, T: Real> Trainer<'a, T> {
         &mut self,
         watch: &mut dyn FnMut(&Progress<'_>) -> Control,
     ) -> Result<Trained, TrainError> {
-        let total: u64 = self.settings.stages.iter().map(|s| s.steps).sum();
+        let settings = self.settings;
+        let total: u64 = settings.stages.iter().map(|s| s.steps).sum();
         let started = Instant::now();
-        let (before, mut seen) = (self.position.seconds, 0.0);
+        let (before, mut seen, mut drawing) = (self.position.seconds, 0.0, 0.0);
         let mut saved = Instant::now();
         let mut complete = true;
-        'stages: while self.position.stage < self.settings.stages.len() {
-            let stage = &self.settings.stages[self.position.stage];
-            let sampler = Sampler::new(
-                self.data,
-                &self.parts.training,
-                &self.settings.sampling,
-                self.settings.seed,
-            );
-            let mut zbl = repulsion(stage, &self.model);
-            let mut frames = Vec::new();
+        let mut frames = Vec::new();
+        'stages: while self.position.stage < settings.stages.len() {
+            let stage = &settings.stages[self.position.stage];
             while self.position.stage_step < stage.steps {
                 let now = Instant::now();
-                sampler.batch(self.position.step, &mut frames);
-                self.fill(&frames, zbl.as_ref());
-                self.times[0] += now.elapsed().as_secs_f64();
-                let rate = stage.learning_rate.at(self.position.stage_step, stage.steps);
-                let squares = self.step(stage, rate, &mut zbl)?;
-                self.position.squares.merge(&squares);
-                let atoms: usize = self.batch.iter().map(Example::atoms).sum();
-                seen += atoms as f64;
-                self.position.atoms += atoms as f64;
+                self.sampler.batch(self.position.step, &mut frames);
+                drawing += now.elapsed().as_secs_f64();
+                let plan = self.plan();
+                let done = self.engine.step(&frames, &plan, &mut self.position.squares);
+                done.map_err(|error| self.failed(error))?;
+                let atoms = self.atoms_of(&frames);
+                seen += atoms;
+                self.position.atoms += atoms;
                 self.position.step += 1;
                 self.position.stage_step += 1;
                 let line = self.position.stage_step == stage.steps
-                    || self.position.stage_step.is_multiple_of(self.settings.display_every);
-                let validation = if line { self.validate(stage)? } else { None };
+                    || self.position.stage_step.is_multiple_of(settings.display_every);
+                let mut validation = None;
+                if line {
+                    self.finish()?;
+                    validation = self.validate(stage.average.is_some())?;
+                }
                 let seconds = started.elapsed().as_secs_f64();
                 self.position.seconds = before + seconds;
+                let rate = plan.learning_rate;
                 let progress = Progress {
                     stage: &stage.name,
                     step: self.position.step,
@@ -247,8 +240,8 @@ impl<'a, T: Real> Trainer<'a, T> {
                         self.position.stage_step = stage.steps;
                     }
                 }
-                if stop || line && saved.elapsed().as_secs_f64() > self.settings.checkpoint_seconds
-                {
+                if stop || line && saved.elapsed().as_secs_f64() > settings.checkpoint_seconds {
+                    self.finish()?;
                     self.save()?;
                     saved = Instant::now();
                 }
@@ -257,137 +250,117 @@ impl<'a, T: Real> Trainer<'a, T> {
                     break 'stages;
                 }
             }
-            self.next_stage();
+            self.next_stage()?;
         }
         if complete {
             self.save()?;
         }
-        let stage = self.position.stage.min(self.settings.stages.len() - 1);
-        let averaged = self.settings.stages[stage].average.is_some();
+        let stage = &settings.stages[self.position.stage.min(settings.stages.len() - 1)];
+        let seconds = self.engine.take_seconds();
+        let state = self.engine.state()?;
+        let averaged = stage.average.is_some();
+        let parameters = if averaged { state.average } else { state.parameters };
         let mut model = self.model.clone();
-        let parameters = if averaged { &self.average } else { &self.parameters };
-        self.gradient.places().write(parameters, &mut model);
-        model.zbl = self.settings.stages[stage].zbl;
+        self.places.write(parameters, &mut model);
+        model.zbl = stage.zbl;
         Ok(Trained {
             model,
             steps: self.position.step,
             complete,
             seconds: self.position.seconds,
-            phases: self.gradient.take_phases(),
-            batches: self.times[0],
-            optimizer: self.times[1],
+            phases: seconds.gradient,
+            batches: drawing + seconds.batches,
+            optimizer: seconds.optimizer,
             atoms: self.position.atoms,
         })
     }
 
     /// Begins the next stage with what this one saved.
-    fn next_stage(&mut self) {
+    fn next_stage(&mut self) -> Result<(), TrainError> {
         let stage = &self.settings.stages[self.position.stage];
-        if stage.average.is_some() {
-            self.parameters.copy_from_slice(&self.average);
-        } else {
-            self.average.copy_from_slice(&self.parameters);
-        }
+        self.engine.end_stage(stage.average.is_some())?;
         self.position.stage += 1;
         if let Some(next) = self.settings.stages.get(self.position.stage) {
             self.position.stage_step = 0;
             self.position.best = f64::INFINITY;
             self.position.waited = 0;
-            self.optimizer = Optimizer::new(next.optimizer, self.gradient.places());
+            self.engine.begin_stage(next.optimizer, next.zbl)?;
         }
+        Ok(())
     }
 
-    /// Takes over frames with their neighbours; subtracts what the repulsion gives.
-    fn fill(&mut self, frames: &[usize], zbl: Option<&Zbl>) {
-        let cutoff = self.model.descriptor.cutoff;
-        self.neighborhoods.fill(self.data, frames, cutoff, &mut self.batch, |example| {
-            if let Some(zbl) = zbl {
-                example.subtract(&mut zbl.clone());
+    /// The step that comes next.
+    fn plan(&self) -> StepPlan<'a> {
+        let Position { stage, step, stage_step, .. } = self.position;
+        StepPlan::new(&self.settings.stages[stage], step, stage_step)
+    }
+
+    fn atoms_of(&self, frames: &[usize]) -> f64 {
+        frames.iter().map(|frame| self.data.atoms_of(*frame)).sum::<usize>() as f64
+    }
+
+    /// Waits until all steps are done.
+    fn finish(&mut self) -> Result<(), TrainError> {
+        let done = self.engine.finish(&mut self.position.squares);
+        done.map_err(|error| self.failed(error))
+    }
+
+    /// What to say of a step that failed. Where its gradient is not finite, the run goes back to where
+    /// the parameters are, before that step, and is saved.
+    fn failed(&mut self, error: EngineError) -> TrainError {
+        match error {
+            EngineError::Frame { step, source } => {
+                let step = step.unwrap_or(self.position.step);
+                TrainError::Frame { step, frame: named(self.data, &source), source }
             }
-        });
-    }
-
-    /// One step; the squares of its batch.
-    fn step(
-        &mut self,
-        stage: &Stage,
-        rate: f64,
-        zbl: &mut Option<Zbl>,
-    ) -> Result<Squares, TrainError> {
-        let prefactors = stage.prefactors.at(rate / stage.learning_rate.start);
-        let (step, data) = (self.position.step, self.data);
-        let found = self
-            .gradient
-            .evaluate(&self.parameters, &self.batch, &stage.loss, &prefactors, &mut self.slopes)
-            .map_err(|source| TrainError::Frame { step, frame: named(data, &source), source })?;
-        let norm = optimizer::norm(&self.slopes);
-        if !norm.is_finite() {
-            let frame = self.offender(stage, rate, zbl);
-            self.save()?;
-            let path = Checkpoint::path(self.folder);
-            return Err(TrainError::Diverged { step, frame, path });
-        }
-        let now = Instant::now();
-        if let Some(most) = stage.clip
-            && norm > most
-        {
-            let scale = T::from_f64(most / norm);
-            self.slopes.par_iter_mut().with_min_len(1 << 14).for_each(|g| *g = *g * scale);
-        }
-        self.optimizer.step(&mut self.parameters, &self.slopes, rate);
-        if let Some(decay) = stage.average {
-            let t = self.position.stage_step as f64;
-            let decay = decay.min((1.0 + t) / (10.0 + t));
-            let (keep, take) = (T::from_f64(decay), T::from_f64(1.0 - decay));
-            self.average.par_chunks_mut(1 << 14).zip(self.parameters.par_chunks(1 << 14)).for_each(
-                |(a, p)| {
-                    a.iter_mut().zip(p).for_each(|(a, p)| *a = keep * *a + take * *p);
-                },
-            );
-        }
-        self.times[1] += now.elapsed().as_secs_f64();
-        Ok(found.squares)
-    }
-
-    /// The frame of the batch whose own gradient is not finite.
-    fn offender(&mut self, stage: &Stage, rate: f64, zbl: &mut Option<Zbl>) -> String {
-        let prefactors = stage.prefactors.at(rate / stage.learning_rate.start);
-        let numbers: Vec<usize> = self.batch.iter().map(|e| e.number).collect();
-        for number in &numbers {
-            self.fill(&[*number], zbl.as_ref());
-            let found = self.gradient.evaluate(
-                &self.parameters,
-                &self.batch,
-                &stage.loss,
-                &prefactors,
-                &mut self.slopes,
-            );
-            if found.is_err() || !optimizer::norm(&self.slopes).is_finite() {
-                return self.data.name_of(*number);
+            EngineError::Diverged { step } => {
+                self.go_back(step);
+                match self.offender().and_then(|frame| self.save().map(|()| frame)) {
+                    Ok(frame) => {
+                        TrainError::Diverged { step, frame, path: Checkpoint::path(self.folder) }
+                    }
+                    Err(error) => error,
+                }
             }
+            EngineError::Device(error) => error.into(),
         }
-        format!("the batch of {} frames as a whole", numbers.len())
+    }
+
+    /// Takes back the steps from this one on, all since the last line of the curve.
+    fn go_back(&mut self, step: u64) {
+        let mut frames = Vec::new();
+        while self.position.step > step {
+            self.position.step -= 1;
+            self.position.stage_step -= 1;
+            self.sampler.batch(self.position.step, &mut frames);
+            self.position.atoms -= self.atoms_of(&frames);
+        }
+    }
+
+    /// The frame of the next batch whose own gradient is not finite; sought on the processors, whatever
+    /// the engine.
+    fn offender(&mut self) -> Result<String, TrainError> {
+        let plan = self.plan();
+        let mut frames = Vec::new();
+        self.sampler.batch(plan.step, &mut frames);
+        let stage = &self.settings.stages[self.position.stage];
+        let host = Host::<T>::new(self.settings, self.data, &self.model);
+        let mut host = host.map_err(TrainError::Model)?;
+        host.begin_stage(stage.optimizer, stage.zbl)?;
+        host.restore(self.engine.state()?)?;
+        Ok(match host.offender(&frames, &plan) {
+            Some(frame) => self.data.name_of(frame),
+            None => format!("the batch of {} frames as a whole", frames.len()),
+        })
     }
 
     /// Errors on the fixed validation frames.
-    fn validate(&mut self, stage: &Stage) -> Result<Option<Squares>, TrainError> {
+    fn validate(&mut self, averaged: bool) -> Result<Option<Squares>, TrainError> {
         if self.displayed.is_empty() {
             return Ok(None);
         }
-        let zbl = repulsion(stage, &self.model);
-        let parameters = if stage.average.is_some() { &self.average } else { &self.parameters };
-        let parameters = parameters.clone();
-        let mut squares = Squares::default();
-        let displayed = std::mem::take(&mut self.displayed);
-        for frames in displayed.chunks(16) {
-            self.fill(frames, zbl.as_ref());
-            let step = self.position.step;
-            squares.merge(&self.gradient.errors(&parameters, &self.batch).map_err(|source| {
-                TrainError::Frame { step, frame: named(self.data, &source), source }
-            })?);
-        }
-        self.displayed = displayed;
-        Ok(Some(squares))
+        let squares = self.engine.errors(averaged, &self.displayed);
+        squares.map(Some).map_err(|error| self.failed(error))
     }
 
     /// Notes the validation error; false when patience is at its end.
@@ -407,21 +380,10 @@ impl<'a, T: Real> Trainer<'a, T> {
         self.position.waited < patience as u64
     }
 
-    fn save(&self) -> Result<(), TrainError> {
-        Checkpoint::write(
-            self.folder,
-            &self.position,
-            &self.parameters,
-            &self.average,
-            &self.optimizer,
-        )
+    /// Writes a checkpoint; no step is under way.
+    fn save(&mut self) -> Result<(), TrainError> {
+        Checkpoint::write(self.folder, &self.position, &self.engine.state()?)
     }
-}
-
-/// The repulsion of a stage.
-fn repulsion(stage: &Stage, model: &DeepPotential) -> Option<Zbl> {
-    let (inner, outer) = stage.zbl?;
-    Some(Zbl::new(model.species.clone(), inner, outer).expect("radii were checked"))
 }
 
 fn named(data: &Dataset, error: &GradientError) -> String {

@@ -1,5 +1,7 @@
 //! Training runs on a small data set: they learn, resume to the bit, and say what is wrong.
 
+mod late;
+
 use std::path::{Path, PathBuf};
 use vitrion_core::io::{self, ReadOptions};
 use vitrion_core::testing::systems::{random_cell, random_structure};

@@ -2,74 +2,14 @@
 //! neighbours, eight at a time in f64, rounded to `T` at the end.
 
 use super::GradientError;
-use super::grid::{Grid, Interval, ORDERS, hermite};
+use super::geometry::{Geometry, Interval, ORDERS, OUTSIDE, Pair, hermite};
 use super::surroundings::{Entry, Share};
-use crate::deep_potential::Descriptor;
 use crate::deep_potential::real::Real;
 use crate::train::example::Example;
 use pulp::{Arch, Simd, WithSimd};
 
 /// Neighbours done at once.
 const BLOCK: usize = 8;
-/// The node of a neighbour outside the grid.
-const OUTSIDE: u32 = u32::MAX;
-
-/// How environments are computed; does not change during training.
-#[derive(Debug)]
-pub(super) struct Sight {
-    cutoff: f64,
-    smooth_cutoff: f64,
-    protection: f64,
-    /// Neighbour slots of each species, and one over their total.
-    sel: Vec<usize>,
-    pub inverse_slots: f64,
-    /// `[centre][neighbour]`
-    kinds: Vec<Kind>,
-    nearest: f64,
-}
-
-/// A pair of species: how the environment is normalised, and the net that follows.
-#[derive(Debug)]
-struct Kind {
-    /// Of the radial row.
-    mean: f64,
-    /// One over the spread of the radial and of the angular rows.
-    per_radial: f64,
-    per_angular: f64,
-    net: usize,
-}
-
-impl Sight {
-    /// For embedding grids that start at distances of `nearest` [Å]; `net_of_pair` is
-    /// `[centre][neighbour]`.
-    pub(super) fn new(descriptor: &Descriptor, net_of_pair: &[usize], nearest: f64) -> Self {
-        let scales = descriptor.mean.iter().zip(&descriptor.std);
-        Sight {
-            cutoff: descriptor.cutoff,
-            smooth_cutoff: descriptor.smooth_cutoff,
-            protection: descriptor.protection,
-            sel: descriptor.sel.clone(),
-            inverse_slots: 1.0 / descriptor.slots() as f64,
-            kinds: scales
-                .zip(net_of_pair)
-                .map(|((mean, std), net)| Kind {
-                    mean: mean[0],
-                    per_radial: 1.0 / std[0],
-                    per_angular: 1.0 / std[1],
-                    net: *net,
-                })
-                .collect(),
-            nearest,
-        }
-    }
-
-    /// Inputs of the net of a pair of species at the cut-off and at the nearest distance.
-    pub(super) fn range(&self, pair: usize) -> (f64, f64) {
-        let kind = &self.kinds[pair];
-        let input = |row: f64| (row - kind.mean) * kind.per_radial;
-        (input(0.0), input(1.0 / (self.nearest + self.protection)))
-    }
-}
 
 /// Neighbours of one species around one centre.
 #[derive(Debug, Default)]
@@ -106,8 +46,7 @@ impl<T: Real> Surroundings<T> {
     pub(super) fn find(
         &mut self,
         arch: Arch,
-        sight: &Sight,
-        grid: &Grid<T>,
+        geometry: &Geometry,
         own: usize,
         centres: &[(u32, u32)],
         batch: &[Example],
@@ -120,18 +59,19 @@ impl<T: Real> Surroundings<T> {
         self.share_offsets.push(0);
         for (frame, atom) in centres {
             let (example, i) = (&batch[*frame as usize], *atom as usize);
-            let end = example.neighborhood.list.row(i).end;
-            let mut at = example.neighborhood.list.row(i).start;
+            let end = example.list().row(i).end;
+            let mut at = example.list().row(i).start;
             // neighbours come species by species
-            for species in 0..sight.sel.len() {
-                let kind = &sight.kinds[own * sight.sel.len() + species];
+            for species in 0..geometry.sel.len() {
+                let pair = &geometry.pairs[own * geometry.sel.len() + species];
+                let interval = geometry.grids[pair.net].interval();
                 let first = self.entries.len();
                 at = self.collect(example, i, at..end, species);
                 let count = self.entries.len() - first;
                 arch.dispatch(Rows {
-                    sight,
-                    kind,
-                    interval: grid.interval(kind.net),
+                    geometry,
+                    pair,
+                    interval,
                     vectors: &self.run.vectors,
                     nodes: &mut self.run.nodes,
                     entries: &mut self.entries[first..],
@@ -140,14 +80,17 @@ impl<T: Real> Surroundings<T> {
                     let order = example.order();
                     let entry = &self.entries[first + k];
                     return Err(GradientError::TooClose {
-                        frame: example.number,
+                        frame: example.number(),
                         first: order[i] as usize,
                         second: order[entry.neighbor as usize] as usize,
                         distance: entry.distance.to_f64(),
-                        nearest: sight.nearest,
+                        nearest: geometry.nearest,
                     });
                 }
-                self.pad(sight, kind, grid, *atom, sight.sel[species] as f64 - count as f64);
+                if let Some(x) = pair.empty() {
+                    let empty = geometry.sel[species] as f64 - count as f64;
+                    self.pad(interval, x, *atom, empty * x * geometry.inverse_slots);
+                }
                 self.distribute(first);
             }
             self.offsets.push(self.entries.len());
@@ -165,12 +108,12 @@ impl<T: Real> Surroundings<T> {
         row: std::ops::Range<usize>,
         species: usize,
     ) -> usize {
-        let (list, positions) = (&example.neighborhood.list, &example.neighborhood.positions[..]);
+        let (list, positions) = (example.list(), example.positions());
         let end = row.end;
         self.run.vectors.iter_mut().for_each(Vec::clear);
         for p in row {
             let j = list.index[p];
-            if usize::from(example.species[j as usize]) != species {
+            if usize::from(example.species()[j as usize]) != species {
                 return p;
             }
             let vector = list.vector(positions, i, p);
@@ -180,13 +123,9 @@ impl<T: Real> Surroundings<T> {
         end
     }
 
-    /// The term of empty slots, which counts where the environment is normalised with a mean.
-    fn pad(&mut self, sight: &Sight, kind: &Kind, grid: &Grid<T>, atom: u32, empty: f64) {
-        let x = -kind.mean * kind.per_radial;
-        if x.abs() < f64::MIN_POSITIVE {
-            return;
-        }
-        let interval = grid.interval(kind.net);
+    /// The term of empty slots, which counts where the environment is normalised with a mean: their
+    /// input `x` and their row.
+    fn pad(&mut self, interval: Interval, x: f64, atom: u32, row: f64) {
         let (node, u) = interval.locate(x);
         assert!(node != OUTSIDE, "the grid starts below the empty slots");
         let (value, slope) = hermite(u, interval.spacing);
@@ -197,11 +136,10 @@ impl<T: Real> Surroundings<T> {
             }
             rounded
         };
-        let row = T::from_f64(empty * x * sight.inverse_slots);
         self.run.nodes.truncate(self.run.vectors[0].len());
         self.run.nodes.push(node);
         self.entries.push(Entry {
-            row: [row, T::ZERO, T::ZERO, T::ZERO],
+            row: [T::from_f64(row), T::ZERO, T::ZERO, T::ZERO],
             neighbor: atom,
             value: round(value),
             slope: round(slope),
@@ -234,8 +172,8 @@ impl<T: Real> Surroundings<T> {
 
 /// Rows and Hermite weights of the neighbours of a run.
 struct Rows<'a, T> {
-    sight: &'a Sight,
-    kind: &'a Kind,
+    geometry: &'a Geometry,
+    pair: &'a Pair,
     interval: Interval,
     vectors: &'a [Vec<f64>; 3],
     nodes: &'a mut Vec<u32>,
@@ -261,7 +199,7 @@ impl<T: Real> WithSimd for Rows<'_, T> {
                 vector[1][l] = y[k];
                 vector[2][l] = z[k];
             }
-            let block = rows::<T>(self.sight, self.kind, self.interval, &vector);
+            let block = rows::<T>(self.geometry, self.pair, self.interval, &vector);
             for l in 0..count {
                 block.write(l, &mut self.entries[done + l]);
                 self.nodes[done + l] = block.node[l];
@@ -307,8 +245,8 @@ impl<T: Real> Rounded<T> {
 /// `w`, `s = w/(r+p)`, `t = w/(r+p)²` and what follows from them, lane by lane.
 #[inline(always)]
 fn rows<T: Real>(
-    sight: &Sight,
-    kind: &Kind,
+    geometry: &Geometry,
+    pair: &Pair,
     interval: Interval,
     [x, y, z]: &[[f64; BLOCK]; 3],
 ) -> Rounded<T> {
@@ -324,11 +262,12 @@ fn rows<T: Real>(
         value: [zero; 2 * ORDERS],
         slope: [zero; 2 * ORDERS],
     };
-    let (smooth, per_width) = (sight.smooth_cutoff, 1.0 / (sight.cutoff - sight.smooth_cutoff));
+    let (smooth, per_width) =
+        (geometry.smooth_cutoff, 1.0 / (geometry.cutoff - geometry.smooth_cutoff));
     for l in 0..BLOCK {
         let r = (x[l] * x[l] + y[l] * y[l] + z[l] * z[l]).sqrt();
         let per_r = 1.0 / r;
-        let q = 1.0 / (r + sight.protection);
+        let q = 1.0 / (r + geometry.protection);
         // the switch of `switching::weight` without branches: 1 below, 0 and flat beyond
         let u = ((r - smooth) * per_width).clamp(0.0, 1.0);
         let polynomial = u.mul_add(u.mul_add(-6.0, 15.0), -10.0);
@@ -336,12 +275,12 @@ fn rows<T: Real>(
         let dw = u * u * per_width * 3.0f64.mul_add(polynomial, u * u.mul_add(-12.0, 15.0));
         let (s, t) = (w * q, w * q * q);
         let (ds, dt) = ((dw - s) * q, 2.0f64.mul_add(-s, dw) * q * q);
-        let input = (s - kind.mean) * kind.per_radial;
+        let input = pair.input(s);
         let (node, u) = interval.locate(input);
-        let angular = t * kind.per_angular;
-        let turn = angular * sight.inverse_slots;
+        let angular = t * pair.per_angular;
+        let turn = angular * geometry.inverse_slots;
         found.node[l] = node;
-        found.row[0][l] = T::from_f64(input * sight.inverse_slots);
+        found.row[0][l] = T::from_f64(input * geometry.inverse_slots);
         found.row[1][l] = T::from_f64(turn * x[l]);
         found.row[2][l] = T::from_f64(turn * y[l]);
         found.row[3][l] = T::from_f64(turn * z[l]);
@@ -349,9 +288,9 @@ fn rows<T: Real>(
         found.unit[1][l] = T::from_f64(y[l] * per_r);
         found.unit[2][l] = T::from_f64(z[l] * per_r);
         found.distance[l] = T::from_f64(r);
-        found.radial[l] = T::from_f64(ds * kind.per_radial);
+        found.radial[l] = T::from_f64(ds * pair.per_radial);
         found.angular[l] = T::from_f64(angular);
-        found.angular_slope[l] = T::from_f64(r * dt * kind.per_angular);
+        found.angular_slope[l] = T::from_f64(r * dt * pair.per_angular);
         let (value, slope) = hermite(u, interval.spacing);
         for q in 0..2 * ORDERS {
             found.value[q][l] = T::from_f64(value[q]);

@@ -19,6 +19,7 @@
 
 use super::curve::{Curve, Other, Straight, Tanh, with_curve};
 use super::fitting::skip_back;
+use super::geometry::{GridPlace, ORDERS};
 use super::product::{Outer, PANEL, Product, Segment};
 use crate::deep_potential::activation::Activation;
 use crate::deep_potential::aligned::Aligned;
@@ -27,9 +28,6 @@ use crate::deep_potential::real::{Real, machine_lanes};
 use crate::train::parameters::{LayerPlace, NetPlace};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
-
-/// Node values of a net: itself and two derivatives.
-pub(super) const ORDERS: usize = 3;
 
 /// All nets on their grids.
 #[derive(Debug)]
@@ -41,65 +39,14 @@ pub(super) struct Grid<T> {
     pub values: Aligned<T>,
 }
 
-/// The intervals of one net's grid.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Interval {
-    lower: f64,
-    per_spacing: f64,
-    pub spacing: f64,
-    /// Number of the last interval, and of the first node among those of all nets.
-    last: f64,
-    first: u32,
-}
-
-impl Interval {
-    /// The left node of the interval that `x` lies in, counted over all nets, and the position there
-    /// from 0 to 1; `u32::MAX` outside the grid and for NaN.
-    #[inline(always)]
-    pub(super) fn locate(&self, x: f64) -> (u32, f64) {
-        let position = (x - self.lower) * self.per_spacing;
-        let inside = position >= 0.0 && position <= self.last + 1.0;
-        let interval = position.floor().min(self.last);
-        let node = if inside { self.first + interval as u32 } else { u32::MAX };
-        (node, position - interval)
-    }
-}
-
 impl<T: Real> Grid<T> {
-    /// Grids of spacing `spacing` over `ranges`, one per net.
-    pub(super) fn new(
-        arch: Arch,
-        nets: &[NetPlace],
-        ranges: &[(f64, f64)],
-        spacing: f64,
-        width: usize,
-    ) -> Self {
+    /// The nets on grids at these places.
+    pub(super) fn new(arch: Arch, nets: &[NetPlace], grids: &[GridPlace], width: usize) -> Self {
         let padded = width.next_multiple_of(machine_lanes::<T>(arch));
         let panel = PANEL * machine_lanes::<T>(arch);
-        let mut first = 0;
-        let nets: Vec<_> = nets
-            .iter()
-            .zip(ranges)
-            .map(|(net, (lower, upper))| {
-                let intervals = ((upper - lower) / spacing).ceil().max(1.0) as usize;
-                let grid = NetGrid::new(net, *lower, spacing, intervals + 1, first, panel);
-                first += intervals + 1;
-                grid
-            })
-            .collect();
-        Grid { nets, padded, values: Aligned::zeros(first * ORDERS * padded) }
-    }
-
-    /// The intervals of a net.
-    pub(super) fn interval(&self, net: usize) -> Interval {
-        let grid = &self.nets[net];
-        Interval {
-            lower: grid.lower,
-            per_spacing: 1.0 / grid.spacing,
-            spacing: grid.spacing,
-            last: (grid.nodes - 2) as f64,
-            first: grid.first as u32,
-        }
+        let nets = nets.iter().zip(grids).map(|(net, grid)| NetGrid::new(net, *grid, panel));
+        let nodes: usize = grids.iter().map(|grid| grid.nodes).sum();
+        Grid { nets: nets.collect(), padded, values: Aligned::zeros(nodes * ORDERS * padded) }
     }
 
     /// Floating-point operations of the nets of one step, both ways.
@@ -107,7 +54,7 @@ impl<T: Real> Grid<T> {
         let weights = |net: &NetGrid<T>| {
             net.layers.iter().map(|l| (l.place.inputs * l.place.outputs) as f64).sum::<f64>()
         };
-        self.nets.iter().map(|net| 18.0 * weights(net) * net.nodes as f64).sum()
+        self.nets.iter().map(|net| 18.0 * weights(net) * net.grid.nodes as f64).sum()
     }
 
     /// Evaluates the nets at all nodes.
@@ -116,7 +63,7 @@ impl<T: Real> Grid<T> {
         let mut rest: &mut [T] = &mut self.values;
         let mut parts = Vec::with_capacity(self.nets.len());
         for net in &self.nets {
-            let (part, after) = std::mem::take(&mut rest).split_at_mut(net.nodes * row);
+            let (part, after) = std::mem::take(&mut rest).split_at_mut(net.grid.nodes * row);
             parts.push(part);
             rest = after;
         }
@@ -146,7 +93,8 @@ impl<T: Real> Grid<T> {
         }
         let padded = self.padded;
         self.nets.par_iter_mut().zip(parts).for_each(|(net, gradient)| {
-            let adjoints = &adjoints[net.first * row..(net.first + net.nodes) * row];
+            let GridPlace { first, nodes, .. } = net.grid;
+            let adjoints = &adjoints[first * row..(first + nodes) * row];
             net.backward(arch, parameters, adjoints, padded, gradient);
         });
     }
@@ -154,11 +102,7 @@ impl<T: Real> Grid<T> {
 
 #[derive(Debug)]
 struct NetGrid<T> {
-    lower: f64,
-    spacing: f64,
-    nodes: usize,
-    /// Number of the first node among those of all nets.
-    first: usize,
+    grid: GridPlace,
     /// Parameters of the net, and where they start.
     len: usize,
     start: usize,
@@ -185,32 +129,22 @@ struct GridLayer<T> {
 }
 
 impl<T: Real> NetGrid<T> {
-    fn new(
-        net: &NetPlace,
-        lower: f64,
-        spacing: f64,
-        nodes: usize,
-        first: usize,
-        panel: usize,
-    ) -> Self {
-        let wide = nodes.next_multiple_of(panel);
+    fn new(net: &NetPlace, grid: GridPlace, panel: usize) -> Self {
+        let wide = grid.nodes.next_multiple_of(panel);
         let arrays = |width: usize| std::array::from_fn(|_| Aligned::zeros(width * wide));
         let widest = net.layers.iter().map(|l| l.outputs).max().unwrap_or(1);
         // one register at most beyond the outputs
         let turned = widest.next_multiple_of(panel);
         let mut input: [Aligned<T>; ORDERS] = arrays(1);
         for (k, x) in input[0].iter_mut().enumerate() {
-            *x = T::from_f64(lower + k.min(nodes - 1) as f64 * spacing);
+            *x = T::from_f64(grid.node(k.min(grid.nodes - 1)));
         }
         input[1].fill(T::ONE);
         let start = net.layers[0].weight;
         let last = net.layers.last().expect("a net has layers");
         let end = last.timestep.unwrap_or(last.bias) + last.outputs;
         NetGrid {
-            lower,
-            spacing,
-            nodes,
-            first,
+            grid,
             len: end - start,
             start,
             wide,
@@ -275,7 +209,7 @@ impl<T: Real> NetGrid<T> {
             for m in 0..width {
                 let row = &mut self.outer[order][m * self.wide..(m + 1) * self.wide];
                 row.fill(T::ZERO);
-                for (node, x) in row[..self.nodes].iter_mut().enumerate() {
+                for (node, x) in row[..self.grid.nodes].iter_mut().enumerate() {
                     *x = adjoints[(node * ORDERS + order) * padded + m];
                 }
             }
@@ -460,57 +394,6 @@ impl<T: Real> Back<'_, T> {
             gradient[place.bias + o - start] += bias;
             if let Some(at) = place.timestep {
                 gradient[at + o - start] += step;
-            }
-        }
-    }
-}
-
-/// Weights of the six node values `[left y, y′, y″, right y, y′, y″]` for the value at `u` and for
-/// the slope, of the quintic Hermite polynomial over an interval of width `h`.
-#[inline(always)]
-pub(super) fn hermite(u: f64, h: f64) -> ([f64; 6], [f64; 6]) {
-    let v = 1.0 - u;
-    let (u2, v2) = (u * u, v * v);
-    let (u3, v3) = (u2 * u, v2 * v);
-    let flat = 30.0 * u2 * v2 / h;
-    let value = [
-        v3 * (1.0 + 3.0 * u + 6.0 * u2),
-        h * u * v3 * (1.0 + 3.0 * u),
-        0.5 * h * h * u2 * v3,
-        u3 * (1.0 + 3.0 * v + 6.0 * v2),
-        -h * v * u3 * (1.0 + 3.0 * v),
-        0.5 * h * h * v2 * u3,
-    ];
-    let slope = [
-        -flat,
-        v2 * (1.0 - 3.0 * u) * (1.0 + 5.0 * u),
-        0.5 * h * u * v2 * (2.0 - 5.0 * u),
-        flat,
-        u2 * (1.0 - 3.0 * v) * (1.0 + 5.0 * v),
-        -0.5 * h * v * u2 * (2.0 - 5.0 * v),
-    ];
-    (value, slope)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hermite_weights_reproduce_every_quintic_and_its_slope() {
-        let h = 0.37;
-        for power in 0..6 {
-            // y = (x − 0.2)^p on an interval from 1
-            let y = |x: f64| (x - 0.2).powi(power);
-            let dy = |x: f64| f64::from(power) * (x - 0.2).powi((power - 1).max(0));
-            let ddy = |x: f64| f64::from(power * (power - 1)) * (x - 0.2).powi((power - 2).max(0));
-            let (a, b) = (1.0, 1.0 + h);
-            let nodes = [y(a), dy(a), ddy(a), y(b), dy(b), ddy(b)];
-            for u in [0.0, 0.2, 0.5, 0.83, 1.0] {
-                let (value, slope) = hermite(u, h);
-                let sum = |w: [f64; 6]| w.iter().zip(nodes).map(|(w, n)| w * n).sum::<f64>();
-                assert!((sum(value) - y(1.0 + u * h)).abs() < 1e-13);
-                assert!((sum(slope) - dy(1.0 + u * h)).abs() < 1e-12);
             }
         }
     }

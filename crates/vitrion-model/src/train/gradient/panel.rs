@@ -2,13 +2,13 @@
 //! from neighbours to energies and back.
 
 use super::descriptor::{Contract, ContractTangents, Spread, to_panel, to_rows};
-use super::environment::{Sight, Surroundings};
+use super::environment::Surroundings;
 use super::fitting::{PanelNet, Scratch};
+use super::geometry::Geometry;
 use super::grid::Grid;
 use super::product::PANEL;
 use super::surroundings::{Moments, NodeAdjoints, PairGradients, PerNode};
 use super::{FrameState, GradientError};
-use crate::deep_potential::DeepPotential;
 use crate::deep_potential::aligned::Aligned;
 use crate::deep_potential::real::{Real, machine_lanes};
 use crate::train::example::Example;
@@ -23,40 +23,14 @@ pub(super) struct Context<T> {
     pub grid: Grid<T>,
     /// Outputs of the embedding nets.
     pub width: usize,
-    sight: Sight,
-    bias: Vec<f64>,
+    geometry: Geometry,
 }
 
 impl<T: Real> Context<T> {
-    pub(super) fn new(
-        arch: Arch,
-        model: &DeepPotential,
-        places: &Places,
-        nearest: f64,
-        spacing: f64,
-    ) -> Self {
-        let net_of_pair: Vec<usize> =
-            places.net_of_pair.iter().map(|net| net.expect("no pair is excluded")).collect();
-        let sight = Sight::new(&model.descriptor, &net_of_pair, nearest);
-        let ranges: Vec<(f64, f64)> = (0..places.embedding.len())
-            .map(|net| {
-                let pairs = (0..net_of_pair.len()).filter(|pair| net_of_pair[*pair] == net);
-                let whole = (f64::INFINITY, f64::NEG_INFINITY);
-                let (lower, upper) = pairs
-                    .map(|pair| sight.range(pair))
-                    .fold(whole, |all, one| (all.0.min(one.0), all.1.max(one.1)));
-                // a hair wider: the weight at the cut-off may round below zero
-                (lower - 1e-9, upper)
-            })
-            .collect();
-        let width = model.descriptor.width();
-        Context {
-            arch,
-            grid: Grid::new(arch, &places.embedding, &ranges, spacing, width),
-            width,
-            sight,
-            bias: model.energy_bias.iter().zip(&model.out_bias).map(|(a, b)| a + b).collect(),
-        }
+    /// `width` is the number of outputs of the embedding nets.
+    pub(super) fn new(arch: Arch, places: &Places, geometry: Geometry, width: usize) -> Self {
+        let grid = Grid::new(arch, &places.embedding, &geometry.grids, width);
+        Context { arch, grid, width, geometry }
     }
 }
 
@@ -138,8 +112,8 @@ impl<T: Real> Panel<T> {
         scratch: &mut Scratch<T>,
     ) -> Result<(), GradientError> {
         let (arch, across) = (context.arch, self.across(context.arch));
-        let (sight, grid) = (&context.sight, &context.grid);
-        self.seen.find(arch, sight, grid, self.species, &self.centres, batch)?;
+        let (geometry, grid) = (&context.geometry, &context.grid);
+        self.seen.find(arch, geometry, self.species, &self.centres, batch)?;
         let (width, padded) = (context.width, context.grid.padded);
         let panel = PANEL * machine_lanes::<T>(arch);
         self.moments_to(context, 0);
@@ -153,7 +127,7 @@ impl<T: Real> Panel<T> {
         });
         self.energies.resize(self.centres.len(), 0.0);
         self.net.forward(arch, parameters, &self.features[0], across, &mut self.energies);
-        self.energies.iter_mut().for_each(|e| *e += context.bias[self.species]);
+        self.energies.iter_mut().for_each(|e| *e += geometry.energy_bias[self.species]);
         self.net.backward(arch, parameters, across, scratch, &mut self.slopes);
 
         let sums: &mut [T] = &mut scratch.moments;
@@ -181,7 +155,7 @@ impl<T: Real> Panel<T> {
                 shares: &self.seen.shares[shared.clone()],
                 first: shared.start,
                 slopes: &self.rows[0][lane * 4 * padded..(lane + 1) * 4 * padded],
-                inverse_slots: T::from_f64(sight.inverse_slots),
+                inverse_slots: T::from_f64(geometry.inverse_slots),
                 dots: &mut self.dots[shared],
                 out: &mut self.pair_gradients[range],
             });
@@ -254,7 +228,7 @@ impl<T: Real> Panel<T> {
 
     /// Displaces every entry by `d = λ_i − λ_j − Λ r`.
     fn move_entries(&mut self, context: &Context<T>, frames: &[FrameState<T>]) {
-        let inverse = T::from_f64(context.sight.inverse_slots);
+        let inverse = T::from_f64(context.geometry.inverse_slots);
         let Surroundings { entries, offsets, shares, .. } = &mut self.seen;
         for (lane, (frame, atom)) in self.centres.iter().enumerate() {
             let frame = &frames[*frame as usize];

@@ -19,7 +19,7 @@
 //! T̄_c · G = Σ_q v_pq (T̄_c · Y_q),   T̄_c · G′ = Σ_q s_pq (T̄_c · Y_q)
 //! ```
 
-use super::grid::ORDERS;
+use super::geometry::ORDERS;
 use crate::deep_potential::real::{Real, lanes, load, store};
 use pulp::{Simd, WithSimd};
 

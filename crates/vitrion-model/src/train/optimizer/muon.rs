@@ -12,12 +12,18 @@ use rayon::prelude::*;
 use std::ops::Range;
 
 /// Jordan's coefficients: fast at the price of singular values between 0.7 and 1.2.
-const COEFFICIENTS: [f64; 3] = [3.4445, -4.7750, 2.0315];
-const ITERATIONS: usize = 5;
+pub const COEFFICIENTS: [f64; 3] = [3.4445, -4.7750, 2.0315];
+/// Iterations of each step.
+pub const ITERATIONS: usize = 5;
 /// Rows of a product that one task does.
 const ROWS: usize = 40;
 /// Side of the squares in which a matrix is mirrored.
 const SQUARE: usize = 16;
+
+/// What the orthogonal factor of a matrix is multiplied with in a step at learning rate `rate`.
+pub fn step_size(rate: f64, rows: usize, columns: usize) -> f64 {
+    rate * 0.2 * (rows.max(columns) as f64).sqrt()
+}
 
 /// One weight matrix and the memory to orthogonalise it.
 #[derive(Debug)]
@@ -108,7 +114,7 @@ impl<T: Real> Orthogonalizer<T> {
         self.x.iter_mut().for_each(|x| *x = *x * scale);
         self.orthogonalize();
         let keep = T::from_f64(1.0 - rate * weight_decay);
-        let step = T::from_f64(rate * 0.2 * (self.long as f64).sqrt());
+        let step = T::from_f64(step_size(rate, self.rows, self.columns));
         for (row, parameters) in parameters.chunks_exact_mut(columns).enumerate() {
             if upright {
                 let from = &self.product[row * padded..row * padded + columns];

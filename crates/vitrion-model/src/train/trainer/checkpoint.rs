@@ -6,8 +6,8 @@
 
 use super::TrainError;
 use crate::deep_potential::real::Real;
+use crate::train::engine::{Engine, State};
 use crate::train::loss::Squares;
-use crate::train::optimizer::Optimizer;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -115,47 +115,46 @@ impl Checkpoint {
         Ok(Some(Checkpoint { position, numbers: numbers.to_vec() }))
     }
 
-    /// Puts the numbers back.
+    /// Gives the numbers, of `len` parameters, to an engine.
     pub(super) fn restore<T: Real>(
         self,
         folder: &Path,
-        parameters: &mut [T],
-        average: &mut [T],
-        optimizer: &mut Optimizer<T>,
+        len: usize,
+        engine: &mut dyn Engine<T>,
     ) -> Result<Position, TrainError> {
-        let wanted = 4 * size_of_val::<[T]>(parameters);
-        if self.numbers.len() != wanted {
+        let mut numbers = vec![T::ZERO; 4 * len];
+        let to: &mut [u8] = bytemuck::cast_slice_mut(&mut numbers);
+        if self.numbers.len() != to.len() {
             return Err(TrainError::Checkpoint {
                 path: Self::path(folder),
-                message: format!("{} bytes of numbers, expected {wanted}", self.numbers.len()),
+                message: format!("{} bytes of numbers, expected {}", self.numbers.len(), to.len()),
             });
         }
-        let mut rest = &self.numbers[..];
-        for to in [parameters, average, &mut optimizer.first, &mut optimizer.second] {
-            let to: &mut [u8] = bytemuck::cast_slice_mut(to);
-            let (part, after) = rest.split_at(to.len());
-            to.copy_from_slice(part);
-            rest = after;
-        }
-        optimizer.steps = self.position.optimizer_steps;
+        to.copy_from_slice(&self.numbers);
+        let part = |k: usize| &numbers[k * len..(k + 1) * len];
+        engine.restore(State {
+            parameters: part(0),
+            average: part(1),
+            first: part(2),
+            second: part(3),
+            steps: self.position.optimizer_steps,
+        })?;
         Ok(self.position)
     }
 
     pub(super) fn write<T: Real>(
         folder: &Path,
         position: &Position,
-        parameters: &[T],
-        average: &[T],
-        optimizer: &Optimizer<T>,
+        state: &State<'_, T>,
     ) -> Result<(), TrainError> {
         let path = Self::path(folder);
-        let position = Position { optimizer_steps: optimizer.steps, ..position.clone() };
+        let position = Position { optimizer_steps: state.steps, ..position.clone() };
         let json = serde_json::to_vec(&position).expect("plain data");
-        let mut bytes = Vec::with_capacity(size_of_val(parameters) * 4 + 4096);
+        let mut bytes = Vec::with_capacity(size_of_val(state.parameters) * 4 + 4096);
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(&(json.len() as u64).to_le_bytes());
         bytes.extend_from_slice(&json);
-        for from in [parameters, average, &optimizer.first, &optimizer.second] {
+        for from in [state.parameters, state.average, state.first, state.second] {
             bytes.extend_from_slice(bytemuck::cast_slice(from));
         }
         let hash = blake3::hash(&bytes);

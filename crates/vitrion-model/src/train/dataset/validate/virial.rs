@@ -139,8 +139,8 @@ impl Fit {
         let forces = frame.forces.expect("frames with forces were chosen");
         let known = Known { forces: Some(forces), ..Known::default() };
         example.set(number, 1.0, &frame.cell, frame.positions, frame.species, known);
-        let (list, positions) = (&example.neighborhood.list, &example.neighborhood.positions[..]);
-        let labels = example.labels.forces.as_ref().expect("just set");
+        let (list, positions) = (example.list(), example.positions());
+        let labels = example.labels().forces.as_ref().expect("just set");
         let unknowns = self.right.len();
         let mut trace = vec![0.0; unknowns];
         let mut rows = vec![[0.0; 3]; unknowns];
@@ -154,7 +154,7 @@ impl Fit {
                 if !(0.0..HATS as f64).contains(&place) {
                     continue;
                 }
-                let (a, b) = (example.species[i], example.species[list.index[p] as usize]);
+                let (a, b) = (example.species()[i], example.species()[list.index[p] as usize]);
                 let (a, b) = (usize::from(a.min(b)), usize::from(a.max(b)));
                 let pair = a * self.n - a * (a + 1) / 2 + b;
                 let (left, u) = (place as usize, place.fract());
