@@ -4,9 +4,9 @@
 //! processor itself, on which the same kernel sources run thread by thread (`emulator`). The
 //! rest of the crate does not know which.
 
-#[cfg(any(test, feature = "emulator"))]
-pub(crate) mod emulator;
 mod driver;
+#[cfg(any(test, feature = "emulator"))]
+pub mod emulator;
 pub(crate) mod source;
 
 use crate::error::{CudaError, Result};

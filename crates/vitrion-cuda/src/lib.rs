@@ -1,8 +1,10 @@
 //! Deep Potentials on one NVIDIA GPU.
 mod arguments;
-pub mod device;
-pub mod error;
-pub mod potential;
-pub use device::Device;
+mod device;
+mod error;
+mod potential;
+#[cfg(any(test, feature = "emulator"))]
+pub use device::emulator;
+pub use device::{Device, Width};
 pub use error::CudaError;
 pub use potential::CudaEvaluator;

@@ -232,7 +232,8 @@ impl Machine for Card {
         let graph = graph.map_err(failed("recording launches"))?;
         // SAFETY: a complete graph; it is not needed once there is an executable one
         let executable = unsafe {
-            let flags = sys::CUgraphInstantiate_flags::CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH;
+            let flags =
+                sys::CUgraphInstantiate_flags::CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH;
             let executable = result::graph::instantiate(graph, flags);
             let _ = result::graph::destroy(graph);
             executable.map_err(failed("preparing recorded launches"))?

@@ -2,7 +2,7 @@
 //
 // C = A B with A [rows][depth] (or its transpose) and B [depth][columns] (or its transpose), all
 // row-major. Rows and leading dimensions along which four numbers are read at once are padded to
-// multiples of four with zeros. A block of 256 threads makes TILE_M × TILE_N numbers, a thread 8 × 4;
+// multiples of four with zeros, and so are the rows of C. A block of 256 threads makes TILE_M × TILE_N numbers, a thread 8 × 4;
 // the next tiles are fetched into registers while the present ones are used. The depth is summed in
 // one order, so results do not depend on the size of the grid.
 
@@ -145,7 +145,10 @@ __device__ __forceinline__ void product(const ProductArguments& a) {
         real* c = p.c + (u64)row * a.ldc;
         for (int x = 0; x < 4; ++x) {
             const int column = tile.column + x;
-            if (column < a.columns) c[column] = (a.accumulate ? c[column] : (real)0) + tile.sum[y][x];
+            if (column < a.columns)
+                c[column] = (a.accumulate ? c[column] : (real)0) + tile.sum[y][x];
+            else if (column < a.ldc)
+                c[column] = 0;
         }
     }
 }
@@ -166,7 +169,11 @@ KERNEL(layer_forward, ProductArguments, 256) {
         if (row >= p.rows) continue;
         for (int x = 0; x < 4; ++x) {
             const int column = tile.column + x;
-            if (column >= a.columns) continue;
+            if (column >= a.columns) {
+                if (column < a.ldc) p.c[(u64)row * a.ldc + column] = 0;
+                if (column < a.ld_slopes) p.slopes[(u64)row * a.ld_slopes + column] = 0;
+                continue;
+            }
             const Curve f = curve(p.layer.activation, p.layer.threshold,
                                   tile.sum[y][x] + p.layer.bias[column]);
             const real t = p.layer.timestep ? p.layer.timestep[column] : (real)1;
@@ -191,7 +198,10 @@ KERNEL(layer_backward, ProductArguments, 256) {
         if (row >= p.rows) continue;
         for (int x = 0; x < 4; ++x) {
             const int column = tile.column + x;
-            if (column >= a.columns) continue;
+            if (column >= a.columns) {
+                if (column < a.ldc) p.c[(u64)row * a.ldc + column] = 0;
+                continue;
+            }
             real g = tile.sum[y][x];
             for (int k = 0; k < p.layer.skip; ++k)
                 g += p.input[(u64)row * a.ld_input + column + k * a.columns];
@@ -234,8 +244,8 @@ KERNEL(output_layer, OutputArguments, 128) {
         value = f.value;
         slope = f.slope;
     }
-    for (int n = lane_of(); n < a.width; n += WARP_SIZE) {
-        const real up = a.weights[n] * (real)slope;
+    for (int n = lane_of(); n < a.ld; n += WARP_SIZE) {
+        const real up = n < a.width ? a.weights[n] * (real)slope : (real)0;
         a.upstream[(u64)k * a.ld + n] = up;
         a.slopes[(u64)k * a.ld + n] *= up;
     }

@@ -64,7 +64,10 @@ struct OnDevice<T> {
 
 impl<T: Real> OnDevice<T> {
     fn new(device: &Device, model: &DeepPotential, precision: Precision) -> Result<Self> {
-        debug_assert_eq!(width::<T>() == crate::device::Width::Single, precision == Precision::Mixed);
+        debug_assert_eq!(
+            width::<T>() == crate::device::Width::Single,
+            precision == Precision::Mixed
+        );
         let counts = vec![0; model.species.len()];
         let forces = Forces::new(device, model, precision, &counts)?;
         Ok(OnDevice { device: device.clone(), source: model.clone(), precision, counts, forces })

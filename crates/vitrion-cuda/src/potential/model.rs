@@ -103,7 +103,11 @@ impl<T: Real> Model<T> {
     ///
     /// # Errors
     /// Features that the kernels do not have; too little memory.
-    pub(crate) fn new(device: &Device, model: &DeepPotential, precision: Precision) -> Result<Self> {
+    pub(crate) fn new(
+        device: &Device,
+        model: &DeepPotential,
+        precision: Precision,
+    ) -> Result<Self> {
         let d = &model.descriptor;
         let (n, width) = (model.species.len(), d.width());
         if n > PRODUCTS {
