@@ -275,6 +275,6 @@ impl<T> Drop for Buffer<T> {
 }
 
 /// An error of the driver.
-pub(crate) fn driver_error(doing: &'static str, message: impl ToString) -> CudaError {
+pub(crate) fn driver_error(doing: &'static str, message: impl std::fmt::Display) -> CudaError {
     CudaError::Driver { doing, message: message.to_string() }
 }

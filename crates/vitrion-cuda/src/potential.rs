@@ -374,6 +374,15 @@ impl<T: Real> Forces<T> {
     }
 }
 
+/// Refuses a model that the kernels cannot evaluate, and compiles them.
+pub(crate) fn check(device: &Device, model: &DeepPotential, precision: Precision) -> Result<()> {
+    let none = vec![0; model.species.len()];
+    match precision {
+        Precision::Mixed => Forces::<f32>::new(device, model, precision, &none).map(|_| ()),
+        Precision::Double => Forces::<f64>::new(device, model, precision, &none).map(|_| ()),
+    }
+}
+
 /// The address of entry `at` of an array of `T`.
 pub(crate) fn offset<T>(address: Address, at: usize) -> Address {
     Address(address.0 + (at * size_of::<T>()) as u64)

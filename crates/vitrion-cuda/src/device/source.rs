@@ -1,19 +1,23 @@
 //! The kernels as text: one translation unit, compiled once for each width.
 
 use super::Width;
+use std::fmt::Write as _;
 
 /// Everything but the emulator's header, in order.
-const PARTS: [(&str, &str); 3] = [
+const PARTS: [(&str, &str); 6] = [
     ("common.cuh", include_str!("../kernels/common.cuh")),
     ("potential.cuh", include_str!("../kernels/potential.cuh")),
     ("product.cuh", include_str!("../kernels/product.cuh")),
+    ("control.cuh", include_str!("../kernels/control.cuh")),
+    ("atoms.cuh", include_str!("../kernels/atoms.cuh")),
+    ("neighbors.cuh", include_str!("../kernels/neighbors.cuh")),
 ];
 
 /// The source of all kernels with lines marked by file.
 pub(crate) fn kernels() -> String {
     let mut all = String::new();
     for (name, text) in PARTS {
-        all.push_str(&format!("#line 1 \"{name}\"\n{text}\n"));
+        writeln!(all, "#line 1 \"{name}\"\n{text}").expect("writing to a string cannot fail");
     }
     all
 }

@@ -85,7 +85,9 @@ impl<T: Real> OnDevice<T> {
             return unsupported("a system with ghost atoms");
         }
         let mut counts = vec![0; self.counts.len()];
-        atoms.species.iter().for_each(|s| counts[usize::from(*s)] += 1);
+        for s in atoms.species {
+            counts[usize::from(*s)] += 1;
+        }
         if counts != self.counts {
             self.forces = Forces::new(&self.device, &self.source, self.precision, &counts)?;
             self.counts = counts;
@@ -136,27 +138,26 @@ impl<T: Real> OnDevice<T> {
         }
         out.energy = out.atom_energies.iter().sum();
         if out.want_atom_virials {
-            self.atom_virials(&gradients.to_vec()?, atoms, list, out);
+            atom_virials(&gradients.to_vec()?, atoms, list, out);
         }
         Ok(status.to_vec()?[0])
     }
+}
 
-    /// The virial of a pair belongs to its neighbour, as on the processor. Repulsion has its halves.
-    fn atom_virials(
-        &self,
-        gradients: &[T],
-        atoms: Atoms<'_>,
-        list: &NeighborList,
-        out: &mut Evaluation,
-    ) {
-        for i in 0..atoms.n_local {
-            for p in list.row(i) {
-                let g: Vector3 = std::array::from_fn(|k| gradients[3 * p + k].to_f64());
-                let r = list.vector(atoms.positions, i, p);
-                let w = math::outer(g, math::scale(r, -1.0));
-                let j = list.index[p] as usize;
-                out.atom_virials[j] = math::matrix_add(&out.atom_virials[j], &w);
-            }
+/// The virial of a pair belongs to its neighbour, as on the processor. Repulsion is not in it.
+fn atom_virials<T: Real>(
+    gradients: &[T],
+    atoms: Atoms<'_>,
+    list: &NeighborList,
+    out: &mut Evaluation,
+) {
+    for i in 0..atoms.n_local {
+        for p in list.row(i) {
+            let g: Vector3 = std::array::from_fn(|k| gradients[3 * p + k].to_f64());
+            let r = list.vector(atoms.positions, i, p);
+            let w = math::outer(g, math::scale(r, -1.0));
+            let j = list.index[p] as usize;
+            out.atom_virials[j] = math::matrix_add(&out.atom_virials[j], &w);
         }
     }
 }

@@ -7,10 +7,16 @@ use vitrion_core::{Cell, Structure, math};
 use vitrion_cuda::{CudaError, CudaEvaluator};
 use vitrion_model::{DeepPotential, Precision};
 
+fn folder() -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../vitrion-model/tests/data/deepmd")
+}
+
+pub(crate) fn fixture(name: &str) -> DeepPotential {
+    DeepPotential::load(&folder().join(name)).expect("a readable model")
+}
+
 fn fixtures() -> Vec<std::path::PathBuf> {
-    let folder =
-        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../vitrion-model/tests/data/deepmd");
-    let mut entries: Vec<_> = std::fs::read_dir(folder)
+    let mut entries: Vec<_> = std::fs::read_dir(folder())
         .expect("fixtures")
         .map(|e| e.expect("an entry").path())
         .filter(|p| p.extension().is_some_and(|e| e == "yaml" || e == "dp" || e == "pb"))
@@ -79,8 +85,7 @@ fn devices_agree_with_the_reference_for_every_fixture() {
 
 #[test]
 fn forces_and_virials_are_derivatives_of_the_energy() {
-    let path = fixtures().into_iter().find(|p| p.ends_with("one-side-tanh-text.yaml"));
-    let model = DeepPotential::load(&path.expect("a fixture")).expect("a readable model");
+    let model = fixture("one-side-tanh-text.yaml");
     let narrow = Cell::from_lengths_angles([5.0, 4.5, 5.5], [75.0, 85.0, 110.0]).expect("closes");
     let structure: Structure = systems::random_structure(2, &["S", "Li"], 6, narrow, 1.6);
     for device in devices::all() {
