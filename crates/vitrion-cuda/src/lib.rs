@@ -3,10 +3,12 @@ mod arguments;
 mod device;
 mod dynamics;
 mod error;
+mod peak;
 mod potential;
 #[cfg(any(test, feature = "emulator"))]
 pub use device::emulator;
-pub use device::{Device, Width};
+pub use device::{Device, KernelTime};
 pub use dynamics::CudaDynamics;
 pub use error::CudaError;
+pub use peak::{Ceilings, ceilings};
 pub use potential::CudaEvaluator;

@@ -1,11 +1,16 @@
 //! What a run file points to, read: the potential and the structures as the files hold them.
 
+mod engines;
 mod load;
 
+pub use engines::Engines;
 pub use load::{bench_structure, fingerprint, model, structure_called, structure_name};
 
+use crate::device::Device;
+use crate::error::InputError;
+use crate::plan::Plan;
 use crate::results::PotentialCard;
-use crate::run_file::Precision;
+use crate::run_file::{DeviceChoice, PotentialTable, Precision, RunFile};
 use vitrion_core::{Potential, SpeciesTable, Structure};
 use vitrion_model::classical::{LennardJones, Zbl};
 use vitrion_model::{DeepPotential, Embedding};
@@ -42,6 +47,8 @@ pub enum LoadedPotential {
         exact: bool,
         /// Tables of the embedding nets and their measured error, in plain text.
         tables: String,
+        /// What evaluates it.
+        device: Device,
     },
     LennardJones(LennardJones),
     Zbl(Zbl),
@@ -66,14 +73,11 @@ impl LoadedPotential {
         }
     }
 
-    /// One copy for one run; it works on the threads of the pool it is called in.
-    pub fn instance(&self) -> Box<dyn Potential> {
+    /// What evaluates it, in one line.
+    pub fn device(&self) -> String {
         match self {
-            LoadedPotential::Deep { model, precision, exact, .. } => {
-                Box::new(model.evaluator((*precision).into(), embedding(*exact)))
-            }
-            LoadedPotential::LennardJones(potential) => Box::new(potential.clone()),
-            LoadedPotential::Zbl(potential) => Box::new(potential.clone()),
+            LoadedPotential::Deep { device, .. } => device.describe(),
+            LoadedPotential::LennardJones(_) | LoadedPotential::Zbl(_) => "device: cpu".to_owned(),
         }
     }
 
@@ -83,6 +87,7 @@ impl LoadedPotential {
             species: self.species().symbols().to_vec(),
             cutoff_a: self.cutoff(),
             precision: "double".to_owned(),
+            device: "cpu".to_owned(),
             ..PotentialCard::default()
         };
         let analytic = |name: &str, kind: &str| PotentialCard {
@@ -96,18 +101,48 @@ impl LoadedPotential {
                 analytic("Lennard-Jones", "Lennard-Jones 12-6, Lorentz–Berthelot mixing")
             }
             LoadedPotential::Zbl(_) => analytic("ZBL", "Ziegler–Biersack–Littmark repulsion"),
-            LoadedPotential::Deep { model, blake3, precision, tables, .. } => PotentialCard {
-                name: model.card.name.clone(),
-                kind: deep_potential_kind(model),
-                precision: vitrion_model::Precision::from(*precision).name().to_owned(),
-                blake3: blake3.clone(),
-                provenance: model.card.provenance.join(" "),
-                errors: model.card.errors.clone(),
-                tables: tables.clone(),
-                limitations: model.card.limitations.clone(),
-                ..card
-            },
+            LoadedPotential::Deep { model, blake3, precision, tables, device, .. } => {
+                PotentialCard {
+                    name: model.card.name.clone(),
+                    kind: deep_potential_kind(model),
+                    precision: vitrion_model::Precision::from(*precision).name().to_owned(),
+                    device: device.name().to_owned(),
+                    blake3: blake3.clone(),
+                    provenance: model.card.provenance.join(" "),
+                    errors: model.card.errors.clone(),
+                    tables: tables.clone(),
+                    limitations: model.card.limitations.clone(),
+                    ..card
+                }
+            }
         }
+    }
+}
+
+impl Inputs {
+    /// Chooses what computes, as the run file asks, once it is known what there is to do.
+    ///
+    /// # Errors
+    /// A device that was asked for and is not there, or cannot do it; with the line that asks.
+    pub fn choose_device(&mut self, run: &RunFile, plan: &Plan) -> Result<(), InputError> {
+        let PotentialTable::Model { device: asked, .. } = &run.potential.value else {
+            return Ok(());
+        };
+        let choice = asked.map_or(DeviceChoice::default(), |asked| asked.value);
+        if choice == DeviceChoice::Cpu {
+            return Ok(());
+        }
+        let can = |device: &Device| self.fit(device, plan);
+        let chosen = Device::choose(choice, can).map_err(|message| InputError::Value {
+            place: run.place(asked.map_or(run.potential.line, |asked| asked.line)),
+            key: "device".to_owned(),
+            table: "in [potential]".to_owned(),
+            message,
+        })?;
+        if let LoadedPotential::Deep { device, .. } = &mut self.potential {
+            *device = chosen;
+        }
+        Ok(())
     }
 }
 

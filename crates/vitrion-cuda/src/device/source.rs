@@ -4,13 +4,14 @@ use super::Width;
 use std::fmt::Write as _;
 
 /// Everything but the emulator's header, in order.
-const PARTS: [(&str, &str); 6] = [
+const PARTS: [(&str, &str); 7] = [
     ("common.cuh", include_str!("../kernels/common.cuh")),
     ("potential.cuh", include_str!("../kernels/potential.cuh")),
     ("product.cuh", include_str!("../kernels/product.cuh")),
     ("control.cuh", include_str!("../kernels/control.cuh")),
     ("atoms.cuh", include_str!("../kernels/atoms.cuh")),
     ("neighbors.cuh", include_str!("../kernels/neighbors.cuh")),
+    ("peak.cuh", include_str!("../kernels/peak.cuh")),
 ];
 
 /// The source of all kernels with lines marked by file.
