@@ -22,6 +22,7 @@ mod plan;
 
 use crate::device::Device;
 use crate::error::{CudaError, Result};
+use crate::potential::Arithmetic;
 use engine::DeviceEngine;
 use vitrion_core::{Cell, SpeciesTable};
 use vitrion_md::{Engine, EngineMaker, Fault, StageSettings, Start};
@@ -32,7 +33,7 @@ use vitrion_model::{DeepPotential, Precision};
 pub struct CudaDynamics {
     device: Device,
     model: DeepPotential,
-    precision: Precision,
+    arithmetic: Arithmetic,
 }
 
 impl CudaDynamics {
@@ -40,9 +41,14 @@ impl CudaDynamics {
     ///
     /// # Errors
     /// A model with features that the kernels do not have; no compiler; too little memory.
-    pub fn new(device: &Device, model: &DeepPotential, precision: Precision) -> Result<Self> {
-        crate::potential::check(device, model, precision)?;
-        Ok(CudaDynamics { device: device.clone(), model: model.clone(), precision })
+    pub fn new(
+        device: &Device,
+        model: &DeepPotential,
+        arithmetic: impl Into<Arithmetic>,
+    ) -> Result<Self> {
+        let arithmetic = arithmetic.into();
+        crate::potential::check(device, model, arithmetic)?;
+        Ok(CudaDynamics { device: device.clone(), model: model.clone(), arithmetic })
     }
 
     /// Whether a stage can run on a device.
@@ -68,12 +74,12 @@ impl EngineMaker for CudaDynamics {
         start: Start<'_>,
     ) -> std::result::Result<Box<dyn Engine + 'a>, Fault> {
         let (device, model) = (&self.device, &self.model);
-        Ok(match self.precision {
+        Ok(match self.arithmetic.precision {
             Precision::Mixed => {
-                Box::new(DeviceEngine::<f32>::new(device, model, self.precision, start)?)
+                Box::new(DeviceEngine::<f32>::new(device, model, self.arithmetic, start)?)
             }
             Precision::Double => {
-                Box::new(DeviceEngine::<f64>::new(device, model, self.precision, start)?)
+                Box::new(DeviceEngine::<f64>::new(device, model, self.arithmetic, start)?)
             }
         })
     }

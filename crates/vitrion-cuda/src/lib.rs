@@ -11,4 +11,4 @@ pub use device::{Device, KernelTime};
 pub use dynamics::CudaDynamics;
 pub use error::CudaError;
 pub use peak::{Ceilings, ceilings};
-pub use potential::CudaEvaluator;
+pub use potential::{Arithmetic, CudaEvaluator};

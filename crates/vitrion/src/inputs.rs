@@ -49,6 +49,8 @@ pub enum LoadedPotential {
         tables: String,
         /// What evaluates it.
         device: Device,
+        /// On a CUDA device: matrix products of mixed precision on tensor cores.
+        tensor_cores: bool,
     },
     LennardJones(LennardJones),
     Zbl(Zbl),
@@ -101,20 +103,30 @@ impl LoadedPotential {
                 analytic("Lennard-Jones", "Lennard-Jones 12-6, Lorentz–Berthelot mixing")
             }
             LoadedPotential::Zbl(_) => analytic("ZBL", "Ziegler–Biersack–Littmark repulsion"),
-            LoadedPotential::Deep { model, blake3, precision, tables, device, .. } => {
-                PotentialCard {
-                    name: model.card.name.clone(),
-                    kind: deep_potential_kind(model),
-                    precision: vitrion_model::Precision::from(*precision).name().to_owned(),
-                    device: device.name().to_owned(),
-                    blake3: blake3.clone(),
-                    provenance: model.card.provenance.join(" "),
-                    errors: model.card.errors.clone(),
-                    tables: tables.clone(),
-                    limitations: model.card.limitations.clone(),
-                    ..card
-                }
-            }
+            LoadedPotential::Deep {
+                model,
+                blake3,
+                precision,
+                tables,
+                device,
+                tensor_cores,
+                ..
+            } => PotentialCard {
+                name: model.card.name.clone(),
+                kind: deep_potential_kind(model),
+                precision: vitrion_model::Precision::from(*precision).name().to_owned(),
+                device: if *tensor_cores {
+                    format!("{}, products on tensor cores (3×TF32)", device.name())
+                } else {
+                    device.name().to_owned()
+                },
+                blake3: blake3.clone(),
+                provenance: model.card.provenance.join(" "),
+                errors: model.card.errors.clone(),
+                tables: tables.clone(),
+                limitations: model.card.limitations.clone(),
+                ..card
+            },
         }
     }
 }
@@ -125,22 +137,35 @@ impl Inputs {
     /// # Errors
     /// A device that was asked for and is not there, or cannot do it; with the line that asks.
     pub fn choose_device(&mut self, run: &RunFile, plan: &Plan) -> Result<(), InputError> {
-        let PotentialTable::Model { device: asked, .. } = &run.potential.value else {
+        let PotentialTable::Model { device: asked, tensor_cores, precision, .. } =
+            &run.potential.value
+        else {
             return Ok(());
         };
-        let choice = asked.map_or(DeviceChoice::default(), |asked| asked.value);
-        if choice == DeviceChoice::Cpu {
-            return Ok(());
-        }
-        let can = |device: &Device| self.fit(device, plan);
-        let chosen = Device::choose(choice, can).map_err(|message| InputError::Value {
-            place: run.place(asked.map_or(run.potential.line, |asked| asked.line)),
-            key: "device".to_owned(),
+        let refuse = |line: usize, key: &str, message: String| InputError::Value {
+            place: run.place(line),
+            key: key.to_owned(),
             table: "in [potential]".to_owned(),
             message,
+        };
+        let tensor = tensor_cores.filter(|tensor| tensor.value);
+        let choice = asked.map_or(DeviceChoice::default(), |asked| asked.value);
+        let can = |device: &Device| self.fit(device, plan);
+        let chosen = Device::choose(choice, can).map_err(|message| {
+            refuse(asked.map_or(run.potential.line, |asked| asked.line), "device", message)
         })?;
-        if let LoadedPotential::Deep { device, .. } = &mut self.potential {
+        if let Some(tensor) = tensor {
+            let refuse = |why: &str| refuse(tensor.line, "tensor_cores", why.to_owned());
+            if *precision == Some(Precision::Double) {
+                return Err(refuse("double precision does not use them"));
+            }
+            if matches!(chosen, Device::Cpu { .. }) {
+                return Err(refuse("the run is on the processor, which has none"));
+            }
+        }
+        if let LoadedPotential::Deep { device, tensor_cores, .. } = &mut self.potential {
             *device = chosen;
+            *tensor_cores = tensor.is_some();
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use super::{fault, plan};
 use crate::arguments::arguments;
 use crate::device::{Buffer, Device, Kernel, Replay, Shape, Width};
 use crate::error::Result;
-use crate::potential::{Field, Forces, TOO_CLOSE, width};
+use crate::potential::{Arithmetic, Field, Forces, TOO_CLOSE, width};
 use bytemuck::{Pod, Zeroable};
 use std::time::Instant;
 use vitrion_core::math::{self, Vector3};
@@ -17,8 +17,8 @@ use vitrion_core::neighbors::VerletList;
 use vitrion_core::neighbors::verlet::Reference;
 use vitrion_core::{Cell, PotentialError, SpeciesTable, units};
 use vitrion_md::{Engine, Fault, Record, Spent, Start, Variables, View, Wreck};
+use vitrion_model::DeepPotential;
 use vitrion_model::deep_potential::real::Real;
-use vitrion_model::{DeepPotential, Precision};
 
 /// Threads of a block of a pass over atoms.
 const BLOCK: u32 = 256;
@@ -120,11 +120,11 @@ impl<T: Real> DeviceEngine<T> {
     pub(super) fn new(
         device: &Device,
         model: &DeepPotential,
-        precision: Precision,
+        arithmetic: Arithmetic,
         start: Start<'_>,
     ) -> std::result::Result<Self, Fault> {
         plan::supported(start.settings, &start.structure.cell).map_err(fault)?;
-        let mut engine = Self::prepare(device, model, precision, start).map_err(fault)?;
+        let mut engine = Self::prepare(device, model, arithmetic, start).map_err(fault)?;
         engine.first().map_err(fault)?;
         engine.stop_if_halted()?;
         Ok(engine)
@@ -133,7 +133,7 @@ impl<T: Real> DeviceEngine<T> {
     fn prepare(
         device: &Device,
         model: &DeepPotential,
-        precision: Precision,
+        arithmetic: Arithmetic,
         start: Start<'_>,
     ) -> Result<Self> {
         let Start { structure, velocities, species, settings, variables, done, reference } = start;
@@ -142,7 +142,7 @@ impl<T: Real> DeviceEngine<T> {
         for s in &species {
             counts[usize::from(*s)] += 1;
         }
-        let forces = Forces::<T>::new(device, model, precision, &counts)?;
+        let forces = Forces::<T>::new(device, model, arithmetic, &counts)?;
         let cutoff = model.descriptor.cutoff;
         let list =
             List::new(device, width::<T>(), &species, cutoff + settings.skin, &forces.ranks())?;

@@ -2,7 +2,7 @@
 //! go there, results come back. For checks and single evaluations; dynamics stays on the device
 //! (`dynamics`).
 
-use super::{Field, Forces, Status, TOO_CLOSE, width};
+use super::{Arithmetic, Field, Forces, Status, TOO_CLOSE};
 use crate::arguments::Surroundings;
 use crate::device::{Address, Buffer, Device};
 use crate::error::{Result, unsupported};
@@ -31,10 +31,17 @@ impl CudaEvaluator {
     ///
     /// # Errors
     /// Features that the kernels do not have; no compiler; too little memory.
-    pub fn new(device: &Device, model: &DeepPotential, precision: Precision) -> Result<Self> {
-        let engine = match precision {
-            Precision::Mixed => Engine::Mixed(Box::new(OnDevice::new(device, model, precision)?)),
-            Precision::Double => Engine::Double(Box::new(OnDevice::new(device, model, precision)?)),
+    pub fn new(
+        device: &Device,
+        model: &DeepPotential,
+        arithmetic: impl Into<Arithmetic>,
+    ) -> Result<Self> {
+        let arithmetic = arithmetic.into();
+        let engine = match arithmetic.precision {
+            Precision::Mixed => Engine::Mixed(Box::new(OnDevice::new(device, model, arithmetic)?)),
+            Precision::Double => {
+                Engine::Double(Box::new(OnDevice::new(device, model, arithmetic)?))
+            }
         };
         Ok(CudaEvaluator {
             species: model.species.clone(),
@@ -57,20 +64,16 @@ impl CudaEvaluator {
 struct OnDevice<T> {
     device: Device,
     source: DeepPotential,
-    precision: Precision,
+    arithmetic: Arithmetic,
     counts: Vec<usize>,
     forces: Forces<T>,
 }
 
 impl<T: Real> OnDevice<T> {
-    fn new(device: &Device, model: &DeepPotential, precision: Precision) -> Result<Self> {
-        debug_assert_eq!(
-            width::<T>() == crate::device::Width::Single,
-            precision == Precision::Mixed
-        );
+    fn new(device: &Device, model: &DeepPotential, arithmetic: Arithmetic) -> Result<Self> {
         let counts = vec![0; model.species.len()];
-        let forces = Forces::new(device, model, precision, &counts)?;
-        Ok(OnDevice { device: device.clone(), source: model.clone(), precision, counts, forces })
+        let forces = Forces::new(device, model, arithmetic, &counts)?;
+        Ok(OnDevice { device: device.clone(), source: model.clone(), arithmetic, counts, forces })
     }
 
     /// What the device says: forces, energies and virials by atom.
@@ -89,7 +92,7 @@ impl<T: Real> OnDevice<T> {
             counts[usize::from(*s)] += 1;
         }
         if counts != self.counts {
-            self.forces = Forces::new(&self.device, &self.source, self.precision, &counts)?;
+            self.forces = Forces::new(&self.device, &self.source, self.arithmetic, &counts)?;
             self.counts = counts;
         }
         let device = &self.device;

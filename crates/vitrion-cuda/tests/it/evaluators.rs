@@ -4,7 +4,7 @@ use crate::{devices, expected};
 use vitrion_core::testing::derivatives::{self, evaluate};
 use vitrion_core::testing::systems;
 use vitrion_core::{Cell, Structure, math};
-use vitrion_cuda::{CudaError, CudaEvaluator};
+use vitrion_cuda::{Arithmetic, CudaError, CudaEvaluator};
 use vitrion_model::{DeepPotential, Precision};
 
 fn folder() -> std::path::PathBuf {
@@ -32,9 +32,12 @@ fn devices_agree_with_the_reference_for_every_fixture() {
     for path in fixtures() {
         let model = DeepPotential::load(&path).expect("a readable model");
         let cases = expected::read_json(&path.with_extension("expected.json"));
-        for (precision, energy, force) in
-            [(Precision::Double, 1e-10, 1e-9), (Precision::Mixed, 2e-5, 1e-4)]
-        {
+        let tensor = Arithmetic { precision: Precision::Mixed, tensor_cores: true };
+        for (precision, energy, force) in [
+            (Precision::Double.into(), 1e-10, 1e-9),
+            (Precision::Mixed.into(), 2e-5, 1e-4),
+            (tensor, 2e-5, 1e-4),
+        ] {
             let mut first = None;
             for device in &devices {
                 let mut fast = match CudaEvaluator::new(device, &model, precision) {

@@ -27,6 +27,16 @@ impl LoadedPotential {
         }
     }
 
+    /// Numbers that a CUDA device computes with.
+    #[cfg(feature = "cuda")]
+    fn arithmetic(&self) -> vitrion_cuda::Arithmetic {
+        let LoadedPotential::Deep { precision, tensor_cores, .. } = self else {
+            return vitrion_model::Precision::Double.into();
+        };
+        let precision = (*precision).into();
+        vitrion_cuda::Arithmetic { precision, tensor_cores: *tensor_cores }
+    }
+
     /// One copy for one run, on the device that was chosen.
     ///
     /// # Errors
@@ -34,8 +44,8 @@ impl LoadedPotential {
     pub fn instance(&self) -> Result<Box<dyn Potential>, PotentialError> {
         match self {
             #[cfg(feature = "cuda")]
-            LoadedPotential::Deep { model, precision, device: Device::Cuda(device), .. } => {
-                vitrion_cuda::CudaEvaluator::new(device, model, (*precision).into())
+            LoadedPotential::Deep { model, device: Device::Cuda(device), .. } => {
+                vitrion_cuda::CudaEvaluator::new(device, model, self.arithmetic())
                     .map(|evaluator| Box::new(evaluator) as Box<dyn Potential>)
                     .map_err(|error| PotentialError::Parameter(error.to_string()))
             }
@@ -67,7 +77,7 @@ impl Inputs {
             Device::Cpu { .. } => Ok(()),
             #[cfg(feature = "cuda")]
             Device::Cuda(device) => {
-                let LoadedPotential::Deep { model, precision, exact, .. } = &self.potential else {
+                let LoadedPotential::Deep { model, exact, .. } = &self.potential else {
                     return Ok(());
                 };
                 if *exact {
@@ -86,7 +96,8 @@ impl Inputs {
                             .map_err(text)?;
                     }
                 }
-                let made = vitrion_cuda::CudaDynamics::new(device, model, (*precision).into());
+                let made =
+                    vitrion_cuda::CudaDynamics::new(device, model, self.potential.arithmetic());
                 made.map(|_| ()).map_err(text)
             }
         }
@@ -118,11 +129,9 @@ impl Engines<'_> {
         control: &Control<'_>,
     ) -> Result<StageOutcome, MdError> {
         #[cfg(feature = "cuda")]
-        if let LoadedPotential::Deep { model, precision, device: Device::Cuda(device), .. } =
-            self.loaded
-        {
+        if let LoadedPotential::Deep { model, device: Device::Cuda(device), .. } = self.loaded {
             if self.dynamics.is_none() {
-                let made = vitrion_cuda::CudaDynamics::new(device, model, (*precision).into());
+                let made = vitrion_cuda::CudaDynamics::new(device, model, self.loaded.arithmetic());
                 let failed = |error: vitrion_cuda::CudaError| MdError::Device {
                     step: 0,
                     message: error.to_string(),

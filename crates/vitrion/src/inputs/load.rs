@@ -94,7 +94,7 @@ fn potential(run: &RunFile) -> Result<LoadedPotential, InputError> {
         SpeciesTable::new(symbols).map_err(|error| refuse("species", error.to_string()))
     };
     Ok(match &run.potential.value {
-        PotentialTable::Model { model: name, precision, exact, device: _ } => {
+        PotentialTable::Model { model: name, precision, exact, .. } => {
             let (model, blake3) = model(&name.value, &run.resolve(&name.value))
                 .map_err(|message| refuse_at(name.line, "model", message))?;
             let precision = precision.unwrap_or(PRECISION);
@@ -109,6 +109,7 @@ fn potential(run: &RunFile) -> Result<LoadedPotential, InputError> {
                 exact,
                 tables,
                 device,
+                tensor_cores: false,
             }
         }
         PotentialTable::LennardJones { species, cutoff, shifted } => {

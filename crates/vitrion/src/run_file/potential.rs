@@ -20,6 +20,8 @@ pub enum PotentialTable {
         exact: Option<bool>,
         /// What computes.
         device: Option<Located<DeviceChoice>>,
+        /// Matrix products on the tensor cores of a CUDA device.
+        tensor_cores: Option<Located<bool>>,
     },
     /// Lennard-Jones, Lorentz–Berthelot mixed.
     LennardJones {
@@ -91,13 +93,14 @@ impl PotentialTable {
 }
 
 fn read_model(table: &Table<'_>) -> Result<PotentialTable, InputError> {
-    table.only(&["model", "precision", "exact", "device", "kind"])?;
+    table.only(&["model", "precision", "exact", "device", "tensor_cores", "kind"])?;
     let words = [("double", Precision::Double), ("mixed", Precision::Mixed)];
     Ok(PotentialTable::Model {
         model: table.require("model", "model = \"builtin:li-p-s\"", table.string("model")?)?,
         precision: table.word("precision", &words)?.map(|word| word.value),
         exact: table.boolean("exact")?.map(|word| word.value),
         device: DeviceChoice::read(table)?,
+        tensor_cores: table.boolean("tensor_cores")?,
     })
 }
 
