@@ -62,6 +62,8 @@ impl Shape {
 /// What carries out the work; everything happens in the order of the calls.
 pub(crate) trait Machine: Debug + Send + Sync {
     fn name(&self) -> &str;
+    /// Whether it multiplies matrices of TF32.
+    fn tensor_cores(&self) -> bool;
     /// Bytes free and in all.
     fn memory(&self) -> Result<(usize, usize)>;
     fn allocate(&self, bytes: usize) -> Result<u64>;
@@ -143,6 +145,11 @@ impl Device {
     /// "NVIDIA H100 80GB HBM3, driver 13.0, compute capability 9.0".
     pub fn name(&self) -> &str {
         self.machine.name()
+    }
+
+    /// Whether it multiplies matrices of TF32.
+    pub(crate) fn tensor_cores(&self) -> bool {
+        self.machine.tensor_cores()
     }
 
     /// Bytes of memory free and in all.

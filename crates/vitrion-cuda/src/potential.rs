@@ -21,7 +21,7 @@ use crate::arguments::{
     ProductArguments, SilentArguments, Surroundings,
 };
 use crate::device::{Address, Buffer, Device, Kernel, Shape, Width};
-use crate::error::Result;
+use crate::error::{Result, unsupported};
 use bytemuck::Zeroable;
 use model::Model;
 use std::ops::Range;
@@ -123,6 +123,9 @@ impl<T: Real> Forces<T> {
     ) -> Result<Self> {
         let model = Model::<T>::new(device, model, arithmetic.precision)?;
         let w = width::<T>();
+        if arithmetic.tensor_cores && !device.tensor_cores() {
+            return unsupported("a product on tensor cores (compute capability below 8.0)");
+        }
         let tensor = arithmetic.tensor_cores && w == Width::Single;
         let wide = model.descriptor.stride > 128;
         let kernels = Kernels {

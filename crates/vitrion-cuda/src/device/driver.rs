@@ -38,6 +38,8 @@ pub(super) struct Card {
     name: String,
     /// "sm_90"
     target: String,
+    /// Compute capability 8.0 or later.
+    ampere: bool,
     modules: Mutex<Vec<(Width, usize)>>,
 }
 
@@ -71,6 +73,7 @@ impl Card {
                 version % 1000 / 10
             ),
             target: format!("sm_{major}{minor}"),
+            ampere: major >= 8,
             modules: Mutex::new(Vec::new()),
         })
     }
@@ -113,6 +116,10 @@ impl Drop for Card {
 impl Machine for Card {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn tensor_cores(&self) -> bool {
+        self.ampere
     }
 
     fn memory(&self) -> Result<(usize, usize)> {
@@ -320,8 +327,13 @@ pub(crate) fn compile(text: &str, definition: &str, target: &str) -> Result<Vec<
     let text = CString::new(text).expect("sources have no zeros");
     let fail = |error: nvrtc::result::NvrtcError| driver_error("compiling the kernels", error);
     let program = nvrtc::result::create_program(&text, Some(c"vitrion.cu")).map_err(fail)?;
-    let options =
-        [definition.to_owned(), format!("--gpu-architecture={target}"), "--std=c++17".to_owned()];
+    let options = [
+        definition.to_owned(),
+        format!("--gpu-architecture={target}"),
+        "--std=c++17".to_owned(),
+        // as many threads as there are
+        "--split-compile=0".to_owned(),
+    ];
     // SAFETY: the program is destroyed only at the end
     let made = unsafe {
         if nvrtc::result::compile_program(program, &options).is_ok() {
@@ -350,5 +362,53 @@ unsafe fn machine_code(
         let mut image = vec![0_u8; size];
         nvrtc::sys::nvrtcGetCUBIN(program, image.as_mut_ptr().cast()).result()?;
         Ok(image)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Old, usual and new families. With `VITRION_TEST_NVRTC` a missing compiler is a failure.
+    #[test]
+    #[allow(clippy::print_stdout)] // the line by which skipped checks are counted
+    fn the_kernels_compile_for_every_family_of_devices() {
+        // SAFETY: only looks for the library
+        let there = unsafe { nvrtc::sys::is_culib_present() };
+        if !there && std::env::var_os("VITRION_TEST_NVRTC").is_none() {
+            println!("SKIPPED: no NVRTC to compile the kernels with");
+            return;
+        }
+        let text = source::kernels();
+        let all = [
+            ("sm_75", Width::Single),
+            ("sm_80", Width::Double),
+            ("sm_90", Width::Single),
+            ("sm_90", Width::Double),
+            ("sm_120", Width::Single),
+        ];
+        std::thread::scope(|scope| {
+            for (target, width) in all {
+                let text = &text;
+                scope.spawn(move || {
+                    let image = compile(text, source::definition(width), target);
+                    let image = image.unwrap_or_else(|e| panic!("{target} {width:?}: {e}"));
+                    assert!(image.starts_with(b"\x7fELF"), "{target}");
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn a_machine_without_a_driver_says_so() {
+        if driver_is_there() {
+            return;
+        }
+        let error = Card::open(0).expect_err("no driver").to_string();
+        assert!(
+            error.contains("no CUDA device: the NVIDIA driver (libcuda) was not found"),
+            "{error}"
+        );
+        assert!(error.contains("device = \"cpu\""), "{error}");
     }
 }

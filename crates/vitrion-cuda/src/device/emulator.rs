@@ -113,6 +113,10 @@ impl Machine for Processor {
         "the processor, emulating a device"
     }
 
+    fn tensor_cores(&self) -> bool {
+        true
+    }
+
     fn memory(&self) -> Result<(usize, usize)> {
         Ok((1 << 34, 1 << 34))
     }

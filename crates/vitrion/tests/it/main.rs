@@ -4,6 +4,7 @@ mod bad_input;
 mod browser;
 mod commands;
 mod cp2k;
+mod device;
 mod labels;
 mod learn;
 mod motion;

@@ -44,6 +44,9 @@ pub(super) struct DeviceArguments {
     /// Comparisons only, and as short as they can be
     #[arg(long)]
     quick: bool,
+    /// Also write everything as JSON to this file
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
     /// Everything as JSON
     #[arg(long)]
     json: bool,

@@ -11,6 +11,7 @@ use vitrion::device::Device;
 use vitrion::error::{Error, InputError};
 use vitrion::inputs;
 use vitrion::run_file::DeviceChoice;
+use vitrion::training::write_json;
 use vitrion_core::io;
 use vitrion_model::Precision;
 
@@ -54,6 +55,9 @@ pub(in super::super) fn bench(arguments: &DeviceArguments, common: &Common) -> R
         print_json(&results);
     } else {
         print(&described(&results));
+    }
+    if let Some(path) = &arguments.save {
+        write_json(path, &results)?;
     }
     if results.passed() {
         return Ok(());
