@@ -62,6 +62,8 @@ impl Shape {
 /// What carries out the work; everything happens in the order of the calls.
 pub(crate) trait Machine: Debug + Send + Sync {
     fn name(&self) -> &str;
+    /// The same device with an order of work of its own.
+    fn fork(&self) -> Result<Arc<dyn Machine>>;
     /// Whether it multiplies matrices of TF32.
     fn tensor_cores(&self) -> bool;
     /// Bytes free and in all.
@@ -145,6 +147,12 @@ impl Device {
     /// "NVIDIA H100 80GB HBM3, driver 13.0, compute capability 9.0".
     pub fn name(&self) -> &str {
         self.machine.name()
+    }
+
+    /// The same device with an order of work of its own: what is asked of one does not wait for the
+    /// other, and a recording of one does not see the other.
+    pub(crate) fn fork(&self) -> Result<Self> {
+        Ok(Device { machine: self.machine.fork()?, profile: Arc::clone(&self.profile) })
     }
 
     /// Whether it multiplies matrices of TF32.

@@ -73,7 +73,9 @@ impl EngineMaker for CudaDynamics {
         &'a mut self,
         start: Start<'_>,
     ) -> std::result::Result<Box<dyn Engine + 'a>, Fault> {
-        let (device, model) = (&self.device, &self.model);
+        // a stage of its own order of work: its recording may not see what others do
+        let device = &self.device.fork().map_err(fault)?;
+        let model = &self.model;
         Ok(match self.arithmetic.precision {
             Precision::Mixed => {
                 Box::new(DeviceEngine::<f32>::new(device, model, self.arithmetic, start)?)

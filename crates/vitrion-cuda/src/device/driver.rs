@@ -30,17 +30,55 @@ pub(super) fn count() -> Result<usize> {
     Ok(usize::try_from(count).unwrap_or(0))
 }
 
-/// One GPU with a stream of its own.
+/// One GPU and the kernels that were loaded on it.
 #[derive(Debug)]
-pub(super) struct Card {
+struct Gpu {
     context: Arc<CudaContext>,
-    stream: CUstream,
     name: String,
     /// "sm_90"
     target: String,
     /// Compute capability 8.0 or later.
     ampere: bool,
     modules: Mutex<Vec<(Width, usize)>>,
+}
+
+impl Gpu {
+    fn bind(&self) -> Result<()> {
+        self.context.bind_to_thread().map_err(failed("choosing the device"))
+    }
+
+    fn module(&self, width: Width) -> Result<CUmodule> {
+        let mut modules = self.modules.lock().expect("no thread panics with it");
+        if let Some((_, module)) = modules.iter().find(|(of, _)| *of == width) {
+            return Ok(*module as CUmodule);
+        }
+        let image = image(width, &self.target, &self.name)?;
+        // SAFETY: a complete image, alive during the call
+        let module = unsafe { result::module::load_data(image.as_ptr().cast()) }
+            .map_err(failed("loading the kernels"))?;
+        modules.push((width, module as usize));
+        Ok(module)
+    }
+}
+
+impl Drop for Gpu {
+    fn drop(&mut self) {
+        if self.bind().is_err() {
+            return;
+        }
+        let modules = self.modules.get_mut().expect("no thread panics with it");
+        for (_, module) in modules.iter() {
+            // SAFETY: loaded by this GPU; the cards that used it are gone
+            let _ = unsafe { result::module::unload(*module as CUmodule) };
+        }
+    }
+}
+
+/// A GPU with a stream of its own.
+#[derive(Debug)]
+pub(super) struct Card {
+    gpu: Arc<Gpu>,
+    stream: CUstream,
 }
 
 // SAFETY: the driver's handles may be used from any thread; every call binds the context first
@@ -62,11 +100,8 @@ impl Card {
         unsafe { sys::cuDriverGetVersion(&raw mut version) }
             .result()
             .map_err(failed("asking for its version"))?;
-        let stream = result::stream::create(result::stream::StreamKind::NonBlocking)
-            .map_err(failed("making a stream"))?;
-        Ok(Card {
+        Card::of(Arc::new(Gpu {
             context,
-            stream,
             name: format!(
                 "{name}, CUDA driver {}.{}, compute capability {major}.{minor}",
                 version / 1000,
@@ -75,51 +110,44 @@ impl Card {
             target: format!("sm_{major}{minor}"),
             ampere: major >= 8,
             modules: Mutex::new(Vec::new()),
-        })
+        }))
+    }
+
+    fn of(gpu: Arc<Gpu>) -> Result<Self> {
+        gpu.bind()?;
+        let stream = result::stream::create(result::stream::StreamKind::NonBlocking)
+            .map_err(failed("making a stream"))?;
+        Ok(Card { gpu, stream })
     }
 
     fn bind(&self) -> Result<()> {
-        self.context.bind_to_thread().map_err(failed("choosing the device"))
-    }
-
-    fn module(&self, width: Width) -> Result<CUmodule> {
-        let mut modules = self.modules.lock().expect("no thread panics with it");
-        if let Some((_, module)) = modules.iter().find(|(of, _)| *of == width) {
-            return Ok(*module as CUmodule);
-        }
-        let image = image(width, &self.target, &self.name)?;
-        // SAFETY: a complete image, alive during the call
-        let module = unsafe { result::module::load_data(image.as_ptr().cast()) }
-            .map_err(failed("loading the kernels"))?;
-        modules.push((width, module as usize));
-        Ok(module)
+        self.gpu.bind()
     }
 }
 
 impl Drop for Card {
     fn drop(&mut self) {
-        if self.bind().is_err() {
-            return;
-        }
-        let modules = self.modules.get_mut().expect("no thread panics with it");
-        // SAFETY: made by this card; nothing else uses them any more
-        unsafe {
-            let _ = result::stream::synchronize(self.stream);
-            for (_, module) in modules.iter() {
-                let _ = result::module::unload(*module as CUmodule);
+        if self.bind().is_ok() {
+            // SAFETY: made by this card; nothing else uses it any more
+            unsafe {
+                let _ = result::stream::synchronize(self.stream);
+                let _ = result::stream::destroy(self.stream);
             }
-            let _ = result::stream::destroy(self.stream);
         }
     }
 }
 
 impl Machine for Card {
     fn name(&self) -> &str {
-        &self.name
+        &self.gpu.name
+    }
+
+    fn fork(&self) -> Result<Arc<dyn Machine>> {
+        Card::of(Arc::clone(&self.gpu)).map(|card| Arc::new(card) as Arc<dyn Machine>)
     }
 
     fn tensor_cores(&self) -> bool {
-        self.ampere
+        self.gpu.ampere
     }
 
     fn memory(&self) -> Result<(usize, usize)> {
@@ -186,7 +214,7 @@ impl Machine for Card {
 
     fn kernel(&self, width: Width, name: &'static str, _: usize) -> Result<Handle> {
         self.bind()?;
-        let module = self.module(width)?;
+        let module = self.gpu.module(width)?;
         let text = CString::new(name).expect("names of kernels have no zeros");
         // SAFETY: a loaded module
         let function = unsafe { result::module::get_function(module, text) }
@@ -245,7 +273,7 @@ impl Machine for Card {
             executable.map_err(failed("preparing recorded launches"))?
         };
         Ok(Some(Box::new(Recorded {
-            context: Arc::clone(&self.context),
+            context: Arc::clone(&self.gpu.context),
             stream: self.stream,
             executable,
         })))

@@ -10,7 +10,7 @@ use std::alloc::{Layout, alloc, dealloc};
 use std::ffi::{c_int, c_uint, c_void};
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::{Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 const HEADER: &str = include_str!("emulator.h");
 /// Device memory is aligned to this many bytes, as on a GPU.
@@ -111,6 +111,10 @@ fn layout(bytes: usize) -> Layout {
 impl Machine for Processor {
     fn name(&self) -> &'static str {
         "the processor, emulating a device"
+    }
+
+    fn fork(&self) -> Result<Arc<dyn Machine>> {
+        Processor::new(self.order).map(|own| Arc::new(own) as Arc<dyn Machine>)
     }
 
     fn tensor_cores(&self) -> bool {

@@ -36,7 +36,7 @@ impl CudaEvaluator {
         model: &DeepPotential,
         arithmetic: impl Into<Arithmetic>,
     ) -> Result<Self> {
-        let arithmetic = arithmetic.into();
+        let (device, arithmetic) = (&device.fork()?, arithmetic.into());
         let engine = match arithmetic.precision {
             Precision::Mixed => Engine::Mixed(Box::new(OnDevice::new(device, model, arithmetic)?)),
             Precision::Double => {
