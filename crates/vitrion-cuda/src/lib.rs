@@ -3,8 +3,10 @@ mod arguments;
 mod device;
 mod error;
 mod potential;
+mod training;
 #[cfg(any(test, feature = "emulator"))]
 pub use device::emulator;
 pub use device::{Device, Width};
 pub use error::CudaError;
 pub use potential::CudaEvaluator;
+pub use training::CudaTrainer;

@@ -3,10 +3,15 @@
 use super::Width;
 
 /// Everything but the emulator's header, in order.
-const PARTS: [(&str, &str); 3] = [
+const PARTS: [(&str, &str); 8] = [
     ("common.cuh", include_str!("../kernels/common.cuh")),
     ("potential.cuh", include_str!("../kernels/potential.cuh")),
     ("product.cuh", include_str!("../kernels/product.cuh")),
+    ("training_frames.cuh", include_str!("../kernels/training_frames.cuh")),
+    ("training_moments.cuh", include_str!("../kernels/training_moments.cuh")),
+    ("training_nets.cuh", include_str!("../kernels/training_nets.cuh")),
+    ("training_grid.cuh", include_str!("../kernels/training_grid.cuh")),
+    ("training_update.cuh", include_str!("../kernels/training_update.cuh")),
 ];
 
 /// The source of all kernels with lines marked by file.

@@ -294,7 +294,8 @@ __device__ __forceinline__ int entry_of(int axis, int m, int b) {
 
 // ∂/∂T of a function of D with these slopes, times `factor`: for every m and c
 // Σ_a s_ma T_ca (+ Σ_m' s_m'm T_cm' where m is below the axis; the diagonal counts twice).
-__device__ __forceinline__ void spread(const Descriptor& d, const real* slopes, const real* moments,
+template <class Shape>
+__device__ __forceinline__ void spread(const Shape& d, const real* slopes, const real* moments,
                                        real factor, real* out) {
     for (int m = lane_of(); m < d.stride; m += WARP_SIZE) {
         real sum[4] = {0, 0, 0, 0};
