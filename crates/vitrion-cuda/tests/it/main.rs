@@ -6,3 +6,4 @@ mod evaluators;
 #[allow(dead_code)]
 #[path = "../../../vitrion-model/tests/it/expected.rs"]
 mod expected;
+mod training;
