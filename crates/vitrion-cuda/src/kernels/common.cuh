@@ -43,21 +43,24 @@ template <class T> __device__ __forceinline__ T warp_sum(T x) {
     return x;
 }
 
+// One exchange of `warp_sum_32`, then those after it: unrolled by the type, so that all numbers stay
+// in registers.
+template <int HALF, class T> __device__ __forceinline__ void halve_sums(T (&x)[WARP_SIZE]) {
+    const bool upper = lane_of() & HALF;
+#pragma unroll
+    for (int k = 0; k < HALF; ++k) {
+        const T keep = upper ? x[k + HALF] : x[k];
+        const T give = upper ? x[k] : x[k + HALF];
+        x[k] = keep + __shfl_xor_sync(ALL, give, HALF);
+    }
+    if constexpr (HALF > 1) halve_sums<HALF / 2>(x);
+}
+
 // Sums of 32 numbers over the lanes of a warp: lane `l` gets that of number `l`.
 //
 // Each exchange halves the numbers a lane still carries: 31 exchanges instead of 160.
 template <class T> __device__ __forceinline__ T warp_sum_32(T (&x)[WARP_SIZE]) {
-    const u32 lane = lane_of();
-#pragma unroll
-    for (int half = WARP_SIZE / 2; half > 0; half /= 2) {
-        const bool upper = lane & half;
-#pragma unroll
-        for (int k = 0; k < half; ++k) {
-            const T keep = upper ? x[k + half] : x[k];
-            const T give = upper ? x[k] : x[k + half];
-            x[k] = keep + __shfl_xor_sync(ALL, give, half);
-        }
-    }
+    halve_sums<WARP_SIZE / 2>(x);
     return x[0];
 }
 

@@ -253,15 +253,15 @@ KERNEL(fit_backward, TaskArguments, 256) {
     real4 g;
     if (!product_of<false, true>(a, t, row, column, g)) return;
     add_skip(t, row, column, g);
-    store4(t.c + row * t.ldc + column, g);
+    const u64 at = row * t.ldc + column;
+    store4(t.c + at, g);
     if (!t.kept) return;
-    const real4 kept = load4(t.kept + row * t.ldc + column);
-    real4 q;
+    real4 q = load4(t.kept + at);
     for (int o = 0; o < 4; ++o) {
-        const real step = t.timestep && column + o < t.columns ? t.timestep[column + o] : (real)1;
-        q.v[o] = g.v[o] * step * kept_curve(t.activation, t.threshold, kept.v[o]).slope;
+        q.v[o] = g.v[o] * kept_curve(t.activation, t.threshold, q.v[o]).slope;
+        if (t.timestep && column + o < t.columns) q.v[o] *= t.timestep[column + o];
     }
-    store4(t.second + row * t.ldc + column, q);
+    store4(t.second + at, q);
 }
 
 // ζ, and in place of ż what the gradient of the timestep sums.

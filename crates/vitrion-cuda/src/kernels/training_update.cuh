@@ -55,7 +55,7 @@ struct EndArguments {
 };
 
 // Sums over the frames of a batch; whether the step may change parameters, and the gradient's scale.
-KERNEL(end_step, EndArguments, 256) {
+KERNEL(judge_step, EndArguments, 256) {
     if (*(volatile const u32*)&a.control->halt != 0) return;
     double sums[8] = {0, 0, 0, 0, 0, 0, 0, 0}, bad = 1e300;
     for (u32 f = threadIdx.x; f < a.batch.count; f += blockDim.x) {

@@ -111,7 +111,7 @@ impl<T: Real> Update<T> {
             device: device.clone(),
             kernels: Kernels {
                 norm: device.kernel(w, "norm_parts")?,
-                end: device.kernel(w, "end_step")?,
+                end: device.kernel(w, "judge_step")?,
                 adam: device.kernel(w, "adam")?,
                 average: device.kernel(w, "average_parameters")?,
                 momentum: device.kernel(w, "muon_momentum")?,

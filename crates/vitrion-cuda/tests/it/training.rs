@@ -198,7 +198,7 @@ fn losses_and_gradients_of_devices_are_those_of_the_processors() {
             }
             let found = check::<f64>(&device, &data, &model, &settings, &losses[k], 1e-11);
             bits.push(found.2);
-            check::<f32>(&device, &data, &model, &settings, &losses[k], 2e-5);
+            check::<f32>(&device, &data, &model, &settings, &losses[k], 1e-5);
         }
         if device.name().contains("emulat") {
             if first.is_empty() {
@@ -305,12 +305,21 @@ fn a_hundred_steps_on_devices_are_those_of_the_processors() {
         if let Some(device) = devices.first() {
             let mut engine =
                 CudaTrainer::<f32>::new(device, &settings, &data, &model).expect("supported");
-            // rounding grows from step to step
             let found = steps(&mut engine, &settings, 100);
-            close(&found.0[..20], &rounded.0[..20], 1e-4);
-            close(&found.0[..20], &expected.0[..20], 1e-4);
+            for expected in [&rounded.0, &expected.0] {
+                for (step, (a, b)) in found.0.iter().zip(expected).enumerate() {
+                    let (a, b) = (loss(a), loss(b));
+                    assert!((a - b).abs() < 1e-5 * b, "{method:?}, step {step}: {a} {b}");
+                }
+            }
         }
     }
+}
+
+/// A loss of the squares of a step.
+fn loss(squares: &[f64; 6]) -> f64 {
+    let mean = |k: usize| squares[2 * k] / squares[2 * k + 1].max(1.0);
+    0.3 * mean(0) + mean(1) + 0.1 * mean(2)
 }
 
 fn close(found: &[[f64; 6]], expected: &[[f64; 6]], tolerance: f64) {
@@ -385,7 +394,8 @@ fn steps_after_one_that_fails_change_nothing() {
             labels.energy = Some(f64::MAX);
         }
     });
-    let model = model(&data, true, 0.0);
+    let sound = folder();
+    let model = model(&self::data(sound.path(), |_, _| {}), true, 0.0);
     let settings = settings(10, Method::ADAM);
     let stage = &settings.stages[0];
     for device in devices::all() {
@@ -401,9 +411,8 @@ fn steps_after_one_that_fails_change_nothing() {
         step(&mut engine, 1, 2, &mut before);
         engine.finish(&mut before).expect("finite");
         let good = engine.state().expect("a state").parameters.to_vec();
-        engine.begin_stage(stage.optimizer, None).expect("a working device");
-        let fresh = CudaTrainer::<f64>::new(&device, &settings, &data, &model).expect("supported");
-        let mut engine = fresh;
+        let mut engine =
+            CudaTrainer::<f64>::new(&device, &settings, &data, &model).expect("supported");
         engine.begin_stage(stage.optimizer, None).expect("a working device");
         for (t, frame) in [0, 2, 3, 1, 5].into_iter().enumerate() {
             step(&mut engine, t as u64, frame, &mut sums);
