@@ -21,6 +21,7 @@ mod frames;
 mod layout;
 mod nets;
 mod pass;
+mod tables;
 mod update;
 
 use crate::device::{Buffer, Device};
@@ -266,9 +267,10 @@ impl<T: Real> Engine<T> for CudaTrainer<'_, T> {
 
     fn end_stage(&mut self, averaged: bool) -> std::result::Result<(), DeviceError> {
         let vectors = &self.pass.vectors;
-        let copied = match averaged {
-            true => vectors.parameters.copy_from(&vectors.average),
-            false => vectors.average.copy_from(&vectors.parameters),
+        let copied = if averaged {
+            vectors.parameters.copy_from(&vectors.average)
+        } else {
+            vectors.average.copy_from(&vectors.parameters)
         };
         copied.map_err(|error| self.failed(&error))
     }

@@ -6,9 +6,12 @@
 //   T_c = Σ_p ρ_pc G(x_p)        Ṫ_c = Σ_p ρ̇_pc G + ρ_pc ẋ_p G′
 //   Ȳ_q = Σ_p v_pq h_p + s_pq k_p   h = Σ_c ρ_c T̄′_c + ρ̇_c T̄_c   k = Σ_c ẋ ρ_c T̄_c
 //
-// A warp serves a centre or a chunk of entries; its lanes take four outputs each, `CHUNKS` times.
+// A block serves a centre, its warps take entries in turn; a warp serves a chunk of entries. Lanes take
+// four outputs each, `CHUNKS` times.
 
 namespace training {
+
+const int CENTRE_WARPS = 4, CENTRE_BLOCK = CENTRE_WARPS * WARP_SIZE;
 
 struct Features {
     // (m << 16 | a) of every number of a descriptor.
@@ -16,7 +19,7 @@ struct Features {
     int width;
     int stride;
     int axis;
-    int features;
+    int numbers;
     int feature_stride;
     int reserved;
 };
@@ -57,14 +60,13 @@ struct MomentsArguments {
 
 template <int CHUNKS, bool TANGENTS>
 __device__ __forceinline__ void moments_of(const MomentsArguments& a) {
-    const u32 row = (u32)global_warp();
-    if (row >= a.rows) return;
+    const u32 row = blockIdx.x, lane = lane_of(), warp = warp_of();
     const Features& d = a.features;
-    const u32 lane = lane_of();
     const int size = 4 * d.stride;
     DYNAMIC_SHARED(real, memory);
-    real* moments = memory + warp_of() * size * (TANGENTS ? 2 : 1);
+    real* moments = memory;
     real* tangents = moments + size;
+    real* parts = moments + (TANGENTS ? 2 : 1) * size;  // [warp][size]
     const Centre centre = a.batch.centres[row];
     const Frame& frame = a.batch.frames[centre.frame];
     const u32 end = frame.offsets[centre.atom + 1];
@@ -72,51 +74,62 @@ __device__ __forceinline__ void moments_of(const MomentsArguments& a) {
     for (int h = 0; h < CHUNKS; ++h)
         for (int c = 0; c < 4; ++c)
             for (int o = 0; o < 4; ++o) sums[h][c][o] = 0;
-    for (u32 p = frame.offsets[centre.atom]; p < end; ++p) {
-        const u64 k = frame.first_entry + p;
-        const real* entry = a.batch.entries + k * ENTRY;
-        const real* nodes = a.values + (u64)frame.nodes[p] * ORDERS * d.stride;
-        real4 rho = load4(entry), moving;
-        if (TANGENTS) {
-            moving = load4(a.batch.moving + k * 4);
-            for (int c = 0; c < 4; ++c) rho.v[c] *= entry[INPUT];
-        }
+    for (u32 start = frame.offsets[centre.atom]; start < end; start += CENTRE_BLOCK) {
+        const u32 mine = start + warp + CENTRE_WARPS * lane;
+        const u32 node_of_lane = mine < end ? frame.nodes[mine] : 0;
+        for (int round = 0; round < WARP_SIZE; ++round) {
+            const u32 p = start + warp + CENTRE_WARPS * round;
+            if (p >= end) break;
+            const u64 k = frame.first_entry + p;
+            const real* entry = a.batch.entries + k * ENTRY;
+            const u64 node = __shfl_sync(ALL, node_of_lane, round);
+            const real* nodes = a.values + node * ORDERS * d.stride;
+            real4 rho = load4(entry), moving;
+            if (TANGENTS) {
+                moving = load4(a.batch.moving + k * 4);
+                for (int c = 0; c < 4; ++c) rho.v[c] *= entry[INPUT];
+            }
 #pragma unroll
-        for (int h = 0; h < CHUNKS; ++h) {
-            const int m = 4 * (lane + h * WARP_SIZE);
-            if (m >= d.stride) continue;
-            real4 value, slope;
-            hermite<TANGENTS>(entry, nodes, d.stride, m, value, slope);
+            for (int h = 0; h < CHUNKS; ++h) {
+                const int m = 4 * (lane + h * WARP_SIZE);
+                if (m >= d.stride) continue;
+                real4 value, slope;
+                hermite<TANGENTS>(entry, nodes, d.stride, m, value, slope);
 #pragma unroll
-            for (int c = 0; c < 4; ++c)
+                for (int c = 0; c < 4; ++c)
 #pragma unroll
-                for (int o = 0; o < 4; ++o) {
-                    if (TANGENTS)
-                        sums[h][c][o] += moving.v[c] * value.v[o] + rho.v[c] * slope.v[o];
-                    else
-                        sums[h][c][o] += rho.v[c] * value.v[o];
-                }
+                    for (int o = 0; o < 4; ++o) {
+                        if (TANGENTS)
+                            sums[h][c][o] += moving.v[c] * value.v[o] + rho.v[c] * slope.v[o];
+                        else
+                            sums[h][c][o] += rho.v[c] * value.v[o];
+                    }
+            }
         }
     }
-    real* out = TANGENTS ? tangents : moments;
 #pragma unroll
     for (int h = 0; h < CHUNKS; ++h) {
         const int m = 4 * (lane + h * WARP_SIZE);
         if (m >= d.stride) continue;
         for (int c = 0; c < 4; ++c) {
             const real4 four = {{sums[h][c][0], sums[h][c][1], sums[h][c][2], sums[h][c][3]}};
-            store4(out + c * d.stride + m, four);
+            store4(parts + warp * size + c * d.stride + m, four);
         }
     }
-    if (TANGENTS)
-        for (int m = lane; m < size; m += WARP_SIZE) moments[m] = a.moments[(u64)row * size + m];
-    __syncwarp();
+    __syncthreads();
+    real* out = TANGENTS ? tangents : moments;
     real* kept = (TANGENTS ? a.tangents : a.moments) + (u64)row * size;
-    for (int m = lane; m < size; m += WARP_SIZE) kept[m] = out[m];
+    for (int m = threadIdx.x; m < size; m += CENTRE_BLOCK) {
+        real sum = 0;
+        for (int w = 0; w < CENTRE_WARPS; ++w) sum += parts[w * size + m];
+        out[m] = kept[m] = sum;
+        if (TANGENTS) moments[m] = a.moments[(u64)row * size + m];
+    }
+    __syncthreads();
     real* descriptor = a.descriptors + (u64)row * d.feature_stride;
-    for (int e = lane; e < d.feature_stride; e += WARP_SIZE) {
+    for (int e = threadIdx.x; e < d.feature_stride; e += CENTRE_BLOCK) {
         real value = 0;
-        if (e < d.features) {
+        if (e < d.numbers) {
             const u32 pair = d.entries[e], m = pair >> 16, b = pair & 0xffffu;
             for (int c = 0; c < 4; ++c) {
                 const int at = c * d.stride;
@@ -154,26 +167,24 @@ struct PairGradientArguments {
 // From ∂E/∂D to the gradient of every entry.
 template <int CHUNKS>
 __device__ __forceinline__ void pair_gradients_of(const PairGradientArguments& a) {
-    const u32 row = (u32)global_warp();
-    if (row >= a.rows) return;
+    const u32 row = blockIdx.x, lane = lane_of(), warp = warp_of();
     const Features& d = a.features;
-    const u32 lane = lane_of();
     const int size = 4 * d.stride;
     DYNAMIC_SHARED(real, memory);
-    real* sums = memory + warp_of() * (32 * 8 + 2 * size + d.feature_stride);
-    real* moments = sums + 32 * 8;
+    real* sums = memory;  // [entry of a round][8]
+    real* moments = sums + CENTRE_BLOCK * 8;
     real* toward = moments + size;
     real* slopes = toward + size;
     const Centre centre = a.batch.centres[row];
     const Frame& frame = a.batch.frames[centre.frame];
     const u32 end = frame.offsets[centre.atom + 1];
-    for (int m = lane; m < size; m += WARP_SIZE) moments[m] = a.moments[(u64)row * size + m];
-    for (int e = lane; e < d.features; e += WARP_SIZE)
+    for (int m = threadIdx.x; m < size; m += CENTRE_BLOCK) moments[m] = a.moments[(u64)row * size + m];
+    for (int e = threadIdx.x; e < d.numbers; e += CENTRE_BLOCK)
         slopes[e] = a.slopes[(u64)row * d.feature_stride + e];
-    __syncwarp();
-    spread(d, slopes, moments, (real)1, toward);
-    __syncwarp();
-    for (int m = lane; m < size; m += WARP_SIZE) a.toward[(u64)row * size + m] = toward[m];
+    __syncthreads();
+    spread(d, slopes, moments, (real)1, toward, threadIdx.x, CENTRE_BLOCK);
+    __syncthreads();
+    for (int m = threadIdx.x; m < size; m += CENTRE_BLOCK) a.toward[(u64)row * size + m] = toward[m];
     real t[CHUNKS][4][4];
 #pragma unroll
     for (int h = 0; h < CHUNKS; ++h) {
@@ -182,9 +193,10 @@ __device__ __forceinline__ void pair_gradients_of(const PairGradientArguments& a
             for (int o = 0; o < 4; ++o)
                 t[h][c][o] = m < d.stride ? toward[c * d.stride + m + o] : (real)0;
     }
-    for (u32 start = frame.offsets[centre.atom]; start < end; start += WARP_SIZE) {
-        const int n = min(end - start, (u32)WARP_SIZE);
-        for (int first = 0; first < n; first += 4) {
+    for (u32 start = frame.offsets[centre.atom]; start < end; start += CENTRE_BLOCK) {
+        const int n = min(end - start, (u32)CENTRE_BLOCK);
+        // four entries at a time, so that 32 sums share their exchanges
+        for (int first = 4 * warp; first < n; first += 4 * CENTRE_WARPS) {
             real x[WARP_SIZE];
 #pragma unroll
             for (int slot = 0; slot < 4; ++slot) {
@@ -219,23 +231,23 @@ __device__ __forceinline__ void pair_gradients_of(const PairGradientArguments& a
             }
             sums[first * 8 + lane] = warp_sum_32(x);
         }
-        __syncwarp();
-        if (start + lane < end) {
-            const u64 k = frame.first_entry + start + lane;
-            const real* sum = sums + lane * 8;
+        __syncthreads();
+        if (threadIdx.x < n) {
+            const u64 k = frame.first_entry + start + threadIdx.x;
+            const real* sum = sums + threadIdx.x * 8;
             const real4 unit = load4(a.batch.entries + k * ENTRY + UNIT);
             const real4 scales = load4(a.batch.entries + k * ENTRY + RADIAL);
             const real per_slot = (real)a.per_slot;
             const real g[4] = {sum[0] * per_slot + sum[4], sum[1] * per_slot, sum[2] * per_slot,
                                sum[3] * per_slot};
-            const real along = scales.v[0] * g[0] + scales.v[2] * (g[1] * unit.v[0] +
-                               g[2] * unit.v[1] + g[3] * unit.v[2]);
+            const real turn = g[1] * unit.v[0] + g[2] * unit.v[1] + g[3] * unit.v[2];
+            const real along = scales.v[0] * g[0] + scales.v[2] * turn;
             const real3 found = {along * unit.v[0] + scales.v[1] * g[1],
                                  along * unit.v[1] + scales.v[1] * g[2],
                                  along * unit.v[2] + scales.v[1] * g[3]};
             a.gradients[k] = found;
         }
-        __syncwarp();
+        __syncthreads();
     }
 }
 
@@ -257,26 +269,25 @@ struct MomentAdjointArguments {
 
 // T̄′ from D̄ through T and from ∂E/∂D through Ṫ.
 KERNEL(moment_adjoints, MomentAdjointArguments, 128) {
-    const u32 row = (u32)global_warp();
-    if (row >= a.rows) return;
+    const u64 row = blockIdx.x;
     const Features& d = a.features;
-    const u32 lane = lane_of();
     const int size = 4 * d.stride;
     DYNAMIC_SHARED(real, memory);
-    real* first = memory + warp_of() * (3 * size + d.feature_stride);
+    real* first = memory;
     real* second = first + size;
     real* moments = second + size;
     real* slopes = moments + size;
     for (int way = 0; way < 2; ++way) {
-        const real* from = (way ? a.tangents : a.moments) + (u64)row * size;
-        const real* given = (way ? a.slopes : a.adjoints) + (u64)row * d.feature_stride;
-        for (int m = lane; m < size; m += WARP_SIZE) moments[m] = from[m];
-        for (int e = lane; e < d.features; e += WARP_SIZE) slopes[e] = given[e];
-        __syncwarp();
-        spread(d, slopes, moments, (real)1, way ? second : first);
-        __syncwarp();
+        const real* from = (way ? a.tangents : a.moments) + row * size;
+        const real* given = (way ? a.slopes : a.adjoints) + row * d.feature_stride;
+        for (int m = threadIdx.x; m < size; m += CENTRE_BLOCK) moments[m] = from[m];
+        for (int e = threadIdx.x; e < d.numbers; e += CENTRE_BLOCK) slopes[e] = given[e];
+        __syncthreads();
+        spread(d, slopes, moments, (real)1, way ? second : first, threadIdx.x, CENTRE_BLOCK);
+        __syncthreads();
     }
-    for (int m = lane; m < size; m += WARP_SIZE) a.out[(u64)row * size + m] = first[m] + second[m];
+    for (int m = threadIdx.x; m < size; m += CENTRE_BLOCK)
+        a.out[row * size + m] = first[m] + second[m];
 }
 
 struct ChunkArguments {
@@ -295,17 +306,22 @@ template <int CHUNKS> __device__ __forceinline__ void chunk_sums_of(const ChunkA
     const u32 k = (u32)global_warp();
     if (k >= a.batch.chunk_count) return;
     const Frame& frame = a.batch.frames[frame_of<&Frame::first_chunk>(a.batch, k)];
-    const u32 chunk = k - frame.first_chunk, end = frame.chunks[chunk + 1];
-    const u32* rows = a.batch.rows + frame.first_atom;
+    const u32 chunk = k - frame.first_chunk, first_at = frame.chunks[chunk];
+    const int count = frame.chunks[chunk + 1] - first_at;
+    // every lane looks up one entry and its row
+    u32 entry_of_lane = 0, row_of_lane = 0;
+    if (lane_of() < count) {
+        entry_of_lane = frame.order[first_at + lane_of()];
+        row_of_lane = a.batch.rows[frame.first_atom + frame.centres[entry_of_lane]];
+    }
     real sums[CHUNKS][6][4];
     for (int h = 0; h < CHUNKS; ++h)
         for (int q = 0; q < 6; ++q)
             for (int o = 0; o < 4; ++o) sums[h][q][o] = 0;
-    for (u32 at = frame.chunks[chunk]; at < end; ++at) {
-        const u32 p = frame.order[at];
-        const u64 number = frame.first_entry + p;
+    for (int at = 0; at < count; ++at) {
+        const u64 number = frame.first_entry + __shfl_sync(ALL, entry_of_lane, at);
         const real* entry = a.batch.entries + number * ENTRY;
-        const u64 row = (u64)rows[frame.centres[p]] * 4 * a.stride;
+        const u64 row = (u64)__shfl_sync(ALL, row_of_lane, at) * 4 * a.stride;
         const real4 rho = load4(entry), moving = load4(a.batch.moving + number * 4);
         const real4 first = load4(entry + VALUE), middle = load4(entry + VALUE + 4);
         const real4 last = load4(entry + VALUE + 8);

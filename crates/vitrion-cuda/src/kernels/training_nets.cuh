@@ -389,7 +389,7 @@ struct Columns {
     const real* from;
     real* to;
     int ld;
-    int columns;
+    int count;
     int rows;
     int segment;
 };
@@ -405,7 +405,7 @@ KERNEL(column_sums, ColumnArguments, 256) {
     __shared__ real parts[8][32];
     const Columns& c = a.columns[blockIdx.y];
     const u32 column = blockIdx.x * 32 + threadIdx.x % 32, part = threadIdx.x / 32;
-    if (blockIdx.x * 32 >= c.columns) return;
+    if (blockIdx.x * 32 >= c.count) return;
     const real* from = c.from;
     u32 rows = c.rows;
     if (c.segment >= 0) {
@@ -414,11 +414,11 @@ KERNEL(column_sums, ColumnArguments, 256) {
         rows = segment.count;
     }
     real sum = 0;
-    if (column < c.columns)
+    if (column < c.count)
         for (u32 row = part; row < rows; row += 8) sum += from[(u64)row * c.ld + column];
     parts[part][threadIdx.x % 32] = sum;
     __syncthreads();
-    if (part != 0 || column >= c.columns) return;
+    if (part != 0 || column >= c.count) return;
     sum = 0;
     for (int k = 0; k < 8; ++k) sum += parts[k][threadIdx.x];
     c.to[column] = sum;

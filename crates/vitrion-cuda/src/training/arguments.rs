@@ -9,6 +9,8 @@ pub(super) const ENTRY: usize = 24;
 /// In place of an image: a term of empty slots; where the number of the species starts.
 pub(super) const EMPTY: u32 = 1 << 31;
 pub(super) const EMPTY_COUNT: u32 = 20;
+/// Warps of a block that serves a centre.
+pub(super) const CENTRE_WARPS: usize = 4;
 /// Entries in a chunk.
 pub(super) const CHUNK: usize = 32;
 /// Nodes that a block takes through an embedding net, and rows of their numbers.
@@ -139,7 +141,7 @@ arguments! {
         width: i32,
         stride: i32,
         axis: i32,
-        features: i32,
+        numbers: i32,
         feature_stride: i32,
         reserved: i32,
     }
@@ -268,7 +270,7 @@ arguments! {
         from: Address,
         to: Address,
         ld: i32,
-        columns: i32,
+        count: i32,
         rows: i32,
         segment: i32,
     }

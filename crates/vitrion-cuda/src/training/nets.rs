@@ -74,7 +74,7 @@ pub(super) struct Nets<T> {
     /// Of the present parameters and of their average.
     tops: [Buffer<Top>; 2],
     grid_layers: [Buffer<GridLayer>; 2],
-    grid_nets: Buffer<GridNet>,
+    on_grids: Buffer<GridNet>,
     widest: usize,
     most_nodes: usize,
     _memory: Buffer<T>,
@@ -194,7 +194,7 @@ impl<T: Real> Nets<T> {
         Ok(Nets {
             tops: [tops(Weights::Present)?, tops(Weights::Averaged)?],
             grid_layers: [table(Weights::Present)?, table(Weights::Averaged)?],
-            grid_nets: device.buffer(&nets)?,
+            on_grids: device.buffer(&nets)?,
             widest,
             most_nodes: geometry.grids.iter().map(|grid| grid.nodes).max().unwrap_or(0),
             values,
@@ -212,11 +212,11 @@ impl<T: Real> Nets<T> {
     /// Arguments and shape of a launch over all nets that keeps `rows` times the widest layer in
     /// shared memory.
     pub(super) fn grid(&self, weights: Weights, rows: usize) -> (Shape, GridArguments) {
-        let nets = self.grid_nets.len() as u32;
+        let nets = self.on_grids.len() as u32;
         let grid = [self.most_nodes.div_ceil(GRID_NODES) as u32, nets, 1];
         let shape = Shape { grid, block: 128, shared: 0 };
         let arguments = GridArguments {
-            nets: self.grid_nets.address(),
+            nets: self.on_grids.address(),
             layers: self.grid_layers[usize::from(weights == Weights::Averaged)].address(),
             widest: self.widest as i32,
             reserved: 0,

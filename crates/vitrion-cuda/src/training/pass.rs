@@ -1,9 +1,10 @@
 //! From frames to losses and gradients: the launches of a step in their order.
 
 use super::arguments::{
-    ChunkArguments, ColumnArguments, DisplaceArguments, EnvironmentArguments, Features,
-    ForcesArguments, GridArguments, LossArguments, MomentAdjointArguments, MomentsArguments,
-    NodeArguments, PairGradientArguments, TaskArguments, TopArguments, TrainingPair,
+    CENTRE_WARPS, ChunkArguments, ColumnArguments, DisplaceArguments, EnvironmentArguments,
+    Features, ForcesArguments, GridArguments, LossArguments, MomentAdjointArguments,
+    MomentsArguments, NodeArguments, PairGradientArguments, TaskArguments, TopArguments,
+    TrainingPair,
 };
 use super::batch::{Lists, Rows, Uploaded, Way};
 use super::frames::Frames;
@@ -20,8 +21,9 @@ use vitrion_model::train::loss::Norms;
 use vitrion_model::train::parameters;
 use vitrion_model::train::{Geometry, Loss, Prefactors};
 
-/// Threads of a block that serves a centre with each of its warps.
+/// Threads of a block, and of one that serves a centre.
 const BLOCK: u32 = 128;
+const CENTRE_BLOCK: u32 = CENTRE_WARPS as u32 * 32;
 /// Widest embedding: 32 lanes, four outputs each, twice.
 const WIDEST: usize = 256;
 
@@ -123,7 +125,7 @@ impl<T: Real> Pass<T> {
             );
         }
         let (stride, count) = (padded(width), places.entries.len());
-        let shared = BLOCK as usize / 32 * size_of::<T>() * (32 * 8 + 12 * stride + padded(count));
+        let shared = size_of::<T>() * (CENTRE_BLOCK as usize * 8 + 24 * stride + padded(count));
         if shared > SHARED {
             return unsupported(format!("a descriptor of {count} numbers"));
         }
@@ -134,7 +136,7 @@ impl<T: Real> Pass<T> {
             width: width as i32,
             stride: stride as i32,
             axis: model.descriptor.axis as i32,
-            features: count as i32,
+            numbers: count as i32,
             feature_stride: padded(count) as i32,
             reserved: 0,
         };
@@ -192,10 +194,15 @@ impl<T: Real> Pass<T> {
         self.batch.as_ref().expect("a batch was loaded")
     }
 
-    /// A warp for every row, each with so many numbers of shared memory.
-    fn warps(&self, shared: usize) -> Shape {
+    /// A warp for every row.
+    fn warps(&self) -> Shape {
+        Shape::warps(self.uploaded().arguments.atoms as usize, BLOCK)
+    }
+
+    /// A block for every row, with so many numbers of shared memory.
+    fn blocks(&self, shared: usize) -> Shape {
         let rows = self.uploaded().arguments.atoms as usize;
-        Shape::warps(rows, BLOCK).with_shared(BLOCK as usize / 32 * size_of::<T>() * shared)
+        Shape::blocks(rows, CENTRE_BLOCK).with_shared(size_of::<T>() * shared)
     }
 
     /// One hidden layer of all species.
@@ -241,17 +248,19 @@ impl<T: Real> Pass<T> {
         let (shape, arguments) = nets.grid(weights, 2);
         kernels.grid_forward.launch(shape, &arguments)?;
         let moments = self.moments(Address::NULL, 0);
-        kernels.moments.launch(self.warps(4 * stride), &moments)?;
+        kernels.moments.launch(self.blocks((1 + CENTRE_WARPS) * 4 * stride), &moments)?;
         for k in 0..rows.hidden.len() {
             self.layer(weights, Way::Forward, k)?;
         }
         let top = self.top(weights);
-        kernels.energies.launch(self.warps(0), &top)?;
+        kernels.energies.launch(self.warps(), &top)?;
         for k in (0..rows.hidden.len()).rev() {
             self.layer(weights, Way::Backward, k)?;
         }
         kernels.pair_gradients.launch(
-            self.warps(32 * 8 + 8 * stride + self.features.feature_stride as usize),
+            self.blocks(
+                CENTRE_BLOCK as usize * 8 + 8 * stride + self.features.feature_stride as usize,
+            ),
             &PairGradientArguments {
                 batch,
                 features: self.features,
@@ -271,7 +280,7 @@ impl<T: Real> Pass<T> {
             forces: rows.forces.address(),
             virials: rows.virials.address(),
         };
-        kernels.forces.launch(self.warps(0), &forces)?;
+        kernels.forces.launch(self.warps(), &forces)?;
         let over = |prefactor: f64, norm: f64| if norm > 0.0 { prefactor / norm } else { 0.0 };
         let element = |species: usize| {
             if species < self.layout.fitting.len() { loss.element(species as u8) } else { 0.0 }
@@ -328,7 +337,7 @@ impl<T: Real> Pass<T> {
             },
         )?;
         let tangents = self.moments(rows.tangents.address(), 1);
-        kernels.moment_tangents.launch(self.warps(8 * stride), &tangents)?;
+        kernels.moment_tangents.launch(self.blocks((2 + CENTRE_WARPS) * 4 * stride), &tangents)?;
         for k in 0..=last {
             self.layer(Weights::Present, Way::Tangents, k)?;
         }
@@ -338,12 +347,12 @@ impl<T: Real> Pass<T> {
             second: memory.zeta.address(),
             ..self.top(Weights::Present)
         };
-        kernels.top.launch(self.warps(0), &top)?;
+        kernels.top.launch(self.warps(), &top)?;
         for k in (0..=last).rev() {
             self.layer(Weights::Present, Way::Adjoints, k)?;
         }
         kernels.moment_adjoints.launch(
-            self.warps(12 * stride + self.features.feature_stride as usize),
+            self.blocks(12 * stride + self.features.feature_stride as usize),
             &MomentAdjointArguments {
                 features: self.features,
                 moments: rows.moments.address(),

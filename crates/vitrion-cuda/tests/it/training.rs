@@ -191,7 +191,7 @@ fn losses_and_gradients_of_devices_are_those_of_the_processors() {
                     }
                     1 => layer.timestep = None,
                     2 if layer.activation == Activation::Tanh => {
-                        layer.activation = Activation::Gelu
+                        layer.activation = Activation::Gelu;
                     }
                     _ => {}
                 }
@@ -403,10 +403,9 @@ fn steps_after_one_that_fails_change_nothing() {
             CudaTrainer::<f64>::new(&device, &settings, &data, &model).expect("supported");
         engine.begin_stage(stage.optimizer, None).expect("a working device");
         let (mut sums, mut before) = (Squares::default(), Squares::default());
-        let mut step =
-            |engine: &mut CudaTrainer<'_, f64>, t: u64, frame: usize, s: &mut Squares| {
-                engine.step(&[frame], &StepPlan::new(stage, 90 + t, t), s).expect("it is queued");
-            };
+        let step = |engine: &mut CudaTrainer<'_, f64>, t: u64, frame: usize, s: &mut Squares| {
+            engine.step(&[frame], &StepPlan::new(stage, 90 + t, t), s).expect("it is queued");
+        };
         step(&mut engine, 0, 0, &mut before);
         step(&mut engine, 1, 2, &mut before);
         engine.finish(&mut before).expect("finite");
