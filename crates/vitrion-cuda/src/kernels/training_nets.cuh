@@ -258,8 +258,8 @@ KERNEL(fit_backward, TaskArguments, 256) {
     if (!t.kept) return;
     real4 q = load4(t.kept + at);
     for (int o = 0; o < 4; ++o) {
-        q.v[o] = g.v[o] * kept_curve(t.activation, t.threshold, q.v[o]).slope;
-        if (t.timestep && column + o < t.columns) q.v[o] *= t.timestep[column + o];
+        const real step = t.timestep && column + o < t.columns ? t.timestep[column + o] : (real)1;
+        q.v[o] = g.v[o] * step * kept_curve(t.activation, t.threshold, q.v[o]).slope;
     }
     store4(t.second + at, q);
 }

@@ -10,6 +10,7 @@ use super::arguments::{
 use crate::device::{Address, Buffer, Device};
 use crate::error::{CudaError, Result};
 use bytemuck::{Pod, Zeroable};
+use rayon::prelude::*;
 use vitrion_core::{Labels, SpeciesTable, math};
 use vitrion_model::classical::Zbl;
 use vitrion_model::deep_potential::switching;
@@ -154,20 +155,19 @@ impl<'a> Frames<'a> {
                     example.subtract(&mut zbl.clone());
                 }
             });
-            for (frame, example) in frames.iter().zip(&examples) {
-                let packed = Packed::new(example, &self.geometry, self.nodes);
+            let (geometry, nodes) = (&self.geometry, self.nodes);
+            let pack = |example| Packed::new(example, geometry, nodes);
+            let packed: Vec<_> = examples.par_iter().map(pack).collect();
+            self.examples = examples;
+            for (frame, packed) in frames.iter().zip(packed) {
                 let (bytes, mut resident) = packed.map_err(Refused::Frame)?;
-                let Some(base) = self.upload(&bytes)? else {
-                    self.examples = examples;
-                    return Ok(false);
-                };
+                let Some(base) = self.upload(&bytes)? else { return Ok(false) };
                 let record = &mut resident.record;
                 for at in addresses(record) {
                     at.0 += base.0;
                 }
                 self.resident[*frame] = Some(Box::new(resident));
             }
-            self.examples = examples;
         }
         Ok(true)
     }

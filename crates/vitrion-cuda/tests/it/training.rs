@@ -8,8 +8,9 @@ use vitrion_core::{Frame, Labels, SpeciesTable};
 use vitrion_cuda::{CudaTrainer, Device};
 use vitrion_model::DeepPotential;
 use vitrion_model::deep_potential::activation::Activation;
+use vitrion_model::deep_potential::network::Network;
 use vitrion_model::deep_potential::real::Real;
-use vitrion_model::train::engine::{Engine, EngineError, StepPlan};
+use vitrion_model::train::engine::{Engine, EngineError, State, StepPlan};
 use vitrion_model::train::initial::Shape;
 use vitrion_model::train::loss::Squares;
 use vitrion_model::train::optimizer::Method;
@@ -209,6 +210,85 @@ fn losses_and_gradients_of_devices_are_those_of_the_processors() {
     }
 }
 
+/// More outputs than a warp takes at once, more neighbours than a block, more rows than a tile.
+#[test]
+fn wide_nets_with_many_neighbours_have_the_same_gradients() {
+    let home = folder();
+    let data = data(home.path(), |_, _| {});
+    let settings = settings(1, Method::ADAM);
+    let shape = Shape {
+        cutoff: 8.5,
+        embedding: vec![66, 132],
+        axis: 3,
+        fitting: vec![20, 40],
+        ..Shape::default()
+    };
+    let statistics = Statistics::measure(&data, &[0, 2, 4], shape.cutoff, 0.5, None);
+    assert!(statistics.sel.iter().sum::<usize>() > 128, "{:?}", statistics.sel);
+    let model = shape.model(data.species(), &statistics, 8);
+    let loss = Loss::default();
+    let Some(device) = devices::all().pop() else { return };
+    let frames = [2, 0, 2, 4, 5, 2, 0];
+    let expected = on_host::<f64>(&data, &model, &settings, &frames, &loss).2;
+    let mut trainer =
+        CudaTrainer::<f64>::new(&device, &settings, &data, &model).expect("supported");
+    let found = trainer.gradient(&frames, &plan(&loss)).expect("finite").2;
+    let off = norm(found.iter().zip(&expected).map(|(a, b)| a - b));
+    assert!(off < 1e-11 * norm(expected.iter().copied()), "{off:e}");
+}
+
+#[test]
+fn models_that_the_kernels_lack_are_refused_by_name() {
+    let home = folder();
+    let data = data(home.path(), |_, _| {});
+    let settings = settings(1, Method::ADAM);
+    let Some(device) = devices::all().into_iter().next() else { return };
+    let refuse = |change: &dyn Fn(&mut DeepPotential), what: &str| {
+        let mut model = model(&data, true, 0.0);
+        change(&mut model);
+        let error = CudaTrainer::<f64>::new(&device, &settings, &data, &model);
+        let error = error.expect_err("it is refused").to_string();
+        assert!(error.contains(what), "{error}");
+    };
+    refuse(&|model| model.fitting[1] = narrower(&model.fitting[1]), "differ in shape");
+    refuse(&|model| model.fitting_excluded[0] = true, "cannot be trained further");
+}
+
+/// A net whose last hidden layer is not there.
+fn narrower(net: &Network) -> Network {
+    let mut net = net.clone();
+    net.layers.remove(1);
+    net
+}
+
+#[test]
+fn frames_with_infinite_forces_are_named() {
+    let home = folder();
+    let data = data(home.path(), |_, _| {});
+    let model = model(&data, true, 0.0);
+    let settings = settings(10, Method::ADAM);
+    let loss = Loss::default();
+    let Some(device) = devices::all().into_iter().next() else { return };
+    let mut trainer =
+        CudaTrainer::<f64>::new(&device, &settings, &data, &model).expect("supported");
+    let length = Places::new(&model).len;
+    let (bad, zeros) = (vec![f64::NAN; length], vec![0.0; length]);
+    let (average, first, second) = (&bad[..], &zeros[..], &zeros[..]);
+    let state = State { parameters: &bad, average, first, second, steps: 3 };
+    trainer.restore(state).expect("a working device");
+    trainer.step(&[4, 2], &plan(&loss), &mut Squares::default()).expect("it is queued");
+    trainer.step(&[1], &plan(&loss), &mut Squares::default()).expect("it is queued");
+    let mut squares = Squares::default();
+    let error = trainer.finish(&mut squares).expect_err("nothing is finite");
+    let EngineError::Frame { step: Some(5), source } = error else { panic!("{error}") };
+    assert!(matches!(source, GradientError::NonFinite { frame: 4, .. }), "{source}");
+    assert_eq!(squares, Squares::default());
+    assert_eq!(trainer.state().expect("a state").steps, 3);
+    let error = trainer.errors(true, &[1, 2]).expect_err("nothing is finite");
+    let EngineError::Frame { step: None, source } = error else { panic!("{error}") };
+    assert!(matches!(source, GradientError::NonFinite { frame: 1, .. }), "{source}");
+}
+
 #[test]
 fn gradients_of_devices_are_slopes_of_the_loss() {
     let home = folder();
@@ -229,7 +309,7 @@ fn gradients_of_devices_are_slopes_of_the_loss() {
             parameters[at] += h;
             let state = trainer.state().expect("a state");
             let rest = [state.average.to_vec(), state.first.to_vec(), state.second.to_vec()];
-            let state = vitrion_model::train::engine::State {
+            let state = State {
                 parameters: &parameters,
                 average: &rest[0],
                 first: &rest[1],
