@@ -126,20 +126,21 @@ impl<'a> Frames<'a> {
 
     /// Brings frames into device memory, if need be in place of all others.
     pub(super) fn require(&mut self, frames: &[usize]) -> std::result::Result<(), Refused> {
-        if self.bring(frames)? {
+        if self.bring(frames)? == 0 {
             return Ok(());
         }
         self.evict();
-        if self.bring(frames)? {
+        let wanted = self.bring(frames)?;
+        if wanted == 0 {
             return Ok(());
         }
         let (free, _) = self.device.memory()?;
-        let (wanted_mib, free_mib) = (SLAB >> 20, free.min(self.budget) >> 20);
+        let (wanted_mib, free_mib) = (wanted.div_ceil(1 << 20), free.min(self.budget) >> 20);
         Err(CudaError::OutOfMemory { wanted_mib, free_mib }.into())
     }
 
-    /// False where there is no room.
-    fn bring(&mut self, frames: &[usize]) -> std::result::Result<bool, Refused> {
+    /// Bytes of a frame that there is no room for, or 0.
+    fn bring(&mut self, frames: &[usize]) -> std::result::Result<usize, Refused> {
         let mut missing: Vec<usize> =
             frames.iter().copied().filter(|frame| self.resident[*frame].is_none()).collect();
         missing.sort_unstable();
@@ -161,7 +162,7 @@ impl<'a> Frames<'a> {
             self.examples = examples;
             for (frame, packed) in frames.iter().zip(packed) {
                 let (bytes, mut resident) = packed.map_err(Refused::Frame)?;
-                let Some(base) = self.upload(&bytes)? else { return Ok(false) };
+                let Some(base) = self.upload(&bytes)? else { return Ok(bytes.len()) };
                 let record = &mut resident.record;
                 for at in addresses(record) {
                     at.0 += base.0;
@@ -169,7 +170,7 @@ impl<'a> Frames<'a> {
                 self.resident[*frame] = Some(Box::new(resident));
             }
         }
-        Ok(true)
+        Ok(0)
     }
 
     /// Copies a frame to the device; `None` where there is no room.
