@@ -11,13 +11,16 @@ pub(crate) mod source;
 
 use crate::error::{CudaError, Result};
 use bytemuck::{Pod, Zeroable};
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 /// Floating-point type of nets and tables in a set of kernels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Width {
+pub(crate) enum Width {
     Single,
     Double,
 }
@@ -90,6 +93,21 @@ pub(crate) struct Handle(pub usize);
 #[derive(Debug, Clone)]
 pub struct Device {
     machine: Arc<dyn Machine>,
+    profile: Arc<Profile>,
+}
+
+/// Times of kernels, while somebody wants them.
+#[derive(Debug, Default)]
+struct Profile {
+    on: AtomicBool,
+    spent: Mutex<BTreeMap<&'static str, KernelTime>>,
+}
+
+/// Launches of a kernel and how long they took together.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct KernelTime {
+    pub launches: u64,
+    pub seconds: f64,
 }
 
 impl Device {
@@ -98,7 +116,11 @@ impl Device {
     /// # Errors
     /// No driver, no such device, or a driver that fails.
     pub fn open(ordinal: usize) -> Result<Self> {
-        Ok(Device { machine: Arc::new(driver::Card::open(ordinal)?) })
+        Ok(Device::new(driver::Card::open(ordinal)?))
+    }
+
+    fn new(machine: impl Machine + 'static) -> Self {
+        Device { machine: Arc::new(machine), profile: Arc::default() }
     }
 
     /// Number of CUDA devices; an error says why there are none.
@@ -115,7 +137,7 @@ impl Device {
     /// # Errors
     /// No C++ compiler, or kernels that do not compile.
     pub fn emulated(order: emulator::Order) -> Result<Self> {
-        Ok(Device { machine: Arc::new(emulator::Processor::new(order)) })
+        emulator::Processor::new(order).map(Device::new)
     }
 
     /// "NVIDIA H100 80GB HBM3, driver 13.0, compute capability 9.0".
@@ -139,15 +161,32 @@ impl Device {
         self.machine.synchronize()
     }
 
+    /// From now on every launch is waited for and timed, and nothing is replayed from recordings; or no
+    /// more.
+    pub fn set_profile(&self, on: bool) {
+        self.profile.on.store(on, Ordering::Relaxed);
+    }
+
+    /// Times of the kernels since the last call, by name.
+    ///
+    /// # Panics
+    /// If a thread panicked while it launched a kernel.
+    pub fn take_profile(&self) -> BTreeMap<&'static str, KernelTime> {
+        std::mem::take(&mut *self.profile.spent.lock().expect("no panics with it"))
+    }
+
     pub(crate) fn kernel<A: Pod>(&self, width: Width, name: &'static str) -> Result<Kernel<A>> {
         let handle = self.machine.kernel(width, name, size_of::<A>())?;
-        Ok(Kernel { machine: Arc::clone(&self.machine), handle, arguments: PhantomData })
+        Ok(Kernel { device: self.clone(), name, handle, arguments: PhantomData })
     }
 
     pub(crate) fn record(
         &self,
         work: &mut dyn FnMut() -> Result<()>,
     ) -> Result<Option<Box<dyn Replay>>> {
+        if self.profile.on.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
         self.machine.record(work)
     }
 
@@ -176,7 +215,8 @@ impl Device {
 /// A kernel whose structure of arguments is `A`.
 #[derive(Debug, Clone)]
 pub(crate) struct Kernel<A> {
-    machine: Arc<dyn Machine>,
+    device: Device,
+    name: &'static str,
     handle: Handle,
     arguments: PhantomData<fn(A)>,
 }
@@ -187,7 +227,21 @@ impl<A: Pod> Kernel<A> {
         if shape.is_empty() {
             return Ok(());
         }
-        self.machine.launch(self.handle, shape, bytemuck::bytes_of(arguments))
+        let Device { machine, profile } = &self.device;
+        let arguments = bytemuck::bytes_of(arguments);
+        if !profile.on.load(Ordering::Relaxed) {
+            return machine.launch(self.handle, shape, arguments);
+        }
+        machine.synchronize()?;
+        let begin = Instant::now();
+        machine.launch(self.handle, shape, arguments)?;
+        machine.synchronize()?;
+        let seconds = begin.elapsed().as_secs_f64();
+        let mut spent = profile.spent.lock().expect("no panics with it");
+        let entry = spent.entry(self.name).or_default();
+        entry.launches += 1;
+        entry.seconds += seconds;
+        Ok(())
     }
 }
 
@@ -275,6 +329,6 @@ impl<T> Drop for Buffer<T> {
 }
 
 /// An error of the driver.
-pub(crate) fn driver_error(doing: &'static str, message: impl ToString) -> CudaError {
+pub(crate) fn driver_error(doing: &'static str, message: impl std::fmt::Display) -> CudaError {
     CudaError::Driver { doing, message: message.to_string() }
 }

@@ -44,6 +44,21 @@ pub(crate) struct Status {
 /// Two atoms closer than the tables reach.
 pub(crate) const TOO_CLOSE: u32 = 1;
 
+/// Numbers that a device computes with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arithmetic {
+    pub precision: Precision,
+    /// Matrix products of mixed precision on tensor cores: each f32 number split into two of TF32 and
+    /// three products made of one, whose error is that of f32.
+    pub tensor_cores: bool,
+}
+
+impl From<Precision> for Arithmetic {
+    fn from(precision: Precision) -> Self {
+        Arithmetic { precision, tensor_cores: false }
+    }
+}
+
 #[derive(Debug)]
 struct Kernels {
     describe: Kernel<DescribeArguments>,
@@ -103,17 +118,20 @@ impl<T: Real> Forces<T> {
     pub(crate) fn new(
         device: &Device,
         model: &DeepPotential,
-        precision: Precision,
+        arithmetic: Arithmetic,
         counts: &[usize],
     ) -> Result<Self> {
-        let model = Model::<T>::new(device, model, precision)?;
+        let model = Model::<T>::new(device, model, arithmetic.precision)?;
         let w = width::<T>();
+        let tensor = arithmetic.tensor_cores && w == Width::Single;
         let wide = model.descriptor.stride > 128;
         let kernels = Kernels {
             describe: device.kernel(w, if wide { "describe_wide" } else { "describe" })?,
-            layer_forward: device.kernel(w, "layer_forward")?,
+            layer_forward: device
+                .kernel(w, if tensor { "layer_forward_tensor" } else { "layer_forward" })?,
             output_layer: device.kernel(w, "output_layer")?,
-            layer_backward: device.kernel(w, "layer_backward")?,
+            layer_backward: device
+                .kernel(w, if tensor { "layer_backward_tensor" } else { "layer_backward" })?,
             differentiate: device
                 .kernel(w, if wide { "differentiate_wide" } else { "differentiate" })?,
             silence: device.kernel(w, "silence")?,
@@ -371,6 +389,15 @@ impl<T: Real> Forces<T> {
             )?;
         }
         Ok(())
+    }
+}
+
+/// Refuses a model that the kernels cannot evaluate, and compiles them.
+pub(crate) fn check(device: &Device, model: &DeepPotential, arithmetic: Arithmetic) -> Result<()> {
+    let none = vec![0; model.species.len()];
+    match arithmetic.precision {
+        Precision::Mixed => Forces::<f32>::new(device, model, arithmetic, &none).map(|_| ()),
+        Precision::Double => Forces::<f64>::new(device, model, arithmetic, &none).map(|_| ()),
     }
 }
 

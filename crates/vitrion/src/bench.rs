@@ -5,6 +5,8 @@
 //! multiply-add peak measured beside them.
 
 pub mod analysis;
+#[cfg(feature = "cuda")]
+pub mod device;
 pub mod flops;
 pub mod peak;
 pub mod softness;
@@ -204,6 +206,14 @@ struct Case<'a> {
     precision: Precision,
 }
 
+/// Constant temperature [K] by a chain of the usual period; the timestep in fs.
+fn nvt(temperature: f64, timestep: f64) -> Ensemble {
+    Ensemble::Nvt {
+        temperature: Ramp::constant(temperature),
+        thermostat: Thermostat::NoseHooverChain { period: 100.0 * timestep, chain: 3 },
+    }
+}
+
 /// A folder of its own that is removed in the end.
 struct Scratch(PathBuf);
 
@@ -303,13 +313,7 @@ impl Case<'_> {
         scratch: &Scratch,
         name: &str,
     ) -> Result<(State, StageSummary), Error> {
-        let ensemble = Ensemble::Nvt {
-            temperature: Ramp::constant(self.settings.temperature),
-            thermostat: Thermostat::NoseHooverChain {
-                period: 100.0 * self.settings.timestep,
-                chain: 3,
-            },
-        };
+        let ensemble = nvt(self.settings.temperature, self.settings.timestep);
         let mut settings = StageSettings::new(ensemble, self.settings.timestep, steps);
         settings.skin = self.settings.skin;
         settings.trajectory_every = None;

@@ -1,11 +1,16 @@
 //! What a run file points to, read: the potential and the structures as the files hold them.
 
+mod engines;
 mod load;
 
+pub use engines::Engines;
 pub use load::{bench_structure, fingerprint, model, structure_called, structure_name};
 
+use crate::device::Device;
+use crate::error::InputError;
+use crate::plan::Plan;
 use crate::results::PotentialCard;
-use crate::run_file::Precision;
+use crate::run_file::{DeviceChoice, PotentialTable, Precision, RunFile};
 use vitrion_core::{Potential, SpeciesTable, Structure};
 use vitrion_model::classical::{LennardJones, Zbl};
 use vitrion_model::{DeepPotential, Embedding};
@@ -42,6 +47,10 @@ pub enum LoadedPotential {
         exact: bool,
         /// Tables of the embedding nets and their measured error, in plain text.
         tables: String,
+        /// What evaluates it.
+        device: Device,
+        /// On a CUDA device: matrix products of mixed precision on tensor cores.
+        tensor_cores: bool,
     },
     LennardJones(LennardJones),
     Zbl(Zbl),
@@ -66,14 +75,11 @@ impl LoadedPotential {
         }
     }
 
-    /// One copy for one run; it works on the threads of the pool it is called in.
-    pub fn instance(&self) -> Box<dyn Potential> {
+    /// What evaluates it, in one line.
+    pub fn device(&self) -> String {
         match self {
-            LoadedPotential::Deep { model, precision, exact, .. } => {
-                Box::new(model.evaluator((*precision).into(), embedding(*exact)))
-            }
-            LoadedPotential::LennardJones(potential) => Box::new(potential.clone()),
-            LoadedPotential::Zbl(potential) => Box::new(potential.clone()),
+            LoadedPotential::Deep { device, .. } => device.describe(),
+            LoadedPotential::LennardJones(_) | LoadedPotential::Zbl(_) => "device: cpu".to_owned(),
         }
     }
 
@@ -83,6 +89,7 @@ impl LoadedPotential {
             species: self.species().symbols().to_vec(),
             cutoff_a: self.cutoff(),
             precision: "double".to_owned(),
+            device: "cpu".to_owned(),
             ..PotentialCard::default()
         };
         let analytic = |name: &str, kind: &str| PotentialCard {
@@ -96,10 +103,23 @@ impl LoadedPotential {
                 analytic("Lennard-Jones", "Lennard-Jones 12-6, Lorentz–Berthelot mixing")
             }
             LoadedPotential::Zbl(_) => analytic("ZBL", "Ziegler–Biersack–Littmark repulsion"),
-            LoadedPotential::Deep { model, blake3, precision, tables, .. } => PotentialCard {
+            LoadedPotential::Deep {
+                model,
+                blake3,
+                precision,
+                tables,
+                device,
+                tensor_cores,
+                ..
+            } => PotentialCard {
                 name: model.card.name.clone(),
                 kind: deep_potential_kind(model),
                 precision: vitrion_model::Precision::from(*precision).name().to_owned(),
+                device: if *tensor_cores {
+                    format!("{}, products on tensor cores (3×TF32)", device.name())
+                } else {
+                    device.name().to_owned()
+                },
                 blake3: blake3.clone(),
                 provenance: model.card.provenance.join(" "),
                 errors: model.card.errors.clone(),
@@ -108,6 +128,46 @@ impl LoadedPotential {
                 ..card
             },
         }
+    }
+}
+
+impl Inputs {
+    /// Chooses what computes, as the run file asks, once it is known what there is to do.
+    ///
+    /// # Errors
+    /// A device that was asked for and is not there, or cannot do it; with the line that asks.
+    pub fn choose_device(&mut self, run: &RunFile, plan: &Plan) -> Result<(), InputError> {
+        let PotentialTable::Model { device: asked, tensor_cores, precision, .. } =
+            &run.potential.value
+        else {
+            return Ok(());
+        };
+        let refuse = |line: usize, key: &str, message: String| InputError::Value {
+            place: run.place(line),
+            key: key.to_owned(),
+            table: "in [potential]".to_owned(),
+            message,
+        };
+        let tensor = tensor_cores.filter(|tensor| tensor.value);
+        let choice = asked.map_or(DeviceChoice::default(), |asked| asked.value);
+        let can = |device: &Device| self.fit(device, plan);
+        let chosen = Device::choose(choice, can).map_err(|message| {
+            refuse(asked.map_or(run.potential.line, |asked| asked.line), "device", message)
+        })?;
+        if let Some(tensor) = tensor {
+            let refuse = |why: &str| refuse(tensor.line, "tensor_cores", why.to_owned());
+            if *precision == Some(Precision::Double) {
+                return Err(refuse("double precision does not use them"));
+            }
+            if matches!(chosen, Device::Cpu { .. }) {
+                return Err(refuse("the run is on the processor, which has none"));
+            }
+        }
+        if let LoadedPotential::Deep { device, tensor_cores, .. } = &mut self.potential {
+            *device = chosen;
+            *tensor_cores = tensor.is_some();
+        }
+        Ok(())
     }
 }
 

@@ -26,7 +26,7 @@ use vitrion_core::Structure;
 use vitrion_core::frame::Frame;
 use vitrion_core::io::{self, CreateOptions};
 use vitrion_md::{
-    Control, MdError, Observer, Progress, StageOutcome, StageSummary, State, run_stage, velocities,
+    Control, MdError, Observer, Progress, StageOutcome, StageSummary, State, velocities,
 };
 
 pub use machine::{commit, description as machine_description};
@@ -191,7 +191,7 @@ impl Work<'_> {
     }
 
     fn remaining_stages(&self, structure: &Structure, done: usize) -> Result<(), Error> {
-        let mut potential = self.inputs.potential.instance();
+        let mut engines = self.inputs.potential.engines();
         let mut state = self.initial(structure)?;
         let members = self.plan.members(structure);
         for (number, stage) in self.plan.stages.iter().enumerate() {
@@ -200,7 +200,9 @@ impl Work<'_> {
                 self.tell(Event::Stage { run: self.index, id: &self.run.id, stage: &stage.name });
             }
             if let Some(settings) = stage.minimize_settings() {
-                state = self.minimum(state, &mut *potential, &settings, number, number < done)?;
+                let failed = |source| Error::Potential { what: self.run.id.clone(), source };
+                let potential = engines.potential().map_err(failed)?;
+                state = self.minimum(state, potential, &settings, number, number < done)?;
                 continue;
             }
             let seed = Plan::stage_seed(self.run, number);
@@ -221,8 +223,8 @@ impl Work<'_> {
                 if number < done { Vec::new() } else { self.observers(stage, structure)? };
             let control = Control { stop: self.options.stop, progress: &step };
             // a finished stage returns its last state at once
-            let potential = &mut *potential;
-            let outcome = run_stage(state, potential, &settings, &folder, &mut observers, &control)
+            let outcome = engines
+                .run_stage(state, &settings, &folder, &mut observers, &control)
                 .map_err(|source| Error::Stage {
                     run: self.run.id.clone(),
                     stage: stage.name.clone(),

@@ -61,6 +61,9 @@ pub struct PotentialCard {
     pub cutoff_a: f64,
     /// "double" or "mixed".
     pub precision: String,
+    /// What evaluates it: "cpu" or a CUDA device and its driver.
+    #[serde(default)]
+    pub device: String,
     /// Tables of the embedding nets and their measured error, in plain text.
     #[serde(default)]
     pub tables: String,

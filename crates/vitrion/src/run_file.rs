@@ -5,6 +5,7 @@
 //! listed in the book, `reference/run-file.md`.
 
 mod analysis;
+mod device;
 mod engine;
 mod group;
 mod label;
@@ -21,6 +22,7 @@ mod target;
 mod training;
 
 pub use analysis::{AnalysisKind, AnalysisSettings, AnalysisTable};
+pub use device::DeviceChoice;
 pub use group::GroupTable;
 pub use label::{AimdTable, FramesTable, LabelFile, PerturbTable};
 pub use learn::{

@@ -7,7 +7,6 @@ use crate::error::{CudaError, Result};
 use cudarc::driver::sys::{self, CUfunction, CUmodule, CUstream};
 use cudarc::driver::{CudaContext, DriverError, result};
 use cudarc::nvrtc;
-use std::collections::HashMap;
 use std::ffi::{CString, c_void};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -39,7 +38,7 @@ pub(super) struct Card {
     name: String,
     /// "sm_90"
     target: String,
-    modules: Mutex<HashMap<Width, usize>>,
+    modules: Mutex<Vec<(Width, usize)>>,
 }
 
 // SAFETY: the driver's handles may be used from any thread; every call binds the context first
@@ -72,7 +71,7 @@ impl Card {
                 version % 1000 / 10
             ),
             target: format!("sm_{major}{minor}"),
-            modules: Mutex::new(HashMap::new()),
+            modules: Mutex::new(Vec::new()),
         })
     }
 
@@ -82,14 +81,14 @@ impl Card {
 
     fn module(&self, width: Width) -> Result<CUmodule> {
         let mut modules = self.modules.lock().expect("no thread panics with it");
-        if let Some(module) = modules.get(&width) {
+        if let Some((_, module)) = modules.iter().find(|(of, _)| *of == width) {
             return Ok(*module as CUmodule);
         }
         let image = image(width, &self.target, &self.name)?;
         // SAFETY: a complete image, alive during the call
         let module = unsafe { result::module::load_data(image.as_ptr().cast()) }
             .map_err(failed("loading the kernels"))?;
-        modules.insert(width, module as usize);
+        modules.push((width, module as usize));
         Ok(module)
     }
 }
@@ -103,7 +102,7 @@ impl Drop for Card {
         // SAFETY: made by this card; nothing else uses them any more
         unsafe {
             let _ = result::stream::synchronize(self.stream);
-            for module in modules.values() {
+            for (_, module) in modules.iter() {
                 let _ = result::module::unload(*module as CUmodule);
             }
             let _ = result::stream::destroy(self.stream);
@@ -325,14 +324,13 @@ pub(crate) fn compile(text: &str, definition: &str, target: &str) -> Result<Vec<
         [definition.to_owned(), format!("--gpu-architecture={target}"), "--std=c++17".to_owned()];
     // SAFETY: the program is destroyed only at the end
     let made = unsafe {
-        match nvrtc::result::compile_program(program, &options) {
-            Ok(()) => machine_code(program).map_err(fail),
-            Err(_) => {
-                let log = nvrtc::result::get_program_log(program).unwrap_or_default();
-                let bytes: Vec<u8> = log.iter().map(|c| *c as u8).filter(|c| *c != 0).collect();
-                let log = String::from_utf8_lossy(&bytes).into_owned();
-                Err(CudaError::Compile { target: target.to_owned(), log })
-            }
+        if nvrtc::result::compile_program(program, &options).is_ok() {
+            machine_code(program).map_err(fail)
+        } else {
+            let log = nvrtc::result::get_program_log(program).unwrap_or_default();
+            let bytes: Vec<u8> = log.iter().map(|c| *c as u8).filter(|c| *c != 0).collect();
+            let log = String::from_utf8_lossy(&bytes).into_owned();
+            Err(CudaError::Compile { target: target.to_owned(), log })
         }
     };
     // SAFETY: made above

@@ -242,6 +242,32 @@ template <class T> static T max(T x, T y) { return x < y ? y : x; }
 static double rsqrt(double x) { return 1.0 / std::sqrt(x); }
 template <class T> static T __ldg(const T* at) { return *at; }
 
+// TF32: ten bits after the point, ties away from zero.
+static unsigned round_tf32(float x) {
+    return (emulator::unpack<unsigned>(emulator::pack(x)) + 0x1000u) & ~0x1fffu;
+}
+
+// d += a b of a warp. Lane 4 g + t holds of A the rows g and g + 8 in the columns t and t + 4 (rows
+// first), of B the rows t and t + 4 in column g, of D the rows g and g + 8 in the columns 2 t and
+// 2 t + 1 (columns first): PTX ISA, matrix fragments for mma.m16n8k8.
+static void mma_tf32(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
+    static unsigned fragments[32][32][6];
+    const unsigned warp = emulator::current / 32, lane = emulator::current % 32;
+    std::memcpy(fragments[warp][lane], a, sizeof a);
+    std::memcpy(fragments[warp][lane] + 4, b, sizeof b);
+    emulator::wait(emulator::WARP);
+    const unsigned g = lane / 4, t = lane % 4;
+    for (unsigned r = 0; r < 4; ++r) {
+        const unsigned row = g + r / 2 * 8, column = 2 * t + r % 2;
+        for (unsigned k = 0; k < 8; ++k) {
+            const unsigned left = fragments[warp][row % 8 * 4 + k % 4][row / 8 + k / 4 * 2];
+            const unsigned right = fragments[warp][column * 4 + k % 4][4 + k / 4];
+            d[r] += emulator::unpack<float>(left) * emulator::unpack<float>(right);
+        }
+    }
+    emulator::wait(emulator::WARP);
+}
+
 #define DYNAMIC_SHARED(type, name) \
     type* name = reinterpret_cast<type*>((reinterpret_cast<uintptr_t>(emulator::shared_memory.data()) + 31) & ~uintptr_t(31))
 

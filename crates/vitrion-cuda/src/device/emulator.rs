@@ -98,8 +98,9 @@ pub(crate) struct Processor {
 }
 
 impl Processor {
-    pub(crate) fn new(order: Order) -> Self {
-        Processor { order, functions: Mutex::new(Vec::new()) }
+    pub(crate) fn new(order: Order) -> Result<Self> {
+        kernels(Width::Single)?;
+        Ok(Processor { order, functions: Mutex::new(Vec::new()) })
     }
 }
 

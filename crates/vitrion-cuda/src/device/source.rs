@@ -1,12 +1,17 @@
 //! The kernels as text: one translation unit, compiled once for each width.
 
 use super::Width;
+use std::fmt::Write as _;
 
 /// Everything but the emulator's header, in order.
-const PARTS: [(&str, &str); 8] = [
+const PARTS: [(&str, &str); 12] = [
     ("common.cuh", include_str!("../kernels/common.cuh")),
     ("potential.cuh", include_str!("../kernels/potential.cuh")),
     ("product.cuh", include_str!("../kernels/product.cuh")),
+    ("control.cuh", include_str!("../kernels/control.cuh")),
+    ("atoms.cuh", include_str!("../kernels/atoms.cuh")),
+    ("neighbors.cuh", include_str!("../kernels/neighbors.cuh")),
+    ("peak.cuh", include_str!("../kernels/peak.cuh")),
     ("training_frames.cuh", include_str!("../kernels/training_frames.cuh")),
     ("training_moments.cuh", include_str!("../kernels/training_moments.cuh")),
     ("training_nets.cuh", include_str!("../kernels/training_nets.cuh")),
@@ -18,7 +23,7 @@ const PARTS: [(&str, &str); 8] = [
 pub(crate) fn kernels() -> String {
     let mut all = String::new();
     for (name, text) in PARTS {
-        all.push_str(&format!("#line 1 \"{name}\"\n{text}\n"));
+        writeln!(all, "#line 1 \"{name}\"\n{text}").expect("writing to a string cannot fail");
     }
     all
 }

@@ -7,6 +7,20 @@ extern __shared__ __align__(32) unsigned char vitrion_shared[];
 #define DYNAMIC_SHARED(type, name) type* name = reinterpret_cast<type*>(vitrion_shared)
 #define KERNEL(name, Arguments, threads) \
     extern "C" __global__ void __launch_bounds__(threads) name(const Arguments a)
+
+__device__ __forceinline__ unsigned round_tf32(float x) {
+    unsigned rounded;
+    asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(rounded) : "f"(x));
+    return rounded;
+}
+
+// d += a b of a warp: a 16 × 8, b 8 × 8, in the layout of mma.m16n8k8.
+__device__ __forceinline__ void mma_tf32(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
+    asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 "
+        "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
 #endif
 
 typedef REAL real;
@@ -43,9 +57,8 @@ template <class T> __device__ __forceinline__ T warp_sum(T x) {
     return x;
 }
 
-// One exchange of `warp_sum_32`, then those after it: unrolled by the type, so that all numbers stay
-// in registers.
-template <int HALF, class T> __device__ __forceinline__ void halve_sums(T (&x)[WARP_SIZE]) {
+// One exchange of `warp_sum_32`: of 2 HALF numbers a lane keeps HALF sums.
+template <int HALF, class T> __device__ __forceinline__ void warp_fold(T (&x)[WARP_SIZE]) {
     const bool upper = lane_of() & HALF;
 #pragma unroll
     for (int k = 0; k < HALF; ++k) {
@@ -53,14 +66,16 @@ template <int HALF, class T> __device__ __forceinline__ void halve_sums(T (&x)[W
         const T give = upper ? x[k] : x[k + HALF];
         x[k] = keep + __shfl_xor_sync(ALL, give, HALF);
     }
-    if constexpr (HALF > 1) halve_sums<HALF / 2>(x);
 }
 
-// Sums of 32 numbers over the lanes of a warp: lane `l` gets that of number `l`.
-//
-// Each exchange halves the numbers a lane still carries: 31 exchanges instead of 160.
+// Sums of 32 numbers over the lanes of a warp: lane `l` gets that of number `l`. Each exchange halves
+// the numbers a lane still carries: 31 exchanges instead of 160.
 template <class T> __device__ __forceinline__ T warp_sum_32(T (&x)[WARP_SIZE]) {
-    halve_sums<WARP_SIZE / 2>(x);
+    warp_fold<16>(x);
+    warp_fold<8>(x);
+    warp_fold<4>(x);
+    warp_fold<2>(x);
+    warp_fold<1>(x);
     return x[0];
 }
 
@@ -104,6 +119,12 @@ __device__ __forceinline__ vec3 row_times(const vec3& s, const double* h) {
     vec3 r = {s.x * h[0] + s.y * h[3] + s.z * h[6], s.x * h[1] + s.y * h[4] + s.z * h[7],
               s.x * h[2] + s.y * h[5] + s.z * h[8]};
     return r;
+}
+
+// The two numbers of TF32 (10 bits after the point) that come nearest to x.
+__device__ __forceinline__ void split_tf32(float x, u32& high, u32& low) {
+    high = round_tf32(x);
+    low = round_tf32(x - __uint_as_float(high));
 }
 
 // Activation functions; numbers as `Kind` in Rust.

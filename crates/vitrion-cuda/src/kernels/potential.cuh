@@ -147,6 +147,7 @@ __device__ __forceinline__ int pack_round(const Descriptor& d, const Surrounding
         look(d, r2, seen);
         const Pair& pair = d.pairs[pair_of];
         inputs[0] = (seen.s - pair.mean[0]) * pair.inverse_std[0];
+#pragma unroll
         for (int c = 0; c < 3; ++c)
             inputs[c + 1] = (seen.t * seen.vector[c] - pair.mean[c + 1]) * pair.inverse_std[c + 1];
         if (!locate(d, pair, inputs[0], row, u, scale)) {
@@ -158,6 +159,7 @@ __device__ __forceinline__ int pack_round(const Descriptor& d, const Surrounding
     const u32 mask = __ballot_sync(ALL, tabled);
     mine = tabled ? __popc(mask & ((1u << lane) - 1u)) : -1;
     if (tabled) {
+#pragma unroll
         for (int c = 0; c < 4; ++c) packed.row[mine * 4 + c] = (real)inputs[c];
         packed.place[mine * 2] = (real)u;
         packed.place[mine * 2 + 1] = (real)scale;
@@ -429,6 +431,7 @@ __device__ __forceinline__ void differentiate_centre(const DifferentiateArgument
                 const real* sum = sums + mine * 8;
                 const real ds = (sum[0] + sum[4] * (real)scale) * (real)kind.inverse_std[0];
                 real unit[3], d_row[3], radial = 0;
+#pragma unroll
                 for (int c = 0; c < 3; ++c) {
                     unit[c] = (real)(seen.vector[c] / seen.distance);
                     d_row[c] = sum[c + 1] * (real)kind.inverse_std[c + 1];
@@ -439,19 +442,20 @@ __device__ __forceinline__ void differentiate_centre(const DifferentiateArgument
                 g.y = along * unit[1] + (real)seen.t * d_row[1];
                 g.z = along * unit[2] + (real)seen.t * d_row[2];
                 const double gradient[3] = {g.x, g.y, g.z};
-                for (int x = 0; x < 3; ++x)
-                    for (int y = 0; y < 3; ++y) virial[x * 3 + y] -= gradient[x] * seen.vector[y];
+#pragma unroll
+                for (int x = 0; x < 9; ++x) virial[x] -= gradient[x / 3] * seen.vector[x % 3];
             }
             a.gradients[p] = g;
         }
         __syncwarp();
     }
-    for (int x = 0; x < 9; ++x) virial[x] = warp_sum(virial[x]);
-    if (lane < 9) {
-        double mine = 0;
-        for (int x = 0; x < 9; ++x) mine = lane == x ? virial[x] : mine;
-        a.virials[(u64)i * 9 + lane] = mine;
+    double mine = 0;
+#pragma unroll
+    for (int x = 0; x < 9; ++x) {
+        const double sum = warp_sum(virial[x]);
+        if (lane == x) mine = sum;
     }
+    if (lane < 9) a.virials[(u64)i * 9 + lane] = mine;
 }
 
 KERNEL(differentiate, DifferentiateArguments, 128) { differentiate_centre<1>(a); }
@@ -529,6 +533,7 @@ KERNEL(gather, GatherArguments, 128) {
         const Repulsion& pair = a.repulsions[own * a.species + a.around.species[j]];
         const double r = sqrt(r2);
         double screened = 0.0, slope = 0.0;
+#pragma unroll
         for (int k = 0; k < 4; ++k) {
             const double e = weights[k] * exp(-exponents[k] * pair.per_length * r);
             screened += e;
@@ -554,9 +559,11 @@ KERNEL(gather, GatherArguments, 128) {
         w[4] += h * v.y * v.z;
         w[5] += h * v.z * v.z;
     }
+#pragma unroll
     for (int c = 0; c < 3; ++c) f[c] = warp_sum(f[c]);
     if (a.repulsions) {
         energy = warp_sum(energy);
+#pragma unroll
         for (int c = 0; c < 6; ++c) w[c] = warp_sum(w[c]);
     }
     if (lane == 0) {

@@ -2,7 +2,7 @@
 //
 // C = A B with A [rows][depth] (or its transpose) and B [depth][columns] (or its transpose), all
 // row-major. Rows and leading dimensions along which four numbers are read at once are padded to
-// multiples of four with zeros, and so are the rows of C. A block of 256 threads makes TILE_M × TILE_N numbers, a thread 8 × 4;
+// multiples of four with zeros, and so are the rows of C. A block of 256 threads makes TILE_M × TILE_N numbers, a thread 32;
 // the next tiles are fetched into registers while the present ones are used. The depth is summed in
 // one order, so results do not depend on the size of the grid.
 
@@ -60,28 +60,96 @@ __device__ __forceinline__ void put(real* tile, int pitch, int width, int id, co
     }
 }
 
-// The sums of one thread: rows `row(y)` and columns `column + x`.
-struct Tile {
+// How the sums of a tile are spread over threads, 32 numbers each, and how they are made.
+//
+// Scalar: rows 4 ty + 0..3 and 64 + 4 ty + 0..3, columns 4 tx + 0..3; multiply-adds of `real`.
+struct Scalar {
+    static const int PITCH_A = TILE_M + 4, PITCH_B = TILE_N + 4;
     real sum[8][4];
-    int first_row;
-    int column;
-    __device__ __forceinline__ int row(int y) const {
-        return first_row + (y < 4 ? y : TILE_M / 2 + y - 4);
+    __device__ __forceinline__ void clear() {
+        for (int y = 0; y < 8; ++y)
+            for (int x = 0; x < 4; ++x) sum[y][x] = 0;
+    }
+    __device__ __forceinline__ real value(int e) const { return sum[e / 4][e % 4]; }
+    __device__ __forceinline__ int row(int e) const {
+        return threadIdx.x / 16 * 4 + (e / 4 < 4 ? e / 4 : TILE_M / 2 + e / 4 - 4);
+    }
+    __device__ __forceinline__ int column(int e) const { return threadIdx.x % 16 * 4 + e % 4; }
+    __device__ __forceinline__ void step(const real* tile_a, const real* tile_b) {
+        const real* sa = tile_a + threadIdx.x / 16 * 4;
+        const real* sb = tile_b + threadIdx.x % 16 * 4;
+#pragma unroll
+        for (int k = 0; k < TILE_K; ++k) {
+            const real4 low = load4(sa + k * PITCH_A), high = load4(sa + k * PITCH_A + TILE_M / 2);
+            const real4 b = load4(sb + k * PITCH_B);
+#pragma unroll
+            for (int y = 0; y < 4; ++y)
+#pragma unroll
+                for (int x = 0; x < 4; ++x) {
+                    sum[y][x] += low.v[y] * b.v[x];
+                    sum[y + 4][x] += high.v[y] * b.v[x];
+                }
+        }
     }
 };
 
-template <bool TA, bool TB>
-__device__ __forceinline__ void multiply(const ProductArguments& a, const Product& p, Tile& tile) {
-    const int PITCH_A = TILE_M + 4, PITCH_B = TILE_N + 4;
+// Tensor cores: eight warps of 32 × 32 numbers, 16 × 8 at a time (mma m16n8k8). A number is split into
+// two of TF32, x = h + l, and x y ≈ h h′ + h l′ + l h′: what is left out is of the size of an f32
+// rounding.
+struct Tensor {
+    static const int PITCH_A = TILE_M + 8, PITCH_B = TILE_N + 8;
+    float sum[2][4][4];
+    __device__ __forceinline__ void clear() {
+        for (int m = 0; m < 2; ++m)
+            for (int n = 0; n < 4; ++n)
+                for (int r = 0; r < 4; ++r) sum[m][n][r] = 0;
+    }
+    __device__ __forceinline__ real value(int e) const { return sum[e / 16][e / 4 % 4][e % 4]; }
+    __device__ __forceinline__ int row(int e) const {
+        return warp_of() / 2 * 32 + e / 16 * 16 + lane_of() / 4 + e % 4 / 2 * 8;
+    }
+    __device__ __forceinline__ int column(int e) const {
+        return warp_of() % 2 * 32 + e / 4 % 4 * 8 + lane_of() % 4 * 2 + e % 2;
+    }
+    __device__ __forceinline__ void step(const real* tile_a, const real* tile_b) {
+        const int g = lane_of() / 4, t = lane_of() % 4;
+        const int m0 = warp_of() / 2 * 32 + g, n0 = warp_of() % 2 * 32 + g;
+#pragma unroll
+        for (int k = 0; k < TILE_K; k += 8) {
+            u32 high_b[4][2], low_b[4][2];
+#pragma unroll
+            for (int n = 0; n < 4; ++n)
+#pragma unroll
+                for (int r = 0; r < 2; ++r)
+                    split_tf32((float)tile_b[(k + t + r * 4) * PITCH_B + n0 + n * 8], high_b[n][r],
+                               low_b[n][r]);
+#pragma unroll
+            for (int m = 0; m < 2; ++m) {
+                u32 high[4], low[4];
+#pragma unroll
+                for (int r = 0; r < 4; ++r)
+                    split_tf32((float)tile_a[(k + t + r / 2 * 4) * PITCH_A + m0 + m * 16 + r % 2 * 8],
+                               high[r], low[r]);
+#pragma unroll
+                for (int n = 0; n < 4; ++n) {
+                    mma_tf32(sum[m][n], low, high_b[n]);
+                    mma_tf32(sum[m][n], high, low_b[n]);
+                    mma_tf32(sum[m][n], high, high_b[n]);
+                }
+            }
+        }
+    }
+};
+
+template <class Sums, bool TA, bool TB>
+__device__ __forceinline__ void multiply(const ProductArguments& a, const Product& p, Sums& sums) {
+    const int PITCH_A = Sums::PITCH_A, PITCH_B = Sums::PITCH_B;
     const int GROUPS_A = TILE_M * TILE_K / 4 / 256, GROUPS_B = (TILE_N * TILE_K / 4 + 255) / 256;
-    __shared__ __align__(16) real tile_a[2][TILE_K * (TILE_M + 4)];
-    __shared__ __align__(16) real tile_b[2][TILE_K * (TILE_N + 4)];
-    const int t = threadIdx.x, tx = t % 16, ty = t / 16;
+    __shared__ __align__(16) real tile_a[2][TILE_K * Sums::PITCH_A];
+    __shared__ __align__(16) real tile_b[2][TILE_K * Sums::PITCH_B];
+    const int t = threadIdx.x;
     const int first_row = blockIdx.y * TILE_M, first_column = blockIdx.x * TILE_N;
-    tile.first_row = first_row + ty * 4;
-    tile.column = first_column + tx * 4;
-    for (int y = 0; y < 8; ++y)
-        for (int x = 0; x < 4; ++x) tile.sum[y][x] = 0;
+    sums.clear();
     real4 next_a[GROUPS_A], next_b[GROUPS_B];
     const int steps = (p.depth + TILE_K - 1) / TILE_K;
     // B [depth][columns] has its columns in lines, as a transposed A has its rows
@@ -112,24 +180,13 @@ __device__ __forceinline__ void multiply(const ProductArguments& a, const Produc
     __syncthreads();
     for (int step = 0; step < steps; ++step) {
         if (step + 1 < steps) get(step + 1);
-        const real* sa = tile_a[step % 2] + ty * 4;
-        const real* sb = tile_b[step % 2] + tx * 4;
-#pragma unroll
-        for (int k = 0; k < TILE_K; ++k) {
-            const real4 low = load4(sa + k * PITCH_A), high = load4(sa + k * PITCH_A + TILE_M / 2);
-            const real4 b = load4(sb + k * PITCH_B);
-#pragma unroll
-            for (int y = 0; y < 4; ++y)
-#pragma unroll
-                for (int x = 0; x < 4; ++x) {
-                    tile.sum[y][x] += low.v[y] * b.v[x];
-                    tile.sum[y + 4][x] += high.v[y] * b.v[x];
-                }
-        }
+        sums.step(tile_a[step % 2], tile_b[step % 2]);
         if (step + 1 < steps) keep((step + 1) % 2);
         __syncthreads();
     }
 }
+
+const int SUMS_A_THREAD = TILE_M * TILE_N / 256;
 
 // C = A B
 template <bool TA, bool TB>
@@ -137,19 +194,16 @@ __device__ __forceinline__ void product(const ProductArguments& a) {
     const Product& p = a.products[blockIdx.z];
     if (a.status && halted(a.status)) return;
     if ((int)blockIdx.y * TILE_M >= p.rows) return;
-    Tile tile;
-    multiply<TA, TB>(a, p, tile);
-    for (int y = 0; y < 8; ++y) {
-        const int row = tile.row(y);
-        if (row >= p.rows) continue;
-        real* c = p.c + (u64)row * a.ldc;
-        for (int x = 0; x < 4; ++x) {
-            const int column = tile.column + x;
-            if (column < a.columns)
-                c[column] = (a.accumulate ? c[column] : (real)0) + tile.sum[y][x];
-            else if (column < a.ldc)
-                c[column] = 0;
-        }
+    Scalar sums;
+    multiply<Scalar, TA, TB>(a, p, sums);
+#pragma unroll
+    for (int e = 0; e < SUMS_A_THREAD; ++e) {
+        const int row = blockIdx.y * TILE_M + sums.row(e);
+        const int column = blockIdx.x * TILE_N + sums.column(e);
+        if (row >= p.rows || column >= a.ldc) continue;
+        real& c = p.c[(u64)row * a.ldc + column];
+        if (column < a.columns) c = (a.accumulate ? c : (real)0) + sums.value(e);
+        else c = 0;
     }
 }
 
@@ -158,58 +212,60 @@ KERNEL(product_nt, ProductArguments, 256) { product<false, true>(a); }
 KERNEL(product_tn, ProductArguments, 256) { product<true, false>(a); }
 
 // A layer forward: y = φ(z) t + skip(x), z = x W + b; φ′ t is kept in `slopes`.
-KERNEL(layer_forward, ProductArguments, 256) {
+template <class Sums> __device__ __forceinline__ void forward(const ProductArguments& a) {
     const Product& p = a.products[blockIdx.z];
     if (halted(a.status)) return;
     if ((int)blockIdx.y * TILE_M >= p.rows) return;
-    Tile tile;
-    multiply<false, false>(a, p, tile);
-    for (int y = 0; y < 8; ++y) {
-        const int row = tile.row(y);
-        if (row >= p.rows) continue;
-        for (int x = 0; x < 4; ++x) {
-            const int column = tile.column + x;
-            if (column >= a.columns) {
-                if (column < a.ldc) p.c[(u64)row * a.ldc + column] = 0;
-                if (column < a.ld_slopes) p.slopes[(u64)row * a.ld_slopes + column] = 0;
-                continue;
-            }
+    Sums sums;
+    multiply<Sums, false, false>(a, p, sums);
+#pragma unroll
+    for (int e = 0; e < SUMS_A_THREAD; ++e) {
+        const int row = blockIdx.y * TILE_M + sums.row(e);
+        const int column = blockIdx.x * TILE_N + sums.column(e);
+        if (row >= p.rows || column >= a.ldc) continue;
+        real out = 0, slope = 0;
+        if (column < a.columns) {
             const Curve f = curve(p.layer.activation, p.layer.threshold,
-                                  tile.sum[y][x] + p.layer.bias[column]);
+                                  sums.value(e) + p.layer.bias[column]);
             const real t = p.layer.timestep ? p.layer.timestep[column] : (real)1;
-            real out = f.value * t;
+            out = f.value * t;
+            slope = f.slope * t;
             if (p.layer.skip) out += p.input[(u64)row * a.ld_input + column % a.inputs];
-            p.c[(u64)row * a.ldc + column] = out;
-            p.slopes[(u64)row * a.ld_slopes + column] = f.slope * t;
         }
+        p.c[(u64)row * a.ldc + column] = out;
+        p.slopes[(u64)row * a.ld_slopes + column] = slope;
     }
 }
 
+KERNEL(layer_forward, ProductArguments, 256) { forward<Scalar>(a); }
+KERNEL(layer_forward_tensor, ProductArguments, 256) { forward<Tensor>(a); }
+
 // A layer backward: ∂E/∂x = ∂E/∂z Wᵀ + skipᵀ(∂E/∂y); then, in place of the slopes of the layer
 // before, its ∂E/∂z. `input` is ∂E/∂y of this layer.
-KERNEL(layer_backward, ProductArguments, 256) {
+template <class Sums> __device__ __forceinline__ void backward(const ProductArguments& a) {
     const Product& p = a.products[blockIdx.z];
     if (halted(a.status)) return;
     if ((int)blockIdx.y * TILE_M >= p.rows) return;
-    Tile tile;
-    multiply<false, true>(a, p, tile);
-    for (int y = 0; y < 8; ++y) {
-        const int row = tile.row(y);
-        if (row >= p.rows) continue;
-        for (int x = 0; x < 4; ++x) {
-            const int column = tile.column + x;
-            if (column >= a.columns) {
-                if (column < a.ldc) p.c[(u64)row * a.ldc + column] = 0;
-                continue;
-            }
-            real g = tile.sum[y][x];
+    Sums sums;
+    multiply<Sums, false, true>(a, p, sums);
+#pragma unroll
+    for (int e = 0; e < SUMS_A_THREAD; ++e) {
+        const int row = blockIdx.y * TILE_M + sums.row(e);
+        const int column = blockIdx.x * TILE_N + sums.column(e);
+        if (row >= p.rows || column >= a.ldc) continue;
+        real g = 0;
+        if (column < a.columns) {
+            g = sums.value(e);
             for (int k = 0; k < p.layer.skip; ++k)
                 g += p.input[(u64)row * a.ld_input + column + k * a.columns];
-            p.c[(u64)row * a.ldc + column] = g;
             if (p.slopes) p.slopes[(u64)row * a.ld_slopes + column] *= g;
         }
+        p.c[(u64)row * a.ldc + column] = g;
     }
 }
+
+KERNEL(layer_backward, ProductArguments, 256) { backward<Scalar>(a); }
+KERNEL(layer_backward_tensor, ProductArguments, 256) { backward<Tensor>(a); }
 
 struct OutputArguments {
     const Status* status;

@@ -2,7 +2,7 @@
 //! go there, results come back. For checks and single evaluations; dynamics stays on the device
 //! (`dynamics`).
 
-use super::{Field, Forces, Status, TOO_CLOSE, width};
+use super::{Arithmetic, Field, Forces, Status, TOO_CLOSE};
 use crate::arguments::Surroundings;
 use crate::device::{Address, Buffer, Device};
 use crate::error::{Result, unsupported};
@@ -31,10 +31,17 @@ impl CudaEvaluator {
     ///
     /// # Errors
     /// Features that the kernels do not have; no compiler; too little memory.
-    pub fn new(device: &Device, model: &DeepPotential, precision: Precision) -> Result<Self> {
-        let engine = match precision {
-            Precision::Mixed => Engine::Mixed(Box::new(OnDevice::new(device, model, precision)?)),
-            Precision::Double => Engine::Double(Box::new(OnDevice::new(device, model, precision)?)),
+    pub fn new(
+        device: &Device,
+        model: &DeepPotential,
+        arithmetic: impl Into<Arithmetic>,
+    ) -> Result<Self> {
+        let arithmetic = arithmetic.into();
+        let engine = match arithmetic.precision {
+            Precision::Mixed => Engine::Mixed(Box::new(OnDevice::new(device, model, arithmetic)?)),
+            Precision::Double => {
+                Engine::Double(Box::new(OnDevice::new(device, model, arithmetic)?))
+            }
         };
         Ok(CudaEvaluator {
             species: model.species.clone(),
@@ -57,20 +64,16 @@ impl CudaEvaluator {
 struct OnDevice<T> {
     device: Device,
     source: DeepPotential,
-    precision: Precision,
+    arithmetic: Arithmetic,
     counts: Vec<usize>,
     forces: Forces<T>,
 }
 
 impl<T: Real> OnDevice<T> {
-    fn new(device: &Device, model: &DeepPotential, precision: Precision) -> Result<Self> {
-        debug_assert_eq!(
-            width::<T>() == crate::device::Width::Single,
-            precision == Precision::Mixed
-        );
+    fn new(device: &Device, model: &DeepPotential, arithmetic: Arithmetic) -> Result<Self> {
         let counts = vec![0; model.species.len()];
-        let forces = Forces::new(device, model, precision, &counts)?;
-        Ok(OnDevice { device: device.clone(), source: model.clone(), precision, counts, forces })
+        let forces = Forces::new(device, model, arithmetic, &counts)?;
+        Ok(OnDevice { device: device.clone(), source: model.clone(), arithmetic, counts, forces })
     }
 
     /// What the device says: forces, energies and virials by atom.
@@ -85,9 +88,11 @@ impl<T: Real> OnDevice<T> {
             return unsupported("a system with ghost atoms");
         }
         let mut counts = vec![0; self.counts.len()];
-        atoms.species.iter().for_each(|s| counts[usize::from(*s)] += 1);
+        for s in atoms.species {
+            counts[usize::from(*s)] += 1;
+        }
         if counts != self.counts {
-            self.forces = Forces::new(&self.device, &self.source, self.precision, &counts)?;
+            self.forces = Forces::new(&self.device, &self.source, self.arithmetic, &counts)?;
             self.counts = counts;
         }
         let device = &self.device;
@@ -136,27 +141,26 @@ impl<T: Real> OnDevice<T> {
         }
         out.energy = out.atom_energies.iter().sum();
         if out.want_atom_virials {
-            self.atom_virials(&gradients.to_vec()?, atoms, list, out);
+            atom_virials(&gradients.to_vec()?, atoms, list, out);
         }
         Ok(status.to_vec()?[0])
     }
+}
 
-    /// The virial of a pair belongs to its neighbour, as on the processor. Repulsion has its halves.
-    fn atom_virials(
-        &self,
-        gradients: &[T],
-        atoms: Atoms<'_>,
-        list: &NeighborList,
-        out: &mut Evaluation,
-    ) {
-        for i in 0..atoms.n_local {
-            for p in list.row(i) {
-                let g: Vector3 = std::array::from_fn(|k| gradients[3 * p + k].to_f64());
-                let r = list.vector(atoms.positions, i, p);
-                let w = math::outer(g, math::scale(r, -1.0));
-                let j = list.index[p] as usize;
-                out.atom_virials[j] = math::matrix_add(&out.atom_virials[j], &w);
-            }
+/// The virial of a pair belongs to its neighbour, as on the processor. Repulsion is not in it.
+fn atom_virials<T: Real>(
+    gradients: &[T],
+    atoms: Atoms<'_>,
+    list: &NeighborList,
+    out: &mut Evaluation,
+) {
+    for i in 0..atoms.n_local {
+        for p in list.row(i) {
+            let g: Vector3 = std::array::from_fn(|k| gradients[3 * p + k].to_f64());
+            let r = list.vector(atoms.positions, i, p);
+            let w = math::outer(g, math::scale(r, -1.0));
+            let j = list.index[p] as usize;
+            out.atom_virials[j] = math::matrix_add(&out.atom_virials[j], &w);
         }
     }
 }

@@ -83,19 +83,20 @@ pub(crate) struct Model<T> {
     pub repulsion: Option<(Buffer<RepulsionPair>, f64, f64)>,
     /// One line about the tables.
     pub tables: String,
-    /// What the addresses above point to.
-    _memory: Memory<T>,
+    #[expect(dead_code, reason = "what the addresses above point to is kept alive")]
+    memory: Memory<T>,
 }
 
 #[derive(Debug)]
 struct Memory<T> {
-    _pairs: Buffer<Pair>,
-    _cells: Buffer<[u32; 2]>,
-    _numbers: Buffer<T>,
-    _padding: Buffer<T>,
-    _sel: Buffer<f64>,
-    _entries: Buffer<u32>,
-    _nets: Buffer<T>,
+    pairs: Buffer<Pair>,
+    cells: Buffer<[u32; 2]>,
+    numbers: Buffer<T>,
+    padding: Buffer<T>,
+    sel: Buffer<f64>,
+    entries: Buffer<u32>,
+    #[expect(dead_code, reason = "layers know their addresses")]
+    nets: Buffer<T>,
 }
 
 impl<T: Real> Model<T> {
@@ -150,13 +151,13 @@ impl<T: Real> Model<T> {
             })
             .collect();
         let memory = Memory {
-            _pairs: device.buffer(&tables.pairs)?,
-            _cells: device.buffer(&tables.cells)?,
-            _numbers: device.buffer(&tables.numbers)?,
-            _padding: device.buffer(&rows)?,
-            _sel: device.buffer(&sel)?,
-            _entries: device.buffer(&entries)?,
-            _nets: nets,
+            pairs: device.buffer(&tables.pairs)?,
+            cells: device.buffer(&tables.cells)?,
+            numbers: device.buffer(&tables.numbers)?,
+            padding: device.buffer(&rows)?,
+            sel: device.buffer(&sel)?,
+            entries: device.buffer(&entries)?,
+            nets,
         };
         let repulsion = match model.zbl {
             None => None,
@@ -179,12 +180,12 @@ impl<T: Real> Model<T> {
                 cutoff: d.cutoff,
                 smooth_cutoff: d.smooth_cutoff,
                 protection: d.protection,
-                pairs: memory._pairs.address(),
-                cells: memory._cells.address(),
-                tables: memory._numbers.address(),
-                padding: if rows.is_empty() { Address::NULL } else { memory._padding.address() },
-                sel: memory._sel.address(),
-                entries: memory._entries.address(),
+                pairs: memory.pairs.address(),
+                cells: memory.cells.address(),
+                tables: memory.numbers.address(),
+                padding: if rows.is_empty() { Address::NULL } else { memory.padding.address() },
+                sel: memory.sel.address(),
+                entries: memory.entries.address(),
                 per_slot: 1.0 / d.slots() as f64,
                 species: n as i32,
                 width: width as i32,
@@ -205,7 +206,7 @@ impl<T: Real> Model<T> {
                 .collect(),
             repulsion,
             tables: tables.described,
-            _memory: memory,
+            memory,
         })
     }
 }

@@ -4,13 +4,19 @@ use crate::{devices, expected};
 use vitrion_core::testing::derivatives::{self, evaluate};
 use vitrion_core::testing::systems;
 use vitrion_core::{Cell, Structure, math};
-use vitrion_cuda::{CudaError, CudaEvaluator};
+use vitrion_cuda::{Arithmetic, CudaError, CudaEvaluator};
 use vitrion_model::{DeepPotential, Precision};
 
+fn folder() -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../vitrion-model/tests/data/deepmd")
+}
+
+pub(crate) fn fixture(name: &str) -> DeepPotential {
+    DeepPotential::load(&folder().join(name)).expect("a readable model")
+}
+
 fn fixtures() -> Vec<std::path::PathBuf> {
-    let folder =
-        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../vitrion-model/tests/data/deepmd");
-    let mut entries: Vec<_> = std::fs::read_dir(folder)
+    let mut entries: Vec<_> = std::fs::read_dir(folder())
         .expect("fixtures")
         .map(|e| e.expect("an entry").path())
         .filter(|p| p.extension().is_some_and(|e| e == "yaml" || e == "dp" || e == "pb"))
@@ -26,9 +32,12 @@ fn devices_agree_with_the_reference_for_every_fixture() {
     for path in fixtures() {
         let model = DeepPotential::load(&path).expect("a readable model");
         let cases = expected::read_json(&path.with_extension("expected.json"));
-        for (precision, energy, force) in
-            [(Precision::Double, 1e-10, 1e-9), (Precision::Mixed, 2e-5, 1e-4)]
-        {
+        let tensor = Arithmetic { precision: Precision::Mixed, tensor_cores: true };
+        for (precision, energy, force) in [
+            (Precision::Double.into(), 1e-10, 1e-9),
+            (Precision::Mixed.into(), 2e-5, 1e-4),
+            (tensor, 2e-5, 1e-4),
+        ] {
             let mut first = None;
             for device in &devices {
                 let mut fast = match CudaEvaluator::new(device, &model, precision) {
@@ -79,8 +88,7 @@ fn devices_agree_with_the_reference_for_every_fixture() {
 
 #[test]
 fn forces_and_virials_are_derivatives_of_the_energy() {
-    let path = fixtures().into_iter().find(|p| p.ends_with("one-side-tanh-text.yaml"));
-    let model = DeepPotential::load(&path.expect("a fixture")).expect("a readable model");
+    let model = fixture("one-side-tanh-text.yaml");
     let narrow = Cell::from_lengths_angles([5.0, 4.5, 5.5], [75.0, 85.0, 110.0]).expect("closes");
     let structure: Structure = systems::random_structure(2, &["S", "Li"], 6, narrow, 1.6);
     for device in devices::all() {

@@ -2,6 +2,7 @@
 //! is there.
 
 mod devices;
+mod dynamics;
 mod evaluators;
 #[allow(dead_code)]
 #[path = "../../../vitrion-model/tests/it/expected.rs"]

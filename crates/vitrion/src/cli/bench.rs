@@ -1,6 +1,7 @@
 //! `vitrion bench`: how fast this machine is.
 
 mod analysis;
+mod device;
 mod softness;
 mod transport;
 
@@ -36,6 +37,7 @@ enum What {
     Analysis(analysis::AnalysisArguments),
     Transport(transport::TransportArguments),
     Softness(softness::SoftnessArguments),
+    Device(device::DeviceArguments),
 }
 
 /// Training: time per atom and step, operations per second, and where the time goes
@@ -138,6 +140,7 @@ pub(super) fn bench(
         What::Analysis(arguments) => return analysis::bench(arguments, given_threads, common),
         What::Transport(arguments) => return transport::bench(arguments, given_threads, common),
         What::Softness(arguments) => return softness::bench(arguments, given_threads, common),
+        What::Device(arguments) => return device::bench(arguments, common),
     };
     let (model, _) =
         inputs::model(&arguments.model, Path::new(&arguments.model)).map_err(InputError::Usage)?;

@@ -30,8 +30,9 @@ struct Checked<'a> {
 
 pub(super) fn check(arguments: &Arguments, common: &Common) -> Result<(), Error> {
     let run = RunFile::read(&arguments.run)?;
-    let inputs = Inputs::load(&run)?;
+    let mut inputs = Inputs::load(&run)?;
     let plan = Plan::resolve(&run, &inputs)?;
+    inputs.choose_device(&run, &plan)?;
     let estimate = plan.estimate(&inputs, common.threads).map_err(|source| Error::Potential {
         what: "the potential on the initial structures".to_owned(),
         source,
@@ -40,7 +41,9 @@ pub(super) fn check(arguments: &Arguments, common: &Common) -> Result<(), Error>
     if arguments.json {
         print_json(&Checked { plan: &plan, estimate: &estimate, advice: &advice });
     } else {
-        print(&described(&plan, &estimate, &inputs.potential.card().tables, &advice));
+        let potential =
+            format!("{}\n{}", inputs.potential.device(), inputs.potential.card().tables);
+        print(&described(&plan, &estimate, &potential, &advice));
     }
     Ok(())
 }

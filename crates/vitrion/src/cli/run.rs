@@ -72,8 +72,9 @@ pub(super) fn carry_out(
     json: bool,
     common: &Common,
 ) -> Result<(), Error> {
-    let inputs = Inputs::load(run)?;
+    let mut inputs = Inputs::load(run)?;
     let plan = Plan::resolve(run, &inputs)?;
+    inputs.choose_device(run, &plan)?;
     let scope = only.map_or(Scope::Whole, Scope::Run);
     let only = only.map(|id| plan.run_called(id)).transpose()?;
     let results = Results::open(out, run, &plan, scope)?;
@@ -89,6 +90,7 @@ pub(super) fn carry_out(
             bytes * 1e-3,
             (bytes * atoms as f64 * 1e-6).ceil(),
         ));
+        complain(&inputs.potential.device());
         let tables = inputs.potential.card().tables;
         if !tables.is_empty() {
             complain(&tables);

@@ -1,6 +1,7 @@
 //! Reading what a run file points to.
 
 use super::{Inputs, LoadedPotential, LoadedStructure, SHIFTED, embedding};
+use crate::device::Device;
 use crate::error::{InputError, nearest};
 use crate::run_file::{Located, PotentialTable, Precision, RunFile, SystemTable};
 use std::path::{Path, PathBuf};
@@ -93,13 +94,23 @@ fn potential(run: &RunFile) -> Result<LoadedPotential, InputError> {
         SpeciesTable::new(symbols).map_err(|error| refuse("species", error.to_string()))
     };
     Ok(match &run.potential.value {
-        PotentialTable::Model { model: name, precision, exact } => {
+        PotentialTable::Model { model: name, precision, exact, .. } => {
             let (model, blake3) = model(&name.value, &run.resolve(&name.value))
                 .map_err(|message| refuse_at(name.line, "model", message))?;
             let precision = precision.unwrap_or(PRECISION);
             let exact = exact.unwrap_or(false);
             let tables = model.evaluator(precision.into(), embedding(exact)).describe();
-            LoadedPotential::Deep { model: Box::new(model), blake3, precision, exact, tables }
+            // the device is chosen when it is known what there is to do
+            let device = Device::Cpu { why: None };
+            LoadedPotential::Deep {
+                model: Box::new(model),
+                blake3,
+                precision,
+                exact,
+                tables,
+                device,
+                tensor_cores: false,
+            }
         }
         PotentialTable::LennardJones { species, cutoff, shifted } => {
             let symbols: Vec<String> = species.iter().map(|one| one.symbol.clone()).collect();

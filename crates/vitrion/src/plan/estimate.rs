@@ -135,7 +135,7 @@ impl Plan {
             let species = structure
                 .species_in(inputs.potential.species())
                 .expect("checked when the plan was made");
-            let mut potential = inputs.potential.instance();
+            let mut potential = inputs.potential.instance()?;
             let mut interactions = Interactions::new(potential.cutoff(), self.skin_a());
             let (cell, positions) = (&structure.cell, &structure.positions);
             let mut evaluation = Evaluation::default();

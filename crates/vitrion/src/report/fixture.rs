@@ -90,6 +90,7 @@ fn manifest(systems: Vec<SystemEntry>) -> Manifest {
         run_file_blake3: "ab12cd34".repeat(8),
         plan_blake3: "98fe76dc".repeat(8),
         potential: PotentialCard {
+            device: "cpu".to_owned(),
             name: "li-p-s".into(),
             kind: "Deep Potential se_e2_a, one-side".into(),
             species: ["Li", "P", "S"].map(str::to_owned).to_vec(),

@@ -29,6 +29,7 @@ fn potential(card: &PotentialCard) -> String {
         ("Species", escape(&card.species.join(", "))),
         ("Cutoff", format!("{} Å", number::significant(card.cutoff_a, 3))),
         ("Precision", escape(&card.precision)),
+        ("Device", escape(&card.device)),
         ("Tables", escape(&card.tables)),
         ("BLAKE3", hash(&card.blake3)),
     ]);
@@ -201,11 +202,12 @@ fn differences(results: &Results) -> String {
     if runs.len() < 2 {
         return String::new();
     }
-    let properties: [(&str, Property); 8] = [
+    let properties: [(&str, Property); 9] = [
         ("Potential", |m| m.potential.name.clone()),
         ("Potential BLAKE3", |m| m.potential.blake3.chars().take(16).collect()),
         ("Cutoff [Å]", |m| number::significant(m.potential.cutoff_a, 4)),
         ("Precision", |m| m.potential.precision.clone()),
+        ("Device", |m| m.potential.device.clone()),
         ("Version", |m| m.vitrion_version.clone()),
         ("Commit", |m| m.commit.clone()),
         ("Machine", |m| m.machine.clone()),

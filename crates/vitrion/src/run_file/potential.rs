@@ -1,5 +1,6 @@
 //! `[potential]`: a model file, a model inside the binary, or an analytic potential.
 
+use super::device::DeviceChoice;
 use super::positive_quantity;
 use super::reader::{Located, Table};
 use crate::error::InputError;
@@ -17,6 +18,10 @@ pub enum PotentialTable {
         precision: Option<Precision>,
         /// Embedding nets themselves instead of their tables.
         exact: Option<bool>,
+        /// What computes.
+        device: Option<Located<DeviceChoice>>,
+        /// Matrix products on the tensor cores of a CUDA device.
+        tensor_cores: Option<Located<bool>>,
     },
     /// Lennard-Jones, Lorentz–Berthelot mixed.
     LennardJones {
@@ -88,12 +93,14 @@ impl PotentialTable {
 }
 
 fn read_model(table: &Table<'_>) -> Result<PotentialTable, InputError> {
-    table.only(&["model", "precision", "exact", "kind"])?;
+    table.only(&["model", "precision", "exact", "device", "tensor_cores", "kind"])?;
     let words = [("double", Precision::Double), ("mixed", Precision::Mixed)];
     Ok(PotentialTable::Model {
         model: table.require("model", "model = \"builtin:li-p-s\"", table.string("model")?)?,
         precision: table.word("precision", &words)?.map(|word| word.value),
         exact: table.boolean("exact")?.map(|word| word.value),
+        device: DeviceChoice::read(table)?,
+        tensor_cores: table.boolean("tensor_cores")?,
     })
 }
 

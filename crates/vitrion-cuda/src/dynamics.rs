@@ -1,0 +1,92 @@
+//! Molecular dynamics that stays on the device: positions, velocities, cell, neighbour list, forces,
+//! thermostats and barostat. The host sees a record of every step, [`RING`] steps at a time at most,
+//! and arrays when a frame, an observer or a checkpoint asks for them.
+//!
+//! A step is a fixed sequence of launches, recorded once and replayed:
+//!
+//! 1. `begin_step` (one thread): targets, thermostats, barostat, matrices of this step;
+//! 2. `move_atoms`: kick and drift of every atom; how far they went;
+//! 3. `check_list` (one thread), then the search of the list, which returns at once where the list
+//!    still holds;
+//! 4. the potential ([`Forces`]);
+//! 5. `kick_atoms`, `sum_atoms`; `end_step` (one thread): barostat, thermostats;
+//! 6. `scale_atoms`, `sum_atoms`; `record_step`.
+//!
+//! Anything that cannot go on sets `halt`, after which all kernels return at once; the state before
+//! the step is kept. Equations and signs are those of `vitrion-md`.
+
+mod arguments;
+mod engine;
+mod list;
+mod plan;
+
+use crate::device::Device;
+use crate::error::{CudaError, Result};
+use crate::potential::Arithmetic;
+use engine::DeviceEngine;
+use vitrion_core::{Cell, SpeciesTable};
+use vitrion_md::{Engine, EngineMaker, Fault, StageSettings, Start};
+use vitrion_model::{DeepPotential, Precision};
+
+/// Runs stages of a Deep Potential on a device.
+#[derive(Debug)]
+pub struct CudaDynamics {
+    device: Device,
+    model: DeepPotential,
+    arithmetic: Arithmetic,
+}
+
+impl CudaDynamics {
+    /// For this model; the kernels are compiled now, if this machine does not have them yet.
+    ///
+    /// # Errors
+    /// A model with features that the kernels do not have; no compiler; too little memory.
+    pub fn new(
+        device: &Device,
+        model: &DeepPotential,
+        arithmetic: impl Into<Arithmetic>,
+    ) -> Result<Self> {
+        let arithmetic = arithmetic.into();
+        crate::potential::check(device, model, arithmetic)?;
+        Ok(CudaDynamics { device: device.clone(), model: model.clone(), arithmetic })
+    }
+
+    /// Whether a stage can run on a device.
+    ///
+    /// # Errors
+    /// [`CudaError::Unsupported`] names what cannot.
+    pub fn supports(settings: &StageSettings, cell: &Cell) -> Result<()> {
+        plan::supported(settings, cell)
+    }
+}
+
+impl EngineMaker for CudaDynamics {
+    fn species(&self) -> &SpeciesTable {
+        &self.model.species
+    }
+
+    fn cutoff(&self) -> f64 {
+        self.model.descriptor.cutoff
+    }
+
+    fn make<'a>(
+        &'a mut self,
+        start: Start<'_>,
+    ) -> std::result::Result<Box<dyn Engine + 'a>, Fault> {
+        let (device, model) = (&self.device, &self.model);
+        Ok(match self.arithmetic.precision {
+            Precision::Mixed => {
+                Box::new(DeviceEngine::<f32>::new(device, model, self.arithmetic, start)?)
+            }
+            Precision::Double => {
+                Box::new(DeviceEngine::<f64>::new(device, model, self.arithmetic, start)?)
+            }
+        })
+    }
+}
+
+/// What a failure of the device means to a stage.
+#[expect(clippy::needless_pass_by_value, reason = "it is mapped over results")]
+fn fault(error: CudaError) -> Fault {
+    Fault::Device(error.to_string())
+}
