@@ -103,6 +103,16 @@ impl<'a, T: Real> CudaTrainer<'a, T> {
         self
     }
 
+    /// Matrix products of single precision on tensor cores: each f32 number split into two of TF32 and
+    /// three products made of one, whose error is that of f32.
+    ///
+    /// # Errors
+    /// A device that fails.
+    pub fn with_tensor_cores(mut self, tensor_cores: bool) -> Result<Self> {
+        self.pass.set_tensor_cores(tensor_cores)?;
+        Ok(self)
+    }
+
     /// Loss of frames, its squares, and its gradient as [`Places`] lays it out; for checks.
     ///
     /// # Errors

@@ -1,9 +1,7 @@
-// Training, nets: fitting nets as grouped products, embedding nets on their grids.
+// Training, fitting nets: grouped products (`training_product.cuh`).
 //
-// Products are made in squares of 32 × 32 numbers, so that a few hundred rows fill a GPU. The 256
-// threads of a block are four groups; each takes a quarter of the depth that is fetched at once, and
-// the four sums are added in order. What is done is told by a table in device memory that does not
-// change from step to step; which rows belong to which species is told by `segments`.
+// What is done is told by a table in device memory that does not change from step to step; which rows
+// belong to which species is told by `segments`.
 //
 // Layer y = φ(z) t + skip(x), z = x W + b; with g = ∂E/∂y, a dot the derivative along displacements
 // and p the adjoint of y:
@@ -12,8 +10,6 @@
 //   dW = xᵀ ζ + ẋᵀ q    db = Σ ζ    dt = Σ p φ + g φ′ ż
 
 namespace training {
-
-const int SIDE = 32, PITCH = SIDE + 4, SQUARE = SIDE * PITCH;
 
 // Rows of a species.
 struct Segment {
@@ -57,104 +53,11 @@ struct TaskArguments {
     const Segment* segments;
 };
 
-// A group of four numbers of a factor: along the depth ([line][depth]) or across it ([depth][line]).
-template <bool ALONG>
-__device__ __forceinline__ void place_of(int& line, int& k) {
-    const int t = threadIdx.x;
-    line = ALONG ? t / 64 * 8 + t % 8 : t % 8 * 4;
-    k = ALONG ? t % 64 / 8 * 4 : t / 8;
-}
-
-template <bool ALONG>
-__device__ __forceinline__ real4 fetch_four(const real* from, int ld, int lines, int depth,
-                                            int first_line, int first_k) {
-    int line, k;
-    place_of<ALONG>(line, k);
-    line += first_line;
-    k += first_k;
-    if (line < lines && k < depth)
-        return load4(from + (ALONG ? (u64)line * ld + k : (u64)k * ld + line));
-    const real4 zero = {{0, 0, 0, 0}};
-    return zero;
-}
-
-template <bool ALONG> __device__ __forceinline__ void put_four(real* square, const real4& four) {
-    int line, k;
-    place_of<ALONG>(line, k);
-    if (!ALONG) store4(square + k * PITCH + line, four);
-    else
-        for (int o = 0; o < 4; ++o) square[(k + o) * PITCH + line] = four.v[o];
-}
-
-// Factors of a product; A is [depth][rows] where transposed, B [columns][depth].
-struct Factors {
-    const real* a;
-    const real* b;
-    int lda;
-    int ldb;
-    int rows;
-    int columns;
-    int depth;
-};
-
-template <bool TA, bool TB>
-__device__ __forceinline__ void accumulate(const Factors& f, real* squares, real (&sum)[4][4]) {
-    const int t = threadIdx.x, group = t / 64, tx = t % 8, ty = t % 64 / 8;
-    const int first_row = blockIdx.y * SIDE, first_column = blockIdx.x * SIDE;
-    const int steps = (f.depth + SIDE - 1) / SIDE;
-    real4 next_a, next_b;
-    const auto get = [&](int step) {
-        next_a = fetch_four<!TA>(f.a, f.lda, f.rows, f.depth, first_row, step * SIDE);
-        next_b = fetch_four<TB>(f.b, f.ldb, f.columns, f.depth, first_column, step * SIDE);
-    };
-    const auto keep = [&](int step) {
-        real* to = squares + step % 2 * 2 * SQUARE;
-        put_four<!TA>(to, next_a);
-        put_four<TB>(to + SQUARE, next_b);
-    };
-    if (steps > 0) {
-        get(0);
-        keep(0);
-    }
-    __syncthreads();
-    for (int step = 0; step < steps; ++step) {
-        if (step + 1 < steps) get(step + 1);
-        const real* sa = squares + step % 2 * 2 * SQUARE + group * 8 * PITCH + ty * 4;
-        const real* sb = squares + step % 2 * 2 * SQUARE + SQUARE + group * 8 * PITCH + tx * 4;
-#pragma unroll
-        for (int k = 0; k < 8; ++k) {
-            const real4 x = load4(sa + k * PITCH), y = load4(sb + k * PITCH);
-#pragma unroll
-            for (int r = 0; r < 4; ++r)
-#pragma unroll
-                for (int c = 0; c < 4; ++c) sum[r][c] += x.v[r] * y.v[c];
-        }
-        if (step + 1 < steps) keep(step + 1);
-        __syncthreads();
-    }
-}
-
-// Adds the groups' sums; a thread gets four numbers of row `t / 8` from column `t % 8 · 4` on.
-__device__ __forceinline__ real4 join(real* squares, const real (&sum)[4][4]) {
-    const int t = threadIdx.x, group = t / 64, tx = t % 8, ty = t % 64 / 8;
-    for (int r = 0; r < 4; ++r) {
-        const real4 four = {{sum[r][0], sum[r][1], sum[r][2], sum[r][3]}};
-        store4(squares + group * SQUARE + (ty * 4 + r) * PITCH + tx * 4, four);
-    }
-    __syncthreads();
-    real4 all = {{0, 0, 0, 0}};
-    for (int g = 0; g < 4; ++g) {
-        const real4 four = load4(squares + g * SQUARE + t / 8 * PITCH + t % 8 * 4);
-        for (int o = 0; o < 4; ++o) all.v[o] += four.v[o];
-    }
-    return all;
-}
-
 // The product of a task; false where this thread has nothing of it.
-template <bool TA, bool TB>
+template <class Sums, bool TA, bool TB>
 __device__ __forceinline__ bool product_of(const TaskArguments& a, const Task& t, u64& row,
                                            int& column, real4& out) {
-    __shared__ __align__(16) real squares[4 * SQUARE];
+    __shared__ __align__(16) real squares[4 * SIDE * Sums::PITCH];
     Factors f = {t.a, t.b, t.lda, t.ldb, t.rows, t.columns, t.depth};
     u64 first = 0;
     if (t.segment >= 0) {
@@ -165,16 +68,15 @@ __device__ __forceinline__ bool product_of(const TaskArguments& a, const Task& t
         if (TA) f.b += first * t.ldb;
     }
     if ((int)blockIdx.y * SIDE >= f.rows || (int)blockIdx.x * SIDE >= t.ldc) return false;
-    real sum[4][4];
-    for (int r = 0; r < 4; ++r)
-        for (int c = 0; c < 4; ++c) sum[r][c] = 0;
-    accumulate<TA, TB>(f, squares, sum);
+    Sums sums;
+    sums.clear();
+    accumulate<Sums, TA, TB>(f, squares, sums);
     if (t.a2) {
         f.a = t.a2 + first * t.lda;
         f.b = t.b2 + (TA ? first * t.ldb : 0);
-        accumulate<TA, TB>(f, squares, sum);
+        accumulate<Sums, TA, TB>(f, squares, sums);
     }
-    out = join(squares, sum);
+    out = join(squares, sums);
     const int line = blockIdx.y * SIDE + threadIdx.x / 8;
     column = blockIdx.x * SIDE + threadIdx.x % 8 * 4;
     row = line + (TA ? 0 : first);
@@ -194,12 +96,12 @@ __device__ __forceinline__ Curve kept_curve(int activation, double threshold, re
 }
 
 // y = φ(x W + b) t + skip(x)
-KERNEL(fit_forward, TaskArguments, 256) {
+template <class Sums> __device__ __forceinline__ void fit_forward_of(const TaskArguments& a) {
     const Task& t = a.tasks[blockIdx.z];
     u64 row;
     int column;
     real4 sum;
-    if (!product_of<false, false>(a, t, row, column, sum)) return;
+    if (!product_of<Sums, false, false>(a, t, row, column, sum)) return;
     real4 kept, y;
     for (int o = 0; o < 4; ++o) {
         const int n = column + o;
@@ -214,13 +116,16 @@ KERNEL(fit_forward, TaskArguments, 256) {
     store4(t.c + row * t.ldc + column, y);
 }
 
+KERNEL(fit_forward, TaskArguments, 256) { fit_forward_of<ScalarSquare>(a); }
+KERNEL(fit_forward_tensor, TaskArguments, 256) { fit_forward_of<TensorSquare>(a); }
+
 // ẏ = φ′ ż t + skip(ẋ), ż = ẋ W
-KERNEL(fit_tangents, TaskArguments, 256) {
+template <class Sums> __device__ __forceinline__ void fit_tangents_of(const TaskArguments& a) {
     const Task& t = a.tasks[blockIdx.z];
     u64 row;
     int column;
     real4 moving;
-    if (!product_of<false, false>(a, t, row, column, moving)) return;
+    if (!product_of<Sums, false, false>(a, t, row, column, moving)) return;
     const real4 kept = load4(t.kept + row * t.ldc + column);
     real4 y;
     for (int o = 0; o < 4; ++o) {
@@ -235,6 +140,9 @@ KERNEL(fit_tangents, TaskArguments, 256) {
     store4(t.c + row * t.ldc + column, y);
 }
 
+KERNEL(fit_tangents, TaskArguments, 256) { fit_tangents_of<ScalarSquare>(a); }
+KERNEL(fit_tangents_tensor, TaskArguments, 256) { fit_tangents_of<TensorSquare>(a); }
+
 // The way back of g or p through W and the skip connection.
 __device__ __forceinline__ void add_skip(const Task& t, u64 row, int column, real4& g) {
     for (int o = 0; o < 4; ++o) {
@@ -246,12 +154,12 @@ __device__ __forceinline__ void add_skip(const Task& t, u64 row, int column, rea
 }
 
 // g of the layer below, and its q = g t φ′ where there is one.
-KERNEL(fit_backward, TaskArguments, 256) {
+template <class Sums> __device__ __forceinline__ void fit_backward_of(const TaskArguments& a) {
     const Task& t = a.tasks[blockIdx.z];
     u64 row;
     int column;
     real4 g;
-    if (!product_of<false, true>(a, t, row, column, g)) return;
+    if (!product_of<Sums, false, true>(a, t, row, column, g)) return;
     add_skip(t, row, column, g);
     const u64 at = row * t.ldc + column;
     store4(t.c + at, g);
@@ -264,6 +172,9 @@ KERNEL(fit_backward, TaskArguments, 256) {
     store4(t.second + at, q);
 }
 
+KERNEL(fit_backward, TaskArguments, 256) { fit_backward_of<ScalarSquare>(a); }
+KERNEL(fit_backward_tensor, TaskArguments, 256) { fit_backward_of<TensorSquare>(a); }
+
 // ζ, and in place of ż what the gradient of the timestep sums.
 __device__ __forceinline__ void adjoint_of(int activation, double threshold, real timestep,
                                            real kept, real g, real p, real& moving, real& zeta) {
@@ -273,12 +184,12 @@ __device__ __forceinline__ void adjoint_of(int activation, double threshold, rea
 }
 
 // p of the layer below, and its ζ where there is one.
-KERNEL(fit_adjoints, TaskArguments, 256) {
+template <class Sums> __device__ __forceinline__ void fit_adjoints_of(const TaskArguments& a) {
     const Task& t = a.tasks[blockIdx.z];
     u64 row;
     int column;
     real4 p;
-    if (!product_of<false, true>(a, t, row, column, p)) return;
+    if (!product_of<Sums, false, true>(a, t, row, column, p)) return;
     add_skip(t, row, column, p);
     const u64 at = row * t.ldc + column;
     store4(t.c + at, p);
@@ -294,14 +205,20 @@ KERNEL(fit_adjoints, TaskArguments, 256) {
     store4(t.second + at, zeta);
 }
 
+KERNEL(fit_adjoints, TaskArguments, 256) { fit_adjoints_of<ScalarSquare>(a); }
+KERNEL(fit_adjoints_tensor, TaskArguments, 256) { fit_adjoints_of<TensorSquare>(a); }
+
 // dW = Aᵀ B + A2ᵀ B2
-KERNEL(weight_gradients, TaskArguments, 256) {
+template <class Sums> __device__ __forceinline__ void weight_gradients_of(const TaskArguments& a) {
     const Task& t = a.tasks[blockIdx.z];
     u64 row;
     int column;
     real4 sum;
-    if (product_of<true, false>(a, t, row, column, sum)) store4(t.c + row * t.ldc + column, sum);
+    if (product_of<Sums, true, false>(a, t, row, column, sum)) store4(t.c + row * t.ldc + column, sum);
 }
+
+KERNEL(weight_gradients, TaskArguments, 256) { weight_gradients_of<ScalarSquare>(a); }
+KERNEL(weight_gradients_tensor, TaskArguments, 256) { weight_gradients_of<TensorSquare>(a); }
 
 // The last layer of a species, which has one output, and the hidden one below.
 struct Top {

@@ -215,15 +215,14 @@ template <bool TA>
 __device__ __forceinline__ bool muon_product(const Matrix& matrix, const real* a, const real* b,
                                              int rows, int depth, int& row, int& column,
                                              real4& out) {
-    __shared__ __align__(16) real squares[4 * SQUARE];
+    __shared__ __align__(16) real squares[4 * SIDE * ScalarSquare::PITCH];
     const int ld = matrix.ld_short;
     if ((int)blockIdx.y * SIDE >= rows || (int)blockIdx.x * SIDE >= ld) return false;
     const Factors f = {a, b, ld, ld, rows, matrix.shorter, depth};
-    real sum[4][4];
-    for (int r = 0; r < 4; ++r)
-        for (int c = 0; c < 4; ++c) sum[r][c] = 0;
-    accumulate<TA, false>(f, squares, sum);
-    out = join(squares, sum);
+    ScalarSquare sums;
+    sums.clear();
+    accumulate<ScalarSquare, TA, false>(f, squares, sums);
+    out = join(squares, sums);
     row = blockIdx.y * SIDE + threadIdx.x / 8;
     column = blockIdx.x * SIDE + threadIdx.x % 8 * 4;
     return row < rows && column < ld;

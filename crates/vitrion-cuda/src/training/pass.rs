@@ -11,7 +11,7 @@ use super::frames::Frames;
 use super::layout::Layout;
 use super::nets::{Nets, SHARED, Vectors, Weights};
 use crate::arguments::PRODUCTS;
-use crate::device::{Address, Buffer, Device, Kernel, Shape};
+use crate::device::{Address, Buffer, Device, Kernel, Shape, Width};
 use crate::error::{Result, unsupported};
 use crate::potential::model::padded;
 use crate::potential::width;
@@ -37,8 +37,6 @@ struct Kernels {
     moment_tangents: Kernel<MomentsArguments>,
     moment_adjoints: Kernel<MomentAdjointArguments>,
     pair_gradients: Kernel<PairGradientArguments>,
-    /// By [`Way`].
-    layers: [Kernel<TaskArguments>; 4],
     energies: Kernel<TopArguments>,
     top: Kernel<TopArguments>,
     forces: Kernel<ForcesArguments>,
@@ -46,7 +44,6 @@ struct Kernels {
     displace: Kernel<DisplaceArguments>,
     chunk_sums: Kernel<ChunkArguments>,
     node_sums: Kernel<NodeArguments>,
-    weight_gradients: Kernel<TaskArguments>,
     column_sums: Kernel<ColumnArguments>,
 }
 
@@ -63,12 +60,6 @@ impl Kernels {
             moment_tangents: device.kernel(w, either("moment_tangents", "moment_tangents_wide"))?,
             moment_adjoints: device.kernel(w, "moment_adjoints")?,
             pair_gradients: device.kernel(w, either("pair_gradients", "pair_gradients_wide"))?,
-            layers: [
-                device.kernel(w, "fit_forward")?,
-                device.kernel(w, "fit_backward")?,
-                device.kernel(w, "fit_tangents")?,
-                device.kernel(w, "fit_adjoints")?,
-            ],
             energies: device.kernel(w, "fit_energies")?,
             top: device.kernel(w, "fit_top")?,
             forces: device.kernel(w, "collect_forces")?,
@@ -76,8 +67,34 @@ impl Kernels {
             displace: device.kernel(w, "displace")?,
             chunk_sums: device.kernel(w, either("chunk_sums", "chunk_sums_wide"))?,
             node_sums: device.kernel(w, "node_sums")?,
-            weight_gradients: device.kernel(w, "weight_gradients")?,
             column_sums: device.kernel(w, "column_sums")?,
+        })
+    }
+}
+
+/// Matrix products.
+#[derive(Debug)]
+struct Products {
+    /// By [`Way`].
+    layers: [Kernel<TaskArguments>; 4],
+    weight_gradients: Kernel<TaskArguments>,
+}
+
+impl Products {
+    fn new<T>(device: &Device, tensor_cores: bool) -> Result<Self> {
+        let w = width::<T>();
+        let tensor = tensor_cores && w == Width::Single;
+        let kernel = |name: &'static str, on_tensor_cores: &'static str| {
+            device.kernel(w, if tensor { on_tensor_cores } else { name })
+        };
+        Ok(Products {
+            layers: [
+                kernel("fit_forward", "fit_forward_tensor")?,
+                kernel("fit_backward", "fit_backward_tensor")?,
+                kernel("fit_tangents", "fit_tangents_tensor")?,
+                kernel("fit_adjoints", "fit_adjoints_tensor")?,
+            ],
+            weight_gradients: kernel("weight_gradients", "weight_gradients_tensor")?,
         })
     }
 }
@@ -87,6 +104,7 @@ impl Kernels {
 pub(super) struct Pass<T> {
     device: Device,
     kernels: Kernels,
+    products: Products,
     pub layout: Layout,
     pub vectors: Vectors<T>,
     nets: Nets<T>,
@@ -146,6 +164,7 @@ impl<T: Real> Pass<T> {
         Ok(Pass {
             device: device.clone(),
             kernels: Kernels::new::<T>(device, stride > 128)?,
+            products: Products::new::<T>(device, false)?,
             pairs: device.buffer(&pairs(geometry))?,
             _entries: entries,
             lists: Lists::new(device)?,
@@ -156,6 +175,12 @@ impl<T: Real> Pass<T> {
             features,
             rows,
         })
+    }
+
+    /// Products in single precision on tensor cores, or not.
+    pub(super) fn set_tensor_cores(&mut self, tensor_cores: bool) -> Result<()> {
+        self.products = Products::new::<T>(&self.device, tensor_cores)?;
+        Ok(())
     }
 
     /// Makes frames that are in device memory the batch: who sits in which row, what neighbours are.
@@ -208,7 +233,7 @@ impl<T: Real> Pass<T> {
     /// One hidden layer of all species.
     fn layer(&self, weights: Weights, way: Way, k: usize) -> Result<()> {
         let (shape, arguments) = self.rows.layer(weights, way, k, &self.layout, self.uploaded());
-        self.kernels.layers[way as usize].launch(shape, &arguments)
+        self.products.layers[way as usize].launch(shape, &arguments)
     }
 
     fn top(&self, weights: Weights) -> TopArguments {
@@ -384,7 +409,7 @@ impl<T: Real> Pass<T> {
         let (shape, arguments) = nets.grid(Weights::Present, 3);
         kernels.grid_backward.launch(shape, &arguments)?;
         let (shape, arguments) = rows.weights(uploaded);
-        kernels.weight_gradients.launch(shape, &arguments)?;
+        self.products.weight_gradients.launch(shape, &arguments)?;
         let (table, most) = rows.columns();
         let grid = [most.div_ceil(32) as u32, table.len() as u32, 1];
         let arguments = ColumnArguments { columns: table.address(), segments: uploaded.segments };

@@ -136,9 +136,10 @@ fn check<T: Real>(
     model: &DeepPotential,
     settings: &Settings,
     loss: &Loss,
-    tolerance: f64,
+    (tolerance, tensor_cores): (f64, bool),
 ) -> (f64, Squares, Vec<T>) {
-    let mut trainer = CudaTrainer::<T>::new(device, settings, data, model).expect("supported");
+    let trainer = CudaTrainer::<T>::new(device, settings, data, model).expect("supported");
+    let mut trainer = trainer.with_tensor_cores(tensor_cores).expect("kernels that compile");
     let mut last = None;
     // a large batch after a small one, and a frame that is there twice
     for frames in [&[4, 1][..], &[0, 2, 3, 1, 2, 4, 5]] {
@@ -197,9 +198,12 @@ fn losses_and_gradients_of_devices_are_those_of_the_processors() {
                     _ => {}
                 }
             }
-            let found = check::<f64>(&device, &data, &model, &settings, &losses[k], 1e-11);
+            let found = check::<f64>(&device, &data, &model, &settings, &losses[k], (1e-11, true));
             bits.push(found.2);
-            check::<f32>(&device, &data, &model, &settings, &losses[k], 1e-5);
+            for tensor_cores in [false, true] {
+                let how = (1e-5, tensor_cores);
+                check::<f32>(&device, &data, &model, &settings, &losses[k], how);
+            }
         }
         if device.name().contains("emulat") {
             if first.is_empty() {
