@@ -156,7 +156,7 @@ arguments! {
         inputs: i32,
         ld_input: i32,
         ld_slopes: i32,
-        accumulate: i32,
+        reserved: i32,
     }
 
     OutputArguments {

@@ -37,6 +37,9 @@ pub enum CudaError {
     /// The model or the run uses something that the device kernels do not have.
     #[error("{what} is not available on a CUDA device; use device = \"cpu\"")]
     Unsupported { what: String },
+    /// The model has a feature that cannot be trained anywhere.
+    #[error("{0}")]
+    Untrainable(String),
     /// The compiled kernels cannot be kept or read.
     #[error("cannot {doing} {path:?}: {message}")]
     File { path: PathBuf, doing: &'static str, message: String },

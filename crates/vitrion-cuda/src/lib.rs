@@ -5,6 +5,7 @@ mod dynamics;
 mod error;
 mod peak;
 mod potential;
+mod training;
 #[cfg(any(test, feature = "emulator"))]
 pub use device::emulator;
 pub use device::{Device, KernelTime};
@@ -12,3 +13,4 @@ pub use dynamics::CudaDynamics;
 pub use error::CudaError;
 pub use peak::{Ceilings, ceilings};
 pub use potential::{Arithmetic, CudaEvaluator};
+pub use training::CudaTrainer;

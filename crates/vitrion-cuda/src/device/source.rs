@@ -4,7 +4,7 @@ use super::Width;
 use std::fmt::Write as _;
 
 /// Everything but the emulator's header, in order.
-const PARTS: [(&str, &str); 7] = [
+const PARTS: [(&str, &str); 13] = [
     ("common.cuh", include_str!("../kernels/common.cuh")),
     ("potential.cuh", include_str!("../kernels/potential.cuh")),
     ("product.cuh", include_str!("../kernels/product.cuh")),
@@ -12,6 +12,12 @@ const PARTS: [(&str, &str); 7] = [
     ("atoms.cuh", include_str!("../kernels/atoms.cuh")),
     ("neighbors.cuh", include_str!("../kernels/neighbors.cuh")),
     ("peak.cuh", include_str!("../kernels/peak.cuh")),
+    ("training_frames.cuh", include_str!("../kernels/training_frames.cuh")),
+    ("training_moments.cuh", include_str!("../kernels/training_moments.cuh")),
+    ("training_product.cuh", include_str!("../kernels/training_product.cuh")),
+    ("training_nets.cuh", include_str!("../kernels/training_nets.cuh")),
+    ("training_grid.cuh", include_str!("../kernels/training_grid.cuh")),
+    ("training_update.cuh", include_str!("../kernels/training_update.cuh")),
 ];
 
 /// The source of all kernels with lines marked by file.

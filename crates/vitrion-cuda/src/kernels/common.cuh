@@ -3,9 +3,8 @@
 // Every kernel takes one structure by value; its twin in Rust has the same fields in the same order.
 
 #ifndef VITRION_EMULATOR
-#define DYNAMIC_SHARED(type, name)                                  \
-    extern __shared__ __align__(32) unsigned char vitrion_shared[]; \
-    type* name = reinterpret_cast<type*>(vitrion_shared)
+extern __shared__ __align__(32) unsigned char vitrion_shared[];
+#define DYNAMIC_SHARED(type, name) type* name = reinterpret_cast<type*>(vitrion_shared)
 #define KERNEL(name, Arguments, threads) \
     extern "C" __global__ void __launch_bounds__(threads) name(const Arguments a)
 
@@ -118,6 +117,7 @@ __device__ u32 block_prefix(u32 x, u32& total) {
     return before + inside - x;
 }
 
+__device__ __forceinline__ bool is_finite(double x) { return x - x == 0.0; }
 __device__ __forceinline__ double square_of(const vec3& v) { return v.x * v.x + v.y * v.y + v.z * v.z; }
 // r = s · H with lattice vectors in rows.
 __device__ __forceinline__ vec3 row_times(const vec3& s, const double* h) {

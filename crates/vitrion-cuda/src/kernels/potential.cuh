@@ -295,10 +295,12 @@ __device__ __forceinline__ int entry_of(int axis, int m, int b) {
 }
 
 // ∂/∂T of a function of D with these slopes, times `factor`: for every m and c
-// Σ_a s_ma T_ca (+ Σ_m' s_m'm T_cm' where m is below the axis; the diagonal counts twice).
-__device__ __forceinline__ void spread(const Descriptor& d, const real* slopes, const real* moments,
-                                       real factor, real* out) {
-    for (int m = lane_of(); m < d.stride; m += WARP_SIZE) {
+// Σ_a s_ma T_ca (+ Σ_m' s_m'm T_cm' where m is below the axis; the diagonal counts twice). Thread
+// `thread` of so many.
+template <class Shape>
+__device__ __forceinline__ void spread(const Shape& d, const real* slopes, const real* moments,
+                                       real factor, real* out, int thread, int threads) {
+    for (int m = thread; m < d.stride; m += threads) {
         real sum[4] = {0, 0, 0, 0};
         if (m < d.width) {
             for (int b = 0; b < d.axis; ++b) {
@@ -359,7 +361,7 @@ __device__ __forceinline__ void differentiate_centre(const DifferentiateArgument
     for (u32 e = lane; e < d.features; e += WARP_SIZE)
         slopes[e] = a.slopes[(u64)k * d.feature_stride + e];
     __syncwarp();
-    spread(d, slopes, moments, (real)d.per_slot, toward);
+    spread(d, slopes, moments, (real)d.per_slot, toward, lane, WARP_SIZE);
     __syncwarp();
     real t[CHUNKS][4][4];
 #pragma unroll

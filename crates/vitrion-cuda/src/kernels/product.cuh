@@ -32,8 +32,7 @@ struct ProductArguments {
     int inputs;
     int ld_input;
     int ld_slopes;
-    // Adds to C instead of writing it.
-    int accumulate;
+    int reserved;
 };
 
 template <bool TRANSPOSED>
@@ -187,29 +186,6 @@ __device__ __forceinline__ void multiply(const ProductArguments& a, const Produc
 }
 
 const int SUMS_A_THREAD = TILE_M * TILE_N / 256;
-
-// C = A B
-template <bool TA, bool TB>
-__device__ __forceinline__ void product(const ProductArguments& a) {
-    const Product& p = a.products[blockIdx.z];
-    if (a.status && halted(a.status)) return;
-    if ((int)blockIdx.y * TILE_M >= p.rows) return;
-    Scalar sums;
-    multiply<Scalar, TA, TB>(a, p, sums);
-#pragma unroll
-    for (int e = 0; e < SUMS_A_THREAD; ++e) {
-        const int row = blockIdx.y * TILE_M + sums.row(e);
-        const int column = blockIdx.x * TILE_N + sums.column(e);
-        if (row >= p.rows || column >= a.ldc) continue;
-        real& c = p.c[(u64)row * a.ldc + column];
-        if (column < a.columns) c = (a.accumulate ? c : (real)0) + sums.value(e);
-        else c = 0;
-    }
-}
-
-KERNEL(product_nn, ProductArguments, 256) { product<false, false>(a); }
-KERNEL(product_nt, ProductArguments, 256) { product<false, true>(a); }
-KERNEL(product_tn, ProductArguments, 256) { product<true, false>(a); }
 
 // A layer forward: y = φ(z) t + skip(x), z = x W + b; φ′ t is kept in `slopes`.
 template <class Sums> __device__ __forceinline__ void forward(const ProductArguments& a) {

@@ -7,3 +7,4 @@ mod evaluators;
 #[allow(dead_code)]
 #[path = "../../../vitrion-model/tests/it/expected.rs"]
 mod expected;
+mod training;
