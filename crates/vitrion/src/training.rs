@@ -1,5 +1,8 @@
 //! Carrying out a training file: data, statistics, network, the loop, the finished model.
 
+mod device;
+
+use crate::device::Device;
 use crate::error::{Error, InputError};
 use crate::inputs;
 use crate::run_file::{Start, TrainingFile};
@@ -11,7 +14,7 @@ use vitrion_model::DeepPotential;
 use vitrion_model::train::evaluation::{self, Evaluated, Measure};
 use vitrion_model::train::settings::Settings;
 use vitrion_model::train::statistics::Statistics;
-use vitrion_model::train::trainer::{Control, Progress, Trained, Trainer};
+use vitrion_model::train::trainer::{Control, Progress, Trained};
 use vitrion_model::train::{Dataset, Source};
 
 /// Everything that is known before the first step.
@@ -23,8 +26,13 @@ pub struct Prepared {
     /// Weights to start from.
     pub model: DeepPotential,
     pub settings: Settings,
-    /// Of settings, data and starting weights: what makes two runs the same run.
+    /// Of settings, data and starting weights: what makes two runs the same run. The device is not in
+    /// it: a run may change from one to another.
     pub identity: String,
+    /// What computes.
+    pub device: Device,
+    /// On a CUDA device: matrix products on tensor cores.
+    pub tensor_cores: bool,
 }
 
 /// Reads and checks the data, measures it, and makes or loads the starting model.
@@ -87,7 +95,8 @@ pub fn prepare(
     hasher.update(data.fingerprint().as_bytes());
     hasher.update(format!("{model:?}").as_bytes());
     let identity = hasher.finalize().to_hex().to_string();
-    Ok(Prepared { data, statistics, model, settings, identity })
+    let (device, tensor_cores) = device::of(file, &data, &model, &settings)?;
+    Ok(Prepared { data, statistics, model, settings, identity, device, tensor_cores })
 }
 
 /// What a finished run leaves beside its model.
@@ -106,6 +115,9 @@ pub struct TrainingSummary {
     pub times: Times,
     /// Hash of the frames.
     pub data: String,
+    /// What computed, last.
+    #[serde(default)]
+    pub device: String,
 }
 
 /// Seconds by phase.
@@ -153,12 +165,12 @@ pub fn carry_out(
     watch: &mut dyn FnMut(&Progress<'_>) -> Control,
     evaluated: &mut dyn FnMut(usize, usize),
 ) -> Result<Option<Finished>, Error> {
-    let Prepared { data, model, settings, identity, .. } = prepared;
+    let Prepared { data, settings, device, .. } = prepared;
     let Trained { mut model, steps, complete, seconds, phases, batches, optimizer, atoms } =
         if file.double {
-            Trainer::<f64>::new(settings, data, model.clone(), folder, identity)?.run(watch)?
+            device::train::<f64>(prepared, folder, watch)?
         } else {
-            Trainer::<f32>::new(settings, data, model.clone(), folder, identity)?.run(watch)?
+            device::train::<f32>(prepared, folder, watch)?
         };
     if !complete {
         return Ok(None);
@@ -196,6 +208,7 @@ pub fn carry_out(
             optimizer,
         },
         data: data.fingerprint().to_owned(),
+        device: device.name().to_owned(),
     };
     fill_card(file, &summary, &evaluation, &mut model);
     let target = folder.join("model.safetensors");

@@ -1,10 +1,13 @@
 //! Whether a CUDA device computes what the processor computes, and how fast it is.
 
+mod training;
+
 use super::{Scratch, counts, failed, flops, nvt, repeats};
 use crate::error::{Error, InputError};
 use serde::Serialize;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
+pub use training::DeviceTraining;
 use vitrion_core::build::supercell;
 use vitrion_core::math;
 use vitrion_core::neighbors::VerletList;
@@ -94,6 +97,7 @@ pub struct DeviceResults {
     pub peaks: Vec<(&'static str, f64, f64)>,
     pub comparisons: Vec<Comparison>,
     pub runs: Vec<DeviceRun>,
+    pub training: Vec<DeviceTraining>,
     /// What did not fit or cannot be done, and why.
     pub skipped: Vec<String>,
 }
@@ -104,7 +108,7 @@ impl DeviceResults {
         self.comparisons.iter().all(|comparison| comparison.passed)
     }
 
-    pub(super) fn compare(&mut self, what: String, found: f64, limit: f64, unit: &'static str) {
+    fn compare(&mut self, what: String, found: f64, limit: f64, unit: &'static str) {
         // false for NaN
         let passed = found <= limit;
         self.comparisons.push(Comparison { what, found, limit: Some(limit), unit, passed });
@@ -112,7 +116,7 @@ impl DeviceResults {
 }
 
 /// What a device reports, as an error of the program.
-pub(super) fn device_failed(error: &CudaError) -> Error {
+fn device_failed(error: &CudaError) -> Error {
     InputError::Usage(error.to_string()).into()
 }
 
@@ -138,13 +142,14 @@ pub fn run(
         model: model.card.name.clone(),
         ..DeviceResults::default()
     };
-    let small = displaced(structure, COMPARED);
+    let small = displaced(structure, COMPARED, 0);
     for precision in &settings.precisions {
         tell(&format!("results, {}", precision.name()));
         let work = Work { device, model, settings, precision: *precision };
         work.compare_forces(&small, &mut results)?;
         work.compare_dynamics(&small, &mut results)?;
     }
+    training::run(device, model, structure, settings, &mut results, tell)?;
     for precision in &settings.precisions {
         tell(&format!("peak, {}", precision.name()));
         let found = ceilings(device, *precision, settings.effort).map_err(|e| device_failed(&e))?;
@@ -166,11 +171,11 @@ pub fn run(
     Ok(results)
 }
 
-/// The structure repeated, atoms moved from their places.
-pub(super) fn displaced(structure: &Structure, atoms: usize) -> Structure {
+/// The structure repeated, atoms moved from their places in the way of this number.
+fn displaced(structure: &Structure, atoms: usize, number: u64) -> Structure {
     let mut larger = supercell::repeat(structure, repeats(structure, atoms));
     for (atom, r) in (0..).zip(&mut larger.positions) {
-        let mut random = rng::at(11, Stream::Structure, 0, atom);
+        let mut random = rng::at(11, Stream::Structure, number, atom);
         for x in r.iter_mut() {
             *x += DISPLACED * random.normal();
         }

@@ -210,7 +210,8 @@ fn plan(file: &TrainingFile, prepared: &Prepared) -> String {
          cut-off {} Å, {:.1} neighbours on average, at most {} within it, sel {}; shortest distance \
          {:.2} Å\n\
          atomic energies: {}{}\n\
-         {} frames to train on, {} held out; batches of about {} atoms\n",
+         {} frames to train on, {} held out; batches of about {} atoms\n\
+         {}\n",
         file.name,
         prepared.model.parameters(),
         if file.double { "double" } else { "single" },
@@ -233,6 +234,7 @@ fn plan(file: &TrainingFile, prepared: &Prepared) -> String {
         parts.training.len(),
         parts.validation.len(),
         prepared.settings.sampling.atoms_per_batch,
+        prepared.device.describe(),
     );
     let over = d.sel.iter().zip(&s.most_neighbors).any(|(sel, most)| sel < most);
     if over {

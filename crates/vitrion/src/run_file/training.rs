@@ -1,5 +1,6 @@
 //! The training file: data, network, stages. Keys of losses and learning rates are DeePMD-kit's.
 
+use super::device::DeviceChoice;
 use super::reader::{Document, Located, Table};
 use super::{positive_number, positive_quantity, refuse_unsafe_name};
 use crate::error::InputError;
@@ -33,6 +34,10 @@ pub struct TrainingFile {
     pub double: bool,
     /// Models to train, with seeds `seed`, `seed + 1`, …
     pub committee: usize,
+    /// What computes.
+    pub device: Option<Located<DeviceChoice>>,
+    /// Matrix products on the tensor cores of a CUDA device.
+    pub tensor_cores: Option<Located<bool>>,
 }
 
 /// `[[data]]`: labelled frames.
@@ -79,6 +84,8 @@ impl TrainingFile {
             "seed",
             "species",
             "precision",
+            "device",
+            "tensor_cores",
             "committee",
             "model",
             "data",
@@ -127,6 +134,8 @@ impl TrainingFile {
             settings,
             double: precision.is_some_and(|p| p.value),
             committee,
+            device: DeviceChoice::read(&root)?,
+            tensor_cores: root.boolean("tensor_cores")?,
         })
     }
 

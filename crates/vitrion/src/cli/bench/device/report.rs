@@ -134,6 +134,31 @@ fn described(results: &DeviceResults) -> String {
             kernels.join(", ")
         );
     }
+    let heading = ["training", "precision", "atoms", "ms/step", "min–max", "launches"];
+    let mut rows = vec![words(&heading)];
+    for run in &results.training {
+        rows.push(vec![
+            run.optimizer.to_owned(),
+            run.precision.to_owned(),
+            run.atoms.to_string(),
+            format!("{:.3}", run.ms_per_step),
+            format!("{:.3}–{:.3}", run.ms_min, run.ms_max),
+            format!("{:.0}", run.launches),
+        ]);
+    }
+    if !results.training.is_empty() {
+        let _ = writeln!(text, "\n{}", table(&rows));
+    }
+    for run in &results.training {
+        let kernels = run.kernels.iter().take(LISTED);
+        let kernels: Vec<String> = kernels.map(|(name, ms)| format!("{name} {ms:.4}")).collect();
+        let _ = writeln!(
+            text,
+            "{} [ms/step, each launch waited for]: {}",
+            run.optimizer,
+            kernels.join(", ")
+        );
+    }
     for skipped in &results.skipped {
         let _ = writeln!(text, "skipped: {skipped}");
     }
