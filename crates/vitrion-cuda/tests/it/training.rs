@@ -387,8 +387,11 @@ fn a_hundred_steps_on_devices_are_those_of_the_processors() {
             }
         }
         if let Some(device) = devices.first() {
-            let mut engine =
+            let engine =
                 CudaTrainer::<f32>::new(device, &settings, &data, &model).expect("supported");
+            // of both methods one on tensor cores
+            let tensor_cores = method == Method::MUON;
+            let mut engine = engine.with_tensor_cores(tensor_cores).expect("kernels that compile");
             let found = steps(&mut engine, &settings, 100);
             for expected in [&rounded.0, &expected.0] {
                 for (step, (a, b)) in found.0.iter().zip(expected).enumerate() {
