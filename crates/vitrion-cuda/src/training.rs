@@ -110,6 +110,7 @@ impl<'a, T: Real> CudaTrainer<'a, T> {
     /// A device that fails.
     pub fn with_tensor_cores(mut self, tensor_cores: bool) -> Result<Self> {
         self.pass.set_tensor_cores(tensor_cores)?;
+        self.update.set_tensor_cores(tensor_cores)?;
         Ok(self)
     }
 

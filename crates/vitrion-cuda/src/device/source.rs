@@ -4,7 +4,7 @@ use super::Width;
 use std::fmt::Write as _;
 
 /// Everything but the emulator's header, in order.
-const PARTS: [(&str, &str); 13] = [
+const PARTS: [(&str, &str); 14] = [
     ("common.cuh", include_str!("../kernels/common.cuh")),
     ("potential.cuh", include_str!("../kernels/potential.cuh")),
     ("product.cuh", include_str!("../kernels/product.cuh")),
@@ -18,6 +18,7 @@ const PARTS: [(&str, &str); 13] = [
     ("training_nets.cuh", include_str!("../kernels/training_nets.cuh")),
     ("training_grid.cuh", include_str!("../kernels/training_grid.cuh")),
     ("training_update.cuh", include_str!("../kernels/training_update.cuh")),
+    ("training_muon.cuh", include_str!("../kernels/training_muon.cuh")),
 ];
 
 /// The source of all kernels with lines marked by file.

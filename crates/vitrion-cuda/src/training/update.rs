@@ -7,7 +7,7 @@ use super::arguments::{
 use super::batch::Uploaded;
 use super::layout::{Hidden, Layout};
 use super::nets::Vectors;
-use crate::device::{Address, Buffer, Device, Kernel, Shape};
+use crate::device::{Address, Buffer, Device, Kernel, Shape, Width};
 use crate::error::Result;
 use crate::potential::model::padded;
 use crate::potential::width;
@@ -23,11 +23,33 @@ struct Kernels {
     adam: Kernel<AdamArguments>,
     average: Kernel<AverageArguments>,
     momentum: Kernel<MuonArguments>,
+}
+
+/// Products of Muon.
+#[derive(Debug)]
+struct Products {
     gram: Kernel<MuonArguments>,
     polynomial: Kernel<MuonArguments>,
     advance: Kernel<MuonArguments>,
     square: Kernel<MuonArguments>,
     step: Kernel<MuonArguments>,
+}
+
+impl Products {
+    fn new<T>(device: &Device, tensor_cores: bool) -> Result<Self> {
+        let w = width::<T>();
+        let tensor = tensor_cores && w == Width::Single;
+        let kernel = |name: &'static str, on_tensor_cores: &'static str| {
+            device.kernel(w, if tensor { on_tensor_cores } else { name })
+        };
+        Ok(Products {
+            gram: kernel("muon_gram", "muon_gram_tensor")?,
+            polynomial: kernel("muon_polynomial", "muon_polynomial_tensor")?,
+            advance: kernel("muon_advance", "muon_advance_tensor")?,
+            square: kernel("muon_square_gram", "muon_square_gram_tensor")?,
+            step: kernel("muon_step", "muon_step_tensor")?,
+        })
+    }
 }
 
 /// Matrices that Muon treats, and the memory for it.
@@ -99,6 +121,7 @@ impl<T: Real> Muon<T> {
 pub(super) struct Update<T> {
     device: Device,
     kernels: Kernels,
+    products: Products,
     parts: Buffer<f64>,
     pub method: Method,
     muon: Option<Muon<T>>,
@@ -115,18 +138,20 @@ impl<T: Real> Update<T> {
                 adam: device.kernel(w, "adam")?,
                 average: device.kernel(w, "average_parameters")?,
                 momentum: device.kernel(w, "muon_momentum")?,
-                gram: device.kernel(w, "muon_gram")?,
-                polynomial: device.kernel(w, "muon_polynomial")?,
-                advance: device.kernel(w, "muon_advance")?,
-                square: device.kernel(w, "muon_square_gram")?,
-                step: device.kernel(w, "muon_step")?,
             },
+            products: Products::new::<T>(device, false)?,
             parts: device.zeros(NORM_PARTS)?,
             method,
             muon: None,
         };
         update.set_method(method, layout)?;
         Ok(update)
+    }
+
+    /// Products in single precision on tensor cores, or not.
+    pub(super) fn set_tensor_cores(&mut self, tensor_cores: bool) -> Result<()> {
+        self.products = Products::new::<T>(&self.device, tensor_cores)?;
+        Ok(())
     }
 
     pub(super) fn set_method(&mut self, method: Method, layout: &Layout) -> Result<()> {
@@ -236,19 +261,19 @@ impl<T: Real> Update<T> {
 
     /// All matrices at once, as `optimizer/muon.rs` does each.
     fn orthogonalize(&self, muon: &Muon<T>, mut arguments: MuonArguments) -> Result<()> {
-        let kernels = &self.kernels;
+        let products = &self.products;
         let grid = [MUON_PARTS as u32, muon.table.len() as u32, 1];
-        kernels.momentum.launch(Shape { grid, block: 256, shared: 0 }, &arguments)?;
+        self.kernels.momentum.launch(Shape { grid, block: 256, shared: 0 }, &arguments)?;
         let square = muon.tiles(muon.shortest, 1);
-        kernels.gram.launch(square, &arguments)?;
+        products.gram.launch(square, &arguments)?;
         for iteration in 0..ITERATIONS {
             arguments.iteration = iteration as i32;
-            kernels.polynomial.launch(square, &arguments)?;
-            kernels.advance.launch(muon.tiles(muon.shortest, 2), &arguments)?;
+            products.polynomial.launch(square, &arguments)?;
+            products.advance.launch(muon.tiles(muon.shortest, 2), &arguments)?;
             if iteration + 1 < ITERATIONS {
-                kernels.square.launch(square, &arguments)?;
+                products.square.launch(square, &arguments)?;
             }
         }
-        kernels.step.launch(muon.tiles(muon.longest, 1), &arguments)
+        products.step.launch(muon.tiles(muon.longest, 1), &arguments)
     }
 }

@@ -239,6 +239,13 @@ fn wide_nets_with_many_neighbours_have_the_same_gradients() {
     let found = trainer.gradient(&frames, &plan(&loss)).expect("finite").2;
     let off = norm(found.iter().zip(&expected).map(|(a, b)| a - b));
     assert!(off < 1e-11 * norm(expected.iter().copied()), "{off:e}");
+    // steps that orthogonalise matrices of several tiles
+    let settings = self::settings(2, Method::MUON);
+    let mut host = Host::<f64>::new(&settings, &data, &model).expect("supported");
+    let (_, expected) = steps(&mut host, &settings, 2);
+    let (_, found) = steps(&mut trainer, &settings, 2);
+    let off = norm(found.iter().zip(&expected).map(|(a, b)| a - b));
+    assert!(off < 1e-10 * norm(expected.iter().copied()), "{off:e}");
 }
 
 #[test]
@@ -387,8 +394,11 @@ fn a_hundred_steps_on_devices_are_those_of_the_processors() {
             }
         }
         if let Some(device) = devices.first() {
-            let mut engine =
+            let engine =
                 CudaTrainer::<f32>::new(device, &settings, &data, &model).expect("supported");
+            // of both methods one on tensor cores
+            let tensor_cores = method == Method::MUON;
+            let mut engine = engine.with_tensor_cores(tensor_cores).expect("kernels that compile");
             let found = steps(&mut engine, &settings, 100);
             for expected in [&rounded.0, &expected.0] {
                 for (step, (a, b)) in found.0.iter().zip(expected).enumerate() {
