@@ -28,8 +28,9 @@ use std::ops::Range;
 use vitrion_model::deep_potential::real::Real;
 use vitrion_model::{DeepPotential, Precision};
 
-/// Centres in a part: many enough to fill a GPU, few enough for 60 MB of descriptors at most.
-const ROWS: usize = 8192;
+/// Centres in a part: many enough to fill a GPU, few enough for 100 MB of descriptors at most. Small on
+/// the emulator, so that small systems have several parts.
+const ROWS: usize = if cfg!(feature = "emulator") { 24 } else { 16_384 };
 /// Threads of a block that serves a centre with each of its warps.
 const BLOCK: u32 = 128;
 
