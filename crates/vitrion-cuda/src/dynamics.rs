@@ -22,8 +22,10 @@ mod plan;
 
 use crate::device::Device;
 use crate::error::{CudaError, Result};
-use crate::potential::Arithmetic;
+use crate::potential::model::Model;
+use crate::potential::{Arithmetic, Forces};
 use engine::DeviceEngine;
+use std::sync::Arc;
 use vitrion_core::{Cell, SpeciesTable};
 use vitrion_md::{Engine, EngineMaker, Fault, StageSettings, Start};
 use vitrion_model::{DeepPotential, Precision};
@@ -32,12 +34,21 @@ use vitrion_model::{DeepPotential, Precision};
 #[derive(Debug)]
 pub struct CudaDynamics {
     device: Device,
-    model: DeepPotential,
-    arithmetic: Arithmetic,
+    species: SpeciesTable,
+    cutoff: f64,
+    model: Prepared,
+}
+
+/// The model on the device, in either arithmetic.
+#[derive(Debug)]
+enum Prepared {
+    Mixed(Arc<Model<f32>>),
+    Double(Arc<Model<f64>>),
 }
 
 impl CudaDynamics {
-    /// For this model; the kernels are compiled now, if this machine does not have them yet.
+    /// For this model, which is put on the device; the kernels are compiled now, if this machine does
+    /// not have them yet.
     ///
     /// # Errors
     /// A model with features that the kernels do not have; no compiler; too little memory.
@@ -47,8 +58,25 @@ impl CudaDynamics {
         arithmetic: impl Into<Arithmetic>,
     ) -> Result<Self> {
         let arithmetic = arithmetic.into();
-        crate::potential::check(device, model, arithmetic)?;
-        Ok(CudaDynamics { device: device.clone(), model: model.clone(), arithmetic })
+        let none = vec![0; model.species.len()];
+        let prepared = match arithmetic.precision {
+            Precision::Mixed => {
+                let made = Arc::new(Model::new(device, model, arithmetic)?);
+                Forces::new(device, &made, &none)?;
+                Prepared::Mixed(made)
+            }
+            Precision::Double => {
+                let made = Arc::new(Model::new(device, model, arithmetic)?);
+                Forces::new(device, &made, &none)?;
+                Prepared::Double(made)
+            }
+        };
+        Ok(CudaDynamics {
+            device: device.clone(),
+            species: model.species.clone(),
+            cutoff: model.descriptor.cutoff,
+            model: prepared,
+        })
     }
 
     /// Whether a stage can run on a device.
@@ -62,11 +90,11 @@ impl CudaDynamics {
 
 impl EngineMaker for CudaDynamics {
     fn species(&self) -> &SpeciesTable {
-        &self.model.species
+        &self.species
     }
 
     fn cutoff(&self) -> f64 {
-        self.model.descriptor.cutoff
+        self.cutoff
     }
 
     fn make<'a>(
@@ -75,13 +103,12 @@ impl EngineMaker for CudaDynamics {
     ) -> std::result::Result<Box<dyn Engine + 'a>, Fault> {
         // a stage of its own order of work: its recording may not see what others do
         let device = &self.device.fork().map_err(fault)?;
-        let model = &self.model;
-        Ok(match self.arithmetic.precision {
-            Precision::Mixed => {
-                Box::new(DeviceEngine::<f32>::new(device, model, self.arithmetic, start)?)
+        Ok(match &self.model {
+            Prepared::Mixed(model) => {
+                Box::new(DeviceEngine::new(device, model, self.species.clone(), start)?)
             }
-            Precision::Double => {
-                Box::new(DeviceEngine::<f64>::new(device, model, self.arithmetic, start)?)
+            Prepared::Double(model) => {
+                Box::new(DeviceEngine::new(device, model, self.species.clone(), start)?)
             }
         })
     }

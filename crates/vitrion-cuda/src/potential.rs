@@ -21,12 +21,13 @@ use crate::arguments::{
     ProductArguments, SilentArguments, Surroundings,
 };
 use crate::device::{Address, Buffer, Device, Kernel, Shape, Width};
-use crate::error::{Result, unsupported};
+use crate::error::Result;
 use bytemuck::Zeroable;
 use model::Model;
 use std::ops::Range;
+use std::sync::Arc;
+use vitrion_model::Precision;
 use vitrion_model::deep_potential::real::Real;
-use vitrion_model::{DeepPotential, Precision};
 
 /// Centres in a part: many enough to fill a GPU, few enough for 100 MB of descriptors at most. Small on
 /// the emulator, so that small systems have several parts.
@@ -94,7 +95,7 @@ pub(crate) struct Field {
 /// A model with kernels and memory to evaluate it.
 #[derive(Debug)]
 pub(crate) struct Forces<T> {
-    pub model: Model<T>,
+    pub model: Arc<Model<T>>,
     kernels: Kernels,
     /// Number of atoms of each species.
     counts: Vec<usize>,
@@ -116,18 +117,8 @@ pub(crate) fn width<T>() -> Width {
 
 impl<T: Real> Forces<T> {
     /// For systems with so many atoms of each species.
-    pub(crate) fn new(
-        device: &Device,
-        model: &DeepPotential,
-        arithmetic: Arithmetic,
-        counts: &[usize],
-    ) -> Result<Self> {
-        let model = Model::<T>::new(device, model, arithmetic.precision)?;
-        let w = width::<T>();
-        if arithmetic.tensor_cores && !device.tensor_cores() {
-            return unsupported("a product on tensor cores (compute capability below 8.0)");
-        }
-        let tensor = arithmetic.tensor_cores && w == Width::Single;
+    pub(crate) fn new(device: &Device, model: &Arc<Model<T>>, counts: &[usize]) -> Result<Self> {
+        let (w, tensor) = (width::<T>(), model.tensor_cores);
         let wide = model.descriptor.stride > 128;
         let kernels = Kernels {
             describe: device.kernel(w, if wide { "describe_wide" } else { "describe" })?,
@@ -152,7 +143,7 @@ impl<T: Real> Forces<T> {
             outputs: layers().map(layer).collect::<Result<_>>()?,
             slopes: layers().map(layer).collect::<Result<_>>()?,
             upstream: [device.room(rows * model.widest)?, device.room(rows * model.widest)?],
-            model,
+            model: Arc::clone(model),
         })
     }
 
@@ -393,15 +384,6 @@ impl<T: Real> Forces<T> {
             )?;
         }
         Ok(())
-    }
-}
-
-/// Refuses a model that the kernels cannot evaluate, and compiles them.
-pub(crate) fn check(device: &Device, model: &DeepPotential, arithmetic: Arithmetic) -> Result<()> {
-    let none = vec![0; model.species.len()];
-    match arithmetic.precision {
-        Precision::Mixed => Forces::<f32>::new(device, model, arithmetic, &none).map(|_| ()),
-        Precision::Double => Forces::<f64>::new(device, model, arithmetic, &none).map(|_| ()),
     }
 }
 

@@ -9,15 +9,16 @@ use super::{fault, plan};
 use crate::arguments::arguments;
 use crate::device::{Buffer, Device, Kernel, Replay, Shape, Width};
 use crate::error::Result;
-use crate::potential::{Arithmetic, Field, Forces, TOO_CLOSE, width};
+use crate::potential::model::Model;
+use crate::potential::{Field, Forces, TOO_CLOSE, width};
 use bytemuck::{Pod, Zeroable};
+use std::sync::Arc;
 use std::time::Instant;
 use vitrion_core::math::{self, Vector3};
 use vitrion_core::neighbors::VerletList;
 use vitrion_core::neighbors::verlet::Reference;
 use vitrion_core::{Cell, PotentialError, SpeciesTable, units};
 use vitrion_md::{Engine, Fault, Record, Spent, Start, Variables, View, Wreck};
-use vitrion_model::DeepPotential;
 use vitrion_model::deep_potential::real::Real;
 
 /// Threads of a block of a pass over atoms.
@@ -119,12 +120,12 @@ pub(super) struct DeviceEngine<T> {
 impl<T: Real> DeviceEngine<T> {
     pub(super) fn new(
         device: &Device,
-        model: &DeepPotential,
-        arithmetic: Arithmetic,
+        model: &Arc<Model<T>>,
+        table: SpeciesTable,
         start: Start<'_>,
     ) -> std::result::Result<Self, Fault> {
         plan::supported(start.settings, &start.structure.cell).map_err(fault)?;
-        let mut engine = Self::prepare(device, model, arithmetic, start).map_err(fault)?;
+        let mut engine = Self::prepare(device, model, table, start).map_err(fault)?;
         engine.first().map_err(fault)?;
         engine.stop_if_halted()?;
         Ok(engine)
@@ -132,17 +133,17 @@ impl<T: Real> DeviceEngine<T> {
 
     fn prepare(
         device: &Device,
-        model: &DeepPotential,
-        arithmetic: Arithmetic,
+        model: &Arc<Model<T>>,
+        table: SpeciesTable,
         start: Start<'_>,
     ) -> Result<Self> {
         let Start { structure, velocities, species, settings, variables, done, reference } = start;
         let n = structure.len();
-        let mut counts = vec![0; model.species.len()];
+        let mut counts = vec![0; table.len()];
         for s in &species {
             counts[usize::from(*s)] += 1;
         }
-        let forces = Forces::<T>::new(device, model, arithmetic, &counts)?;
+        let forces = Forces::<T>::new(device, model, &counts)?;
         let cutoff = model.descriptor.cutoff;
         let list =
             List::new(device, width::<T>(), &species, cutoff + settings.skin, &forces.ranks())?;
@@ -184,7 +185,7 @@ impl<T: Real> DeviceEngine<T> {
         Ok(DeviceEngine {
             kernels: Kernels::new(device, width::<T>())?,
             device: device.clone(),
-            species_table: model.species.clone(),
+            species_table: table,
             species,
             recorded: None,
             forces,

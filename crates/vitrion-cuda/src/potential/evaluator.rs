@@ -2,10 +2,12 @@
 //! go there, results come back. For checks and single evaluations; dynamics stays on the device
 //! (`dynamics`).
 
+use super::model::Model;
 use super::{Arithmetic, Field, Forces, Status, TOO_CLOSE};
 use crate::arguments::Surroundings;
 use crate::device::{Address, Buffer, Device};
 use crate::error::{Result, unsupported};
+use std::sync::Arc;
 use vitrion_core::{
     Atoms, Evaluation, NeighborList, Potential, PotentialError, SpeciesTable, Vector3, math,
 };
@@ -53,8 +55,8 @@ impl CudaEvaluator {
     /// One line about the tables: intervals, measured error, memory.
     pub fn describe(&self) -> &str {
         match &self.engine {
-            Engine::Mixed(engine) => &engine.forces.model.tables,
-            Engine::Double(engine) => &engine.forces.model.tables,
+            Engine::Mixed(engine) => &engine.model.tables,
+            Engine::Double(engine) => &engine.model.tables,
         }
     }
 }
@@ -63,8 +65,7 @@ impl CudaEvaluator {
 #[derive(Debug)]
 struct OnDevice<T> {
     device: Device,
-    source: DeepPotential,
-    arithmetic: Arithmetic,
+    model: Arc<Model<T>>,
     counts: Vec<usize>,
     forces: Forces<T>,
 }
@@ -72,8 +73,9 @@ struct OnDevice<T> {
 impl<T: Real> OnDevice<T> {
     fn new(device: &Device, model: &DeepPotential, arithmetic: Arithmetic) -> Result<Self> {
         let counts = vec![0; model.species.len()];
-        let forces = Forces::new(device, model, arithmetic, &counts)?;
-        Ok(OnDevice { device: device.clone(), source: model.clone(), arithmetic, counts, forces })
+        let model = Arc::new(Model::new(device, model, arithmetic)?);
+        let forces = Forces::new(device, &model, &counts)?;
+        Ok(OnDevice { device: device.clone(), model, counts, forces })
     }
 
     /// What the device says: forces, energies and virials by atom.
@@ -92,7 +94,7 @@ impl<T: Real> OnDevice<T> {
             counts[usize::from(*s)] += 1;
         }
         if counts != self.counts {
-            self.forces = Forces::new(&self.device, &self.source, self.arithmetic, &counts)?;
+            self.forces = Forces::new(&self.device, &self.model, &counts)?;
             self.counts = counts;
         }
         let device = &self.device;

@@ -3,6 +3,7 @@
 use crate::arguments::{DescriptorArguments, LayerArguments, PRODUCTS, Pair, RepulsionPair};
 use crate::device::{Address, Buffer, Device};
 use crate::error::{Result, unsupported};
+use crate::potential::Arithmetic;
 use vitrion_model::classical::Zbl;
 use vitrion_model::deep_potential::activation::Activation;
 use vitrion_model::deep_potential::evaluator::table_plan;
@@ -83,6 +84,8 @@ pub(crate) struct Model<T> {
     pub repulsion: Option<(Buffer<RepulsionPair>, f64, f64)>,
     /// One line about the tables.
     pub tables: String,
+    /// Matrix products on tensor cores.
+    pub tensor_cores: bool,
     #[expect(dead_code, reason = "what the addresses above point to is kept alive")]
     memory: Memory<T>,
 }
@@ -100,15 +103,20 @@ struct Memory<T> {
 }
 
 impl<T: Real> Model<T> {
-    /// Puts a model on a device with the tables that `precision` deserves.
+    /// Puts a model on a device with the tables that its arithmetic deserves. Any order of work of the
+    /// device may use it.
     ///
     /// # Errors
     /// Features that the kernels do not have; too little memory.
     pub(crate) fn new(
         device: &Device,
         model: &DeepPotential,
-        precision: Precision,
+        arithmetic: Arithmetic,
     ) -> Result<Self> {
+        let Arithmetic { precision, tensor_cores } = arithmetic;
+        if tensor_cores && !device.tensor_cores() {
+            return unsupported("a product on tensor cores (compute capability below 8.0)");
+        }
         let d = &model.descriptor;
         let (n, width) = (model.species.len(), d.width());
         if n > PRODUCTS {
@@ -175,6 +183,8 @@ impl<T: Real> Model<T> {
                 Some((device.buffer(&pairs)?, inner, outer))
             }
         };
+        // others may read it before they wait for anything
+        device.synchronize()?;
         Ok(Model {
             descriptor: DescriptorArguments {
                 cutoff: d.cutoff,
@@ -206,6 +216,7 @@ impl<T: Real> Model<T> {
                 .collect(),
             repulsion,
             tables: tables.described,
+            tensor_cores: tensor_cores && precision == Precision::Mixed,
             memory,
         })
     }

@@ -300,7 +300,7 @@ impl Work<'_> {
         let (mut state, warm) =
             carry_out(&mut maker, self.start(structure)?, &settings, &scratch, "warm-up")?;
         let steps = self.settings.steps.unwrap_or_else(|| {
-            let per_step = warm.us_per_atom_step * 1e-6 * atoms as f64;
+            let per_step = step_seconds(&warm);
             ((PATIENCE * self.settings.effort / per_step) as u64).clamp(3, 20_000)
         });
         let settings = self.stage(ensemble, steps);
@@ -309,7 +309,7 @@ impl Work<'_> {
             let (next, summary) =
                 carry_out(&mut maker, state, &settings, &scratch, &format!("run-{repeat}"))?;
             state = next;
-            us.push(summary.us_per_atom_step);
+            us.push(step_seconds(&summary) * 1e6 / atoms as f64);
         }
         us.sort_by(f64::total_cmp);
         let median = us[us.len() / 2];
@@ -360,6 +360,11 @@ impl Work<'_> {
             launches: launches as f64 / PROFILED as f64,
         })
     }
+}
+
+/// Time of a step without the checkpoint at the end of the stage [s].
+fn step_seconds(summary: &StageSummary) -> f64 {
+    (summary.neighbor_s + summary.potential_s + summary.integrate_s) / summary.steps.max(1) as f64
 }
 
 /// Runs a stage to its end in a folder of the scratch.
