@@ -66,6 +66,8 @@ pub(crate) trait Machine: Debug + Send + Sync {
     fn fork(&self) -> Result<Arc<dyn Machine>>;
     /// Whether it multiplies matrices of TF32.
     fn tensor_cores(&self) -> bool;
+    /// Shared memory that a block may have [bytes].
+    fn shared_memory(&self) -> usize;
     /// Bytes free and in all.
     fn memory(&self) -> Result<(usize, usize)>;
     fn allocate(&self, bytes: usize) -> Result<u64>;
@@ -158,6 +160,11 @@ impl Device {
     /// Whether it multiplies matrices of TF32.
     pub(crate) fn tensor_cores(&self) -> bool {
         self.machine.tensor_cores()
+    }
+
+    /// Shared memory that a block may have [bytes].
+    pub(crate) fn shared_memory(&self) -> usize {
+        self.machine.shared_memory()
     }
 
     /// Bytes of memory free and in all.

@@ -18,10 +18,9 @@ pub enum CudaError {
     /// No compiler for the kernels.
     #[error(
         "the kernels must be compiled for {device}, but NVRTC (libnvrtc) was not found; install the \
-         CUDA toolkit, or `pip install nvidia-cuda-nvrtc==13.0.*` and put its lib folder on \
-         LD_LIBRARY_PATH"
+         CUDA toolkit, or `pip install {package}` and put its lib folder on LD_LIBRARY_PATH"
     )]
-    NoCompiler { device: String },
+    NoCompiler { device: String, package: String },
     /// The kernels do not compile: a fault of this program.
     #[error("the kernels do not compile for {target}; this is a fault of vitrion:\n{log}")]
     Compile { target: String, log: String },

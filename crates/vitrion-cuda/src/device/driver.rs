@@ -2,13 +2,15 @@
 
 #![allow(unsafe_code)]
 
+mod images;
+
 use super::{Handle, Machine, Replay, Shape, Width, driver_error, source};
 use crate::error::{CudaError, Result};
+use cudarc::driver::sys::CUdevice_attribute_enum as Attribute;
+use cudarc::driver::sys::CUfunction_attribute_enum as FunctionAttribute;
 use cudarc::driver::sys::{self, CUfunction, CUmodule, CUstream};
 use cudarc::driver::{CudaContext, DriverError, result};
-use cudarc::nvrtc;
 use std::ffi::{CString, c_void};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 fn driver_is_there() -> bool {
@@ -37,6 +39,12 @@ struct Gpu {
     name: String,
     /// "sm_90"
     target: String,
+    /// CUDA version of the driver, 1000 major + 10 minor.
+    driver: i32,
+    /// Shared memory that a block may have [bytes].
+    shared: usize,
+    /// Whether copies from the host's memory may still read it after their call.
+    lazy_copies: bool,
     /// Compute capability 8.0 or later.
     ampere: bool,
     modules: Mutex<Vec<(Width, usize)>>,
@@ -52,11 +60,45 @@ impl Gpu {
         if let Some((_, module)) = modules.iter().find(|(of, _)| *of == width) {
             return Ok(*module as CUmodule);
         }
-        let image = image(width, &self.target, &self.name)?;
-        // SAFETY: a complete image, alive during the call
-        let module = unsafe { result::module::load_data(image.as_ptr().cast()) }
-            .map_err(failed("loading the kernels"))?;
+        let module = self.load(width)?;
         modules.push((width, module as usize));
+        Ok(module)
+    }
+
+    /// The kernels from the cache, or compiled and then kept.
+    fn load(&self, width: Width) -> Result<CUmodule> {
+        let place = images::place(width, &self.target);
+        // SAFETY: a complete image, alive during the call
+        let load = |image: &[u8]| unsafe { result::module::load_data(image.as_ptr().cast()) };
+        if let Some(image) = place.as_deref().and_then(images::kept)
+            && let Ok(module) = load(&image)
+        {
+            return Ok(module);
+        }
+        let image = images::compile(&source::kernels(), source::definition(width), &self.target)
+            .map_err(|error| match error {
+                CudaError::NoCompiler { .. } => CudaError::NoCompiler {
+                    device: self.name.clone(),
+                    package: images::package(self.driver),
+                },
+                other => other,
+            })?;
+        let module = load(&image).map_err(|error| {
+            driver_error(
+                "loading the kernels",
+                format!(
+                    "{error}; NVRTC {} made them, and the driver knows CUDA {}.{}: install an NVRTC \
+                     that is not newer, `pip install {}`",
+                    images::compiler_version().unwrap_or_default(),
+                    self.driver / 1000,
+                    self.driver % 1000 / 10,
+                    images::package(self.driver)
+                ),
+            )
+        })?;
+        if let Some(place) = &place {
+            images::keep(place, &image); // a cache that cannot be written costs seconds, nothing else
+        }
         Ok(module)
     }
 }
@@ -100,7 +142,15 @@ impl Card {
         unsafe { sys::cuDriverGetVersion(&raw mut version) }
             .result()
             .map_err(failed("asking for its version"))?;
+        let attribute =
+            |attribute| context.attribute(attribute).map_err(failed("asking what it can"));
+        let shared = attribute(Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)?;
+        let lazy =
+            attribute(Attribute::CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS_USES_HOST_PAGE_TABLES)?;
         Card::of(Arc::new(Gpu {
+            shared: usize::try_from(shared).unwrap_or(0),
+            lazy_copies: lazy != 0,
+            driver: version,
             context,
             name: format!(
                 "{name}, CUDA driver {}.{}, compute capability {major}.{minor}",
@@ -150,6 +200,10 @@ impl Machine for Card {
         self.gpu.ampere
     }
 
+    fn shared_memory(&self) -> usize {
+        self.gpu.shared
+    }
+
     fn memory(&self) -> Result<(usize, usize)> {
         self.bind()?;
         result::mem_get_info().map_err(failed("asking for its memory"))
@@ -179,7 +233,8 @@ impl Machine for Card {
         self.bind()?;
         // SAFETY: buffers check the range; pageable memory has been read when the call returns
         unsafe { result::memcpy_htod_async(to, from, self.stream) }
-            .map_err(failed("copying to the device"))
+            .map_err(failed("copying to the device"))?;
+        if self.gpu.lazy_copies { self.synchronize() } else { Ok(()) }
     }
 
     fn download(&self, from: u64, to: &mut [u8]) -> Result<()> {
@@ -219,6 +274,21 @@ impl Machine for Card {
         // SAFETY: a loaded module
         let function = unsafe { result::module::get_function(module, text) }
             .map_err(failed("looking for a kernel"))?;
+        // all the shared memory that a block may have beside its own arrays, once and for all launches
+        // SAFETY: a function of a loaded module
+        unsafe {
+            let own = result::function::get_function_attribute(
+                function,
+                FunctionAttribute::CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES,
+            );
+            let own = own.map_err(failed("asking about a kernel"))?;
+            result::function::set_function_attribute(
+                function,
+                FunctionAttribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
+                i32::try_from(self.gpu.shared).unwrap_or(0) - own,
+            )
+        }
+        .map_err(failed("asking for shared memory"))?;
         Ok(Handle(function as usize))
     }
 
@@ -226,17 +296,6 @@ impl Machine for Card {
         self.bind()?;
         let function = kernel.0 as CUfunction;
         let mut pointers = [arguments.as_ptr().cast_mut().cast::<c_void>()];
-        if shape.shared > 48 << 10 {
-            // SAFETY: a function of a loaded module
-            unsafe {
-                result::function::set_function_attribute(
-                    function,
-                    sys::CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
-                    shape.shared as i32,
-                )
-            }
-            .map_err(failed("asking for shared memory"))?;
-        }
         let [x, y, z] = shape.grid;
         // SAFETY: the kernel takes one structure of this size (tests check both sides); the driver
         // copies it during the call; addresses in it are those of live buffers
@@ -308,91 +367,6 @@ impl Drop for Recorded {
     }
 }
 
-/// Where compiled kernels are kept: `VITRION_CACHE`, or `vitrion` in the user's cache folder.
-fn cache() -> Option<PathBuf> {
-    let given = |name| std::env::var_os(name).filter(|x| !x.is_empty()).map(PathBuf::from);
-    given("VITRION_CACHE")
-        .or_else(|| given("XDG_CACHE_HOME").map(|folder| folder.join("vitrion")))
-        .or_else(|| given("HOME").map(|folder| folder.join(".cache/vitrion")))
-}
-
-/// The kernels for `target`, from the cache or compiled.
-fn image(width: Width, target: &str, device: &str) -> Result<Vec<u8>> {
-    let text = source::kernels();
-    let definition = source::definition(width);
-    let key = blake3::hash(format!("1 {definition} {target}\n{text}").as_bytes()).to_hex();
-    let kept = cache().map(|folder| folder.join(format!("kernels-{target}-{}.cubin", &key[..32])));
-    if let Some(path) = &kept
-        && let Ok(image) = std::fs::read(path)
-    {
-        return Ok(image);
-    }
-    let image = compile(&text, definition, target).map_err(|error| match error {
-        CudaError::NoCompiler { .. } => CudaError::NoCompiler { device: device.to_owned() },
-        other => other,
-    })?;
-    if let Some(path) = &kept {
-        keep(path, &image); // a cache that cannot be written costs seconds, nothing else
-    }
-    Ok(image)
-}
-
-/// Writes under another name and renames, so that nobody reads half a file.
-fn keep(path: &std::path::Path, image: &[u8]) {
-    let Some(folder) = path.parent() else { return };
-    let temporary = path.with_extension(format!("{}", std::process::id()));
-    if std::fs::create_dir_all(folder).is_ok() && std::fs::write(&temporary, image).is_ok() {
-        let _ = std::fs::rename(&temporary, path);
-    }
-}
-
-/// Machine code of the kernels for a target such as "sm_90".
-pub(crate) fn compile(text: &str, definition: &str, target: &str) -> Result<Vec<u8>> {
-    // SAFETY: only looks for the library
-    if !unsafe { nvrtc::sys::is_culib_present() } {
-        return Err(CudaError::NoCompiler { device: target.to_owned() });
-    }
-    let text = CString::new(text).expect("sources have no zeros");
-    let fail = |error: nvrtc::result::NvrtcError| driver_error("compiling the kernels", error);
-    let program = nvrtc::result::create_program(&text, Some(c"vitrion.cu")).map_err(fail)?;
-    let options = [
-        definition.to_owned(),
-        format!("--gpu-architecture={target}"),
-        "--std=c++17".to_owned(),
-        // as many threads as there are
-        "--split-compile=0".to_owned(),
-    ];
-    // SAFETY: the program is destroyed only at the end
-    let made = unsafe {
-        if nvrtc::result::compile_program(program, &options).is_ok() {
-            machine_code(program).map_err(fail)
-        } else {
-            let log = nvrtc::result::get_program_log(program).unwrap_or_default();
-            let bytes: Vec<u8> = log.iter().map(|c| *c as u8).filter(|c| *c != 0).collect();
-            let log = String::from_utf8_lossy(&bytes).into_owned();
-            Err(CudaError::Compile { target: target.to_owned(), log })
-        }
-    };
-    // SAFETY: made above
-    let _ = unsafe { nvrtc::result::destroy_program(program) };
-    made
-}
-
-/// # Safety
-/// A compiled program.
-unsafe fn machine_code(
-    program: nvrtc::sys::nvrtcProgram,
-) -> std::result::Result<Vec<u8>, nvrtc::result::NvrtcError> {
-    let mut size = 0;
-    // SAFETY: as the caller promises; the buffer has the size the library asks for
-    unsafe {
-        nvrtc::sys::nvrtcGetCUBINSize(program, &raw mut size).result()?;
-        let mut image = vec![0_u8; size];
-        nvrtc::sys::nvrtcGetCUBIN(program, image.as_mut_ptr().cast()).result()?;
-        Ok(image)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -401,9 +375,8 @@ mod tests {
     #[test]
     #[allow(clippy::print_stdout)] // the line by which skipped checks are counted
     fn the_kernels_compile_for_every_family_of_devices() {
-        // SAFETY: only looks for the library
-        let there = unsafe { nvrtc::sys::is_culib_present() };
-        if !there && std::env::var_os("VITRION_TEST_NVRTC").is_none() {
+        if images::compiler_version().is_none() && std::env::var_os("VITRION_TEST_NVRTC").is_none()
+        {
             println!("SKIPPED: no NVRTC to compile the kernels with");
             return;
         }
@@ -419,7 +392,7 @@ mod tests {
             for (target, width) in all {
                 let text = &text;
                 scope.spawn(move || {
-                    let image = compile(text, source::definition(width), target);
+                    let image = images::compile(text, source::definition(width), target);
                     let image = image.unwrap_or_else(|e| panic!("{target} {width:?}: {e}"));
                     assert!(image.starts_with(b"\x7fELF"), "{target}");
                 });

@@ -121,6 +121,10 @@ impl Machine for Processor {
         true
     }
 
+    fn shared_memory(&self) -> usize {
+        227 << 10
+    }
+
     fn memory(&self) -> Result<(usize, usize)> {
         Ok((1 << 34, 1 << 34))
     }

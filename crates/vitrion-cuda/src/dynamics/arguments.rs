@@ -30,6 +30,7 @@ pub(super) const STRAINED: u32 = 4;
 pub(super) const BAD_CELL: u32 = 5;
 pub(super) const NOT_FINITE: u32 = 6;
 pub(super) const TOO_MANY_IMAGES: u32 = 7;
+pub(super) const TOO_MANY_PAIRS: u32 = 8;
 
 arguments! {
     ChainState {
@@ -44,12 +45,13 @@ arguments! {
         moved2: u64,
         jumped2: u64,
         builds: u64,
+        pairs: u64,
         rebuild: u32,
-        pairs: u32,
         images: u32,
         bins: [i32; 3],
         reach: [i32; 3],
         far: [i32; 3],
+        reserved: u32,
         cell: [f64; 9],
         inverse: [f64; 9],
         before: [f64; 9],

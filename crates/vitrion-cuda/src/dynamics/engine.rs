@@ -2,7 +2,7 @@
 
 use super::arguments::{
     AtomArguments, BAD_CELL, Control, LIST_FULL, MOVED_TOO_FAR, NOT_FINITE, Plan, RECORD, RING,
-    STRAINED, SUMS, TOO_MANY_IMAGES,
+    STRAINED, SUMS, TOO_MANY_IMAGES, TOO_MANY_PAIRS,
 };
 use super::list::List;
 use super::{fault, plan};
@@ -23,6 +23,8 @@ use vitrion_model::deep_potential::real::Real;
 
 /// Threads of a block of a pass over atoms.
 const BLOCK: u32 = 256;
+/// Time between two looks at the device, about [s].
+const PATIENCE: f64 = 0.5;
 /// Blocks of the sums over atoms, at most; the number follows from that of the atoms, so that sums do
 /// not depend on the device.
 const MOST_BLOCKS: usize = 128;
@@ -113,8 +115,9 @@ pub(super) struct DeviceEngine<T> {
     variables: Variables,
     seen: Seen,
     fresh: bool,
-    /// Searches that a growing list made twice.
     spent: Spent,
+    /// Time of a step at the last look [s].
+    per_step: f64,
 }
 
 impl<T: Real> DeviceEngine<T> {
@@ -127,8 +130,10 @@ impl<T: Real> DeviceEngine<T> {
         plan::supported(start.settings, &start.structure.cell).map_err(fault)?;
         let mut engine = Self::prepare(device, model, table, start).map_err(fault)?;
         engine.first().map_err(fault)?;
-        engine.stop_if_halted()?;
-        Ok(engine)
+        match engine.stop_if_halted() {
+            Err(Fault::NotFinite) => Err(engine.first_not_finite()),
+            other => other.map(|()| engine),
+        }
     }
 
     fn prepare(
@@ -208,6 +213,7 @@ impl<T: Real> DeviceEngine<T> {
             },
             fresh: false,
             spent: Spent::default(),
+            per_step: 0.0,
         })
     }
 
@@ -345,12 +351,18 @@ impl<T: Real> DeviceEngine<T> {
         if why == 0 {
             return Ok(());
         }
-        if why == TOO_MANY_IMAGES {
-            return Err(Fault::Device(
+        let refused = match why {
+            TOO_MANY_IMAGES => {
                 "the cell is too small for the interaction range: more than 4096 periodic images are \
                  within reach; use a supercell"
-                    .to_owned(),
-            ));
+            }
+            TOO_MANY_PAIRS => {
+                "more than 2^32 pairs are within reach; use fewer atoms or a smaller skin"
+            }
+            _ => "",
+        };
+        if !refused.is_empty() {
+            return Err(Fault::Device(refused.to_owned()));
         }
         self.collect_wreck().map_err(fault)?;
         let matrix = matrix(&self.now.cell);
@@ -382,14 +394,32 @@ impl<T: Real> DeviceEngine<T> {
         })
     }
 
+    /// The atom to blame for a start that is not finite: one with such a force, or the closest to another.
+    fn first_not_finite(&self) -> Fault {
+        let bad = self.seen.forces.iter().position(|f| !math::norm(*f).is_finite());
+        let nearest = &self.seen.nearest;
+        let closest = || (0..nearest.len()).min_by(|a, b| nearest[*a].total_cmp(&nearest[*b]));
+        let atom = bad.or_else(closest).unwrap_or(0);
+        Fault::Potential(PotentialError::NonFinite {
+            atom,
+            symbol: self.species_table.symbols()[usize::from(self.species[atom])].clone(),
+            energy: self.now.energy,
+            nearest: nearest.get(atom).copied().unwrap_or(f64::INFINITY),
+        })
+    }
+
     fn collect_wreck(&mut self) -> Result<()> {
         let a = &self.arrays;
         let n = self.plan.atoms as usize;
         self.seen.before.resize(n, [0.0; 3]);
         a.positions.download(self.seen.positions.as_flattened_mut())?;
         a.forces.download(self.seen.forces.as_flattened_mut())?;
-        a.before_positions.download(self.seen.before.as_flattened_mut())?;
-        a.before_velocities.download(self.seen.velocities.as_flattened_mut())?;
+        // where the cell ran away, no atom has moved yet
+        let moved = !matches!(self.now.status.halt, STRAINED | BAD_CELL);
+        let before = if moved { &a.before_positions } else { &a.positions };
+        let velocities = if moved { &a.before_velocities } else { &a.velocities };
+        before.download(self.seen.before.as_flattened_mut())?;
+        velocities.download(self.seen.velocities.as_flattened_mut())?;
         let periodic = self.seen.cell.periodicity();
         if let Ok(cell) = Cell::new(matrix(&self.now.before), periodic) {
             self.seen.cell = cell;
@@ -421,7 +451,9 @@ impl<T: Real> DeviceEngine<T> {
 
 impl<T: Real> Engine for DeviceEngine<T> {
     fn stride(&self) -> u64 {
-        RING as u64
+        // so many that somebody who waits for the end of them does not wait long
+        let steps = PATIENCE / self.per_step.max(PATIENCE / RING as f64);
+        (steps as u64).max(1)
     }
 
     fn advance(
@@ -447,7 +479,9 @@ impl<T: Real> Engine for DeviceEngine<T> {
         for step in done..self.now.done {
             records.push(self.record_at(&all, (step % RING as u64) as usize));
         }
-        self.spent.potential += begin.elapsed().as_secs_f64();
+        let seconds = begin.elapsed().as_secs_f64();
+        self.per_step = seconds / (self.now.done - done).max(1) as f64;
+        self.spent.potential += seconds;
         self.stop_if_halted()
     }
 

@@ -104,7 +104,7 @@ impl List {
         };
         // as on the processor: never more bins than about twice as many as atoms along a direction
         let most = ((atoms as f64).cbrt().ceil() as usize * 2).max(1);
-        let room = most.pow(3).min(16 * atoms + 64) + 1;
+        let room = most.pow(3).min(16 * atoms + 72) + 1;
         let ranks: Vec<u32> = ranks.iter().map(|rank| *rank as u32).collect();
         Ok(List {
             kernels,

@@ -2,7 +2,10 @@
 // thermostats, barostat, and when the neighbour list has expired. Equations and signs are those of
 // vitrion-md (`integrate.rs`), which defines them.
 
-const u32 LIST_FULL = 2, MOVED_TOO_FAR = 3, STRAINED = 4, BAD_CELL = 5, NOT_FINITE = 6, TOO_MANY_IMAGES = 7;
+const u32 LIST_FULL = 2, MOVED_TOO_FAR = 3, STRAINED = 4, BAD_CELL = 5, NOT_FINITE = 6, TOO_MANY_IMAGES = 7,
+          TOO_MANY_PAIRS = 8, LIST_BROKEN = 9;
+// List entries are numbered in 32 bits, and a warp looks 32 beyond the last.
+const u64 MOST_PAIRS = 0xffffff00ull;
 
 const int PARTS = 8, CHAIN = 16, MODES = 6;
 const int MAX_IMAGES = 4096;
@@ -22,12 +25,13 @@ struct Control {
     u64 moved2;
     u64 jumped2;
     u64 builds;
+    u64 pairs;
     u32 rebuild;
-    u32 pairs;
     u32 images;
     int bins[3];
     int reach[3];
     int far[3];
+    u32 reserved;
     double cell[9];
     double inverse[9];
     double before[9];

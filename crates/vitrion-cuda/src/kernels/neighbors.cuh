@@ -80,10 +80,10 @@ KERNEL(bin_atoms, ListArguments, 256) {
     atomicAdd(a.bin_count + flat, 1u);
 }
 
-// out[k] = Σ in[..k] of n numbers, and out[n] the total; one block of 1024.
-__device__ void scan(const u32* in, u32* out, u64 n) {
+// out[k] = Σ in[..k] of n numbers, and out[n] the total, which is returned whole; one block of 1024.
+__device__ u64 scan(const u32* in, u32* out, u64 n) {
     const u64 each = 4;
-    u32 before = 0;
+    u64 before = 0;
     for (u64 first = 0; first < n; first += each * blockDim.x) {
         const u64 at = first + threadIdx.x * each;
         u32 mine[4], sum = 0;
@@ -92,14 +92,15 @@ __device__ void scan(const u32* in, u32* out, u64 n) {
             sum += mine[k];
         }
         u32 total;
-        u32 place = before + block_prefix(sum, total);
+        u32 place = (u32)before + block_prefix(sum, total);
         for (u64 k = 0; k < each; ++k) {
             if (at + k < n) out[at + k] = place;
             place += mine[k];
         }
         before += total;
     }
-    if (threadIdx.x == 0) out[n] = before;
+    if (threadIdx.x == 0) out[n] = (u32)before;
+    return before;
 }
 
 KERNEL(scan_bins, ListArguments, 1024) {
@@ -217,8 +218,8 @@ template <bool WRITE> __device__ __forceinline__ u32 search(const ListArguments&
                         near = square_of(v) < a.reach2;
                     }
                     const u32 mask = __ballot_sync(ALL, near);
-                    if (WRITE && near) {
-                        const u32 p = at + __popc(mask & ((1u << lane) - 1u));
+                    const u32 p = at + __popc(mask & ((1u << lane) - 1u));
+                    if (WRITE && near && p < a.offsets[i + 1]) {
                         a.index[p] = j;
                         a.entry_image[p] = number;
                     }
@@ -239,11 +240,10 @@ KERNEL(count_neighbors, ListArguments, 128) {
 
 KERNEL(scan_neighbors, ListArguments, 1024) {
     if (idle(a)) return;
-    scan(a.offsets, a.offsets, a.atoms);
-    __syncthreads();
+    const u64 pairs = scan(a.offsets, a.offsets, a.atoms);
     if (threadIdx.x == 0) {
-        a.control->pairs = a.offsets[a.atoms];
-        if (a.offsets[a.atoms] > a.capacity) a.control->status.halt = LIST_FULL;
+        a.control->pairs = pairs;
+        if (pairs > a.capacity) a.control->status.halt = pairs > MOST_PAIRS ? TOO_MANY_PAIRS : LIST_FULL;
     }
 }
 
@@ -263,8 +263,11 @@ KERNEL(reverse_neighbors, ListArguments, 128) {
     for (u32 p = a.offsets[i] + lane_of(); p < a.offsets[i + 1]; p += WARP_SIZE) {
         const u32 j = a.index[p], image = images - 1 - a.entry_image[p];
         u32 q = a.offsets[j];
-        while (a.index[q] != i || a.entry_image[q] != image) ++q;
-        a.reverse[p] = q;
+        const u32 row_end = a.offsets[j + 1];
+        while (q < row_end && (a.index[q] != i || a.entry_image[q] != image)) ++q;
+        // every pair is found from both ends: distances are exact negatives
+        if (q == row_end) a.control->status.halt = LIST_BROKEN;
+        a.reverse[p] = q < row_end ? q : p;
     }
 }
 

@@ -4,6 +4,7 @@ use crate::arguments::{DescriptorArguments, LayerArguments, PRODUCTS, Pair, Repu
 use crate::device::{Address, Buffer, Device};
 use crate::error::{Result, unsupported};
 use crate::potential::Arithmetic;
+use rayon::prelude::*;
 use vitrion_model::classical::Zbl;
 use vitrion_model::deep_potential::activation::Activation;
 use vitrion_model::deep_potential::evaluator::table_plan;
@@ -17,8 +18,6 @@ use vitrion_model::{DeepPotential, Embedding, Precision};
 pub(crate) const NEAREST: f64 = 0.4;
 /// Widest embedding: 32 lanes, four outputs each, twice.
 const WIDEST: usize = 256;
-/// Bytes of shared memory that a block may ask for on every supported device.
-const SHARED: usize = 96 << 10;
 
 /// The number that kernels know an activation by, and its threshold.
 pub(crate) fn activation(activation: Activation) -> (i32, f64) {
@@ -128,7 +127,7 @@ impl<T: Real> Model<T> {
         let places = Places::new(model);
         let (stride, features) = (padded(width), places.entries.len());
         let shared = 4 * size_of::<T>() * (32 * 15 + 8 * stride + padded(features));
-        if shared > SHARED {
+        if shared > device.shared_memory() {
             return unsupported(format!("a descriptor of {features} numbers"));
         }
         let tables = tables::<T>(model, precision, stride)?;
@@ -247,12 +246,18 @@ fn tables<T: Real>(
         numbers: Vec::new(),
         described: String::new(),
     };
+    let made_tables: Vec<Table<T>> = plan
+        .ranges
+        .into_par_iter()
+        .map(|(pair, range)| {
+            let net = d.embedding[pair].clone().expect("pairs of a table have a net");
+            Table::new(net, range, shape, rule.wanted)
+        })
+        .collect();
     // lower end, cells per unit, first cell, number of cells and first row of each table
     let mut known = Vec::new();
     let (mut rows, mut value) = (0, 0.0_f64);
-    for (pair, range) in plan.ranges {
-        let net = d.embedding[pair].clone().expect("pairs of a table have a net");
-        let table = Table::<T>::new(net, range, shape, rule.wanted);
+    for table in &made_tables {
         if table.rows() == 0 {
             return unsupported(
                 "an embedding net that no table follows (relu and other activations with kinks)",

@@ -3,6 +3,18 @@
 use vitrion_cuda::Device;
 use vitrion_cuda::emulator::Order;
 
+/// One emulator, and every CUDA device: for tests that say little more on the second.
+pub(crate) fn one_of_each() -> Vec<Device> {
+    let mut devices = all();
+    let first = devices.iter().position(|device| device.name().contains("emulat"));
+    let mut number = 0;
+    devices.retain(|device| {
+        number += 1;
+        !device.name().contains("emulat") || Some(number - 1) == first
+    });
+    devices
+}
+
 /// The emulator with both orders of threads, and every CUDA device. Says what is missing.
 #[allow(clippy::print_stdout)] // the line by which skipped checks are counted
 pub(crate) fn all() -> Vec<Device> {

@@ -8,7 +8,10 @@ use vitrion_cuda::{Arithmetic, CudaError, CudaEvaluator};
 use vitrion_model::{DeepPotential, Precision};
 
 fn folder() -> std::path::PathBuf {
-    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../vitrion-model/tests/data/deepmd")
+    // where the tests run, not where they were built
+    let here =
+        std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    std::path::Path::new(&here).join("../vitrion-model/tests/data/deepmd")
 }
 
 pub(crate) fn fixture(name: &str) -> DeepPotential {
