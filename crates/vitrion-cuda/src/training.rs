@@ -25,7 +25,7 @@ mod tables;
 mod update;
 
 use crate::device::{Buffer, Device};
-use crate::error::{CudaError, Result};
+use crate::error::{CudaError, Result, unsupported};
 use arguments::{BAD_FRAME, Control, StepResult};
 use batch::Uploaded;
 use bytemuck::Zeroable;
@@ -44,8 +44,8 @@ use vitrion_model::train::{Dataset, Geometry, GradientError, Loss, Places, Prefa
 
 /// Steps whose results there is room for.
 const RING: usize = 512;
-/// Frames whose errors are measured at once.
-const COMPARED: usize = 16;
+/// Atoms of the frames whose errors are measured at once, about.
+const COMPARED: usize = 4096;
 
 /// The engine that trains on a CUDA device; steps are queued, not waited for.
 #[derive(Debug)]
@@ -107,8 +107,11 @@ impl<'a, T: Real> CudaTrainer<'a, T> {
     /// three products made of one, whose error is that of f32.
     ///
     /// # Errors
-    /// A device that fails.
+    /// A device without them, or one that fails.
     pub fn with_tensor_cores(mut self, tensor_cores: bool) -> Result<Self> {
+        if tensor_cores && !self.device.tensor_cores() {
+            return unsupported("a product on tensor cores (compute capability below 8.0)");
+        }
         self.pass.set_tensor_cores(tensor_cores)?;
         self.update.set_tensor_cores(tensor_cores)?;
         Ok(self)
@@ -323,8 +326,16 @@ impl<T: Real> Engine<T> for CudaTrainer<'_, T> {
         let weights = if averaged { Weights::Averaged } else { Weights::Present };
         let mut squares = Squares::default();
         let (loss, prefactors) = (Loss::default(), Prefactors::default());
-        for frames in frames.chunks(COMPARED) {
-            squares.merge(&self.measure(weights, frames, &loss, &prefactors, None)?.1);
+        let mut rest = frames;
+        while !rest.is_empty() {
+            let mut atoms = 0;
+            let fits = rest.iter().position(|frame| {
+                atoms += self.frames.species_of(*frame).len();
+                atoms > COMPARED
+            });
+            let (part, after) = rest.split_at(fits.unwrap_or(rest.len()).max(1));
+            squares.merge(&self.measure(weights, part, &loss, &prefactors, None)?.1);
+            rest = after;
         }
         Ok(squares)
     }

@@ -131,9 +131,13 @@ struct Tensor {
                                high[r], low[r]);
 #pragma unroll
                 for (int n = 0; n < 4; ++n) {
-                    mma_tf32(sum[m][n], low, high_b[n]);
-                    mma_tf32(sum[m][n], high, low_b[n]);
-                    mma_tf32(sum[m][n], high, high_b[n]);
+                    // tensor cores cut what they add to: sums over steps are f32's own
+                    float part[4] = {0, 0, 0, 0};
+                    mma_tf32(part, low, high_b[n]);
+                    mma_tf32(part, high, low_b[n]);
+                    mma_tf32(part, high, high_b[n]);
+#pragma unroll
+                    for (int r = 0; r < 4; ++r) sum[m][n][r] += part[r];
                 }
             }
         }

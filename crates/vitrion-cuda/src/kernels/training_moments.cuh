@@ -374,26 +374,43 @@ struct NodeArguments {
     int stride;
 };
 
-// Adjoints of node values: the chunks of the intervals on both sides, frame by frame.
+// Adjoints of node values: the chunks of the intervals on both sides, frame by frame. Many neighbours lie
+// in the first interval, at the cut-off, so the chunks of a node are dealt out to NODE_PARTS threads,
+// whose sums are added in order.
+const u32 NODE_PARTS = 8;
+
 KERNEL(node_sums, NodeArguments, 128) {
-    const u32 fours = a.stride / 4;
-    const u64 k = global_thread();
-    if (k >= (u64)a.nodes * ORDERS * fours) return;
+    __shared__ __align__(16) real parts[128 * 4];
+    const u32 fours = a.stride / 4, across = 128 / NODE_PARTS, part = threadIdx.x / across;
+    const u64 k = (u64)blockIdx.x * across + threadIdx.x % across;
+    const bool there = k < (u64)a.nodes * ORDERS * fours;
     const u32 node = (u32)(k / (ORDERS * fours)), order = (u32)(k / fours % ORDERS);
     const u32 m = (u32)(k % fours) * 4;
     real4 sum = {{0, 0, 0, 0}};
-    for (u32 f = 0; f < a.batch.count; ++f) {
+    // of the chunks before, modulo NODE_PARTS
+    u32 before = 0;
+    for (u32 f = 0; there && f < a.batch.count; ++f) {
         const Frame& frame = a.batch.frames[f];
         // the interval to the right has this node at its left end
         for (int side = 0; side < 2; ++side) {
             if (side > node) continue;
-            const u32 interval = node - side, end = frame.intervals[interval + 1];
-            for (u32 chunk = frame.intervals[interval]; chunk < end; ++chunk) {
+            const u32 interval = node - side;
+            const u32 begin = frame.intervals[interval], end = frame.intervals[interval + 1];
+            const u32 mine = (part + NODE_PARTS - before) % NODE_PARTS;
+            before = (before + end - begin) % NODE_PARTS;
+            for (u32 chunk = begin + mine; chunk < end; chunk += NODE_PARTS) {
                 const u64 at = (u64)(frame.first_chunk + chunk) * 6 + side * ORDERS + order;
                 const real4 part = load4(a.partial + at * a.stride + m);
                 for (int o = 0; o < 4; ++o) sum.v[o] += part.v[o];
             }
         }
+    }
+    store4(parts + threadIdx.x * 4, sum);
+    __syncthreads();
+    if (part != 0 || !there) return;
+    for (u32 other = 1; other < NODE_PARTS; ++other) {
+        const real4 more = load4(parts + (threadIdx.x + other * across) * 4);
+        for (int o = 0; o < 4; ++o) sum.v[o] += more.v[o];
     }
     store4(a.adjoints + ((u64)node * ORDERS + order) * a.stride + m, sum);
 }

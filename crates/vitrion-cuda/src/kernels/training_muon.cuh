@@ -5,7 +5,7 @@
 
 namespace training {
 
-const int MUON_PARTS = 32;
+const int MUON_PARTS = 128;
 
 // A weight matrix and the memory to orthogonalise it (`optimizer/muon.rs`); the upright one of X and
 // Xᵀ is [longer][ld_short].
@@ -48,10 +48,10 @@ KERNEL(muon_momentum, MuonArguments, 256) {
     if (a.control->halt != 0) return;
     const Matrix& matrix = a.matrices[blockIdx.y];
     const real mu = (real)a.momentum, scale = (real)a.control->scale;
-    const u64 size = (u64)matrix.rows * matrix.ld;
+    const u32 size = (u32)(matrix.rows * matrix.ld), ld = (u32)matrix.ld;
     double sum = 0.0;
-    for (u64 k = global_thread(); k < size; k += (u64)gridDim.x * blockDim.x) {
-        const int row = (int)(k / matrix.ld), column = (int)(k % matrix.ld);
+    for (u32 k = blockIdx.x * blockDim.x + threadIdx.x; k < size; k += gridDim.x * blockDim.x) {
+        const int row = (int)(k / ld), column = (int)(k % ld);
         if (column >= matrix.columns) continue;
         const real g = a.gradient[matrix.at + k] * scale;
         const real m = mu * a.first[matrix.at + k] + g, x = g + mu * m;
@@ -69,6 +69,18 @@ __device__ __forceinline__ double muon_square(const Matrix& matrix) {
     double sum = 0.0;
     for (int k = 0; k < MUON_PARTS; ++k) sum += matrix.squares[k];
     return sum;
+}
+
+// X ← X/|X|, so that nothing that follows is too small for f32.
+KERNEL(muon_normalize, MuonArguments, 256) {
+    if (a.control->halt != 0) return;
+    const Matrix& matrix = a.matrices[blockIdx.y];
+    const double square = muon_square(matrix);
+    if (square < 2.2250738585072014e-308) return;
+    const real scale = (real)(1.0 / sqrt(square));
+    const u32 size = (u32)(matrix.longer * matrix.ld_short);
+    for (u32 k = blockIdx.x * blockDim.x + threadIdx.x; k < size; k += gridDim.x * blockDim.x)
+        matrix.x[k] *= scale;
 }
 
 // The product of this block, [rows][shorter]; false where this thread has nothing of it.
@@ -103,7 +115,7 @@ __device__ __forceinline__ void store_symmetric(const Matrix& matrix, real* to, 
     }
 }
 
-// A = Xᵀ X / |X|²
+// A = Xᵀ X
 template <class Sums> __device__ __forceinline__ void muon_gram_of(const MuonArguments& a) {
     if (a.control->halt != 0 || below_diagonal()) return;
     const Matrix& matrix = a.matrices[blockIdx.z];
@@ -112,8 +124,6 @@ template <class Sums> __device__ __forceinline__ void muon_gram_of(const MuonArg
     if (!muon_product<Sums, true>(matrix, matrix.x, matrix.x, matrix.shorter, matrix.longer, row, column,
                             sum))
         return;
-    const real scale = (real)(1.0 / sqrt(muon_square(matrix)));
-    for (int o = 0; o < 4; ++o) sum.v[o] = sum.v[o] * scale * scale;
     store_symmetric(matrix, matrix.gram, row, column, sum);
 }
 
@@ -174,7 +184,7 @@ template <class Sums> __device__ __forceinline__ void muon_square_gram_of(const 
 KERNEL(muon_square_gram, MuonArguments, 256) { muon_square_gram_of<ScalarSquare>(a); }
 KERNEL(muon_square_gram_tensor, MuonArguments, 256) { muon_square_gram_of<TensorSquare>(a); }
 
-// θ ← (1 − lr·decay) θ − lr · 0.2 √max(rows, columns) · X Q / |X|
+// θ ← (1 − lr·decay) θ − lr · 0.2 √max(rows, columns) · X Q
 template <class Sums> __device__ __forceinline__ void muon_step_of(const MuonArguments& a) {
     if (a.control->halt != 0) return;
     const Matrix& matrix = a.matrices[blockIdx.z];
@@ -183,16 +193,15 @@ template <class Sums> __device__ __forceinline__ void muon_step_of(const MuonArg
     if (!muon_product<Sums, false>(matrix, matrix.x, matrix.factors[a.iteration % 2], matrix.longer,
                              matrix.shorter, row, column, sum))
         return;
-    const double square = muon_square(matrix);
-    if (square < 2.2250738585072014e-308) return;
-    const real scale = (real)(1.0 / sqrt(square)), keep = (real)a.keep;
+    if (muon_square(matrix) < 2.2250738585072014e-308) return;
+    const real keep = (real)a.keep;
     const real step = (real)(a.rate * 0.2 * sqrt((double)matrix.longer));
     const bool upright = matrix.rows >= matrix.columns;
     for (int o = 0; o < 4 && column + o < matrix.shorter; ++o) {
         const u64 at = upright ? (u64)row * matrix.ld + column + o
                                : (u64)(column + o) * matrix.ld + row;
         real& parameter = a.parameters[matrix.at + at];
-        parameter = keep * parameter - step * (sum.v[o] * scale);
+        parameter = keep * parameter - step * sum.v[o];
     }
 }
 

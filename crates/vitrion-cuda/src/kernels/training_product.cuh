@@ -91,9 +91,13 @@ struct TensorSquare {
 #pragma unroll
             for (int r = 0; r < 2; ++r)
                 split_tf32((float)b[(t + r * 4) * PITCH + n * 8 + g], high_b[r], low_b[r]);
-            mma_tf32(sum[n], low, high_b);
-            mma_tf32(sum[n], high, low_b);
-            mma_tf32(sum[n], high, high_b);
+            // tensor cores cut what they add to: sums over steps are f32's own
+            float part[4] = {0, 0, 0, 0};
+            mma_tf32(part, low, high_b);
+            mma_tf32(part, high, low_b);
+            mma_tf32(part, high, high_b);
+#pragma unroll
+            for (int r = 0; r < 4; ++r) sum[n][r] += part[r];
         }
     }
     __device__ __forceinline__ void write(real* square) const {

@@ -74,7 +74,7 @@ KERNEL(judge_step, EndArguments, 256) {
     first[threadIdx.x] = bad;
     __syncthreads();
     if (threadIdx.x != 0) return;
-    for (u32 k = 1; k < blockDim.x; ++k) bad = fmin(bad, first[k]);
+    for (u32 k = 1; k < min(blockDim.x, a.batch.count); ++k) bad = fmin(bad, first[k]);
     const double norm = sqrt(sums[1]);
     Control& control = *a.control;
     control.scale = norm > a.clip ? a.clip / norm : 1.0;

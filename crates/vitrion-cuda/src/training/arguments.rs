@@ -19,7 +19,9 @@ pub(super) const GRID_ROWS: usize = 3 * GRID_NODES;
 /// Rows and columns of a product that a block makes.
 pub(super) const SIDE: usize = 32;
 /// Parts of the sum of squares of one of Muon's matrices, and of the gradient.
-pub(super) const MUON_PARTS: usize = 32;
+pub(super) const MUON_PARTS: usize = 128;
+/// Threads that share the sums of a node.
+pub(super) const NODE_PARTS: usize = 8;
 pub(super) const NORM_PARTS: usize = 256;
 /// Labels of a frame.
 pub(super) const HAS_ENERGY: u32 = 1;

@@ -9,7 +9,7 @@ use super::nets::{Nets, Vectors, Weights};
 use super::tables::Places;
 use crate::arguments::PRODUCTS;
 use crate::device::{Address, Buffer, Device, Shape};
-use crate::error::Result;
+use crate::error::{CudaError, Result};
 use crate::training::arguments::SIDE;
 use bytemuck::Zeroable;
 use vitrion_model::deep_potential::real::Real;
@@ -290,7 +290,10 @@ fn grow<T: bytemuck::Pod>(device: &Device, buffer: &mut Buffer<T>, len: usize) -
     if buffer.len() < len {
         // the old one goes first
         *buffer = device.room(0)?;
-        *buffer = device.room(len + len / 4)?;
+        *buffer = match device.room(len + len / 4) {
+            Err(CudaError::OutOfMemory { .. }) => device.room(len)?,
+            other => other?,
+        };
     }
     Ok(())
 }

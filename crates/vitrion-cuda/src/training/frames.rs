@@ -130,6 +130,11 @@ impl<'a> Frames<'a> {
             return Ok(());
         }
         self.evict();
+        if self.bring(frames)? == 0 {
+            return Ok(());
+        }
+        // slabs may be too small for the frames one by one
+        self.release();
         let wanted = self.bring(frames)?;
         if wanted == 0 {
             return Ok(());

@@ -3,8 +3,8 @@
 use super::arguments::{
     CENTRE_WARPS, ChunkArguments, ColumnArguments, DisplaceArguments, EnvironmentArguments,
     Features, ForcesArguments, GridArguments, LossArguments, MomentAdjointArguments,
-    MomentsArguments, NodeArguments, PairGradientArguments, TaskArguments, TopArguments,
-    TrainingPair,
+    MomentsArguments, NODE_PARTS, NodeArguments, PairGradientArguments, TaskArguments,
+    TopArguments, TrainingPair,
 };
 use super::batch::{Lists, Rows, Uploaded, Way};
 use super::frames::Frames;
@@ -405,7 +405,9 @@ impl<T: Real> Pass<T> {
             nodes: frames.nodes as u32,
             stride: stride as i32,
         };
-        kernels.node_sums.launch(Shape::threads(frames.nodes * 3 * stride / 4, BLOCK), &nodes)?;
+        kernels
+            .node_sums
+            .launch(Shape::threads(frames.nodes * 3 * stride / 4 * NODE_PARTS, BLOCK), &nodes)?;
         let (shape, arguments) = nets.grid(Weights::Present, 3);
         kernels.grid_backward.launch(shape, &arguments)?;
         let (shape, arguments) = rows.weights(uploaded);

@@ -23,6 +23,7 @@ struct Kernels {
     adam: Kernel<AdamArguments>,
     average: Kernel<AverageArguments>,
     momentum: Kernel<MuonArguments>,
+    normalize: Kernel<MuonArguments>,
 }
 
 /// Products of Muon.
@@ -138,6 +139,7 @@ impl<T: Real> Update<T> {
                 adam: device.kernel(w, "adam")?,
                 average: device.kernel(w, "average_parameters")?,
                 momentum: device.kernel(w, "muon_momentum")?,
+                normalize: device.kernel(w, "muon_normalize")?,
             },
             products: Products::new::<T>(device, false)?,
             parts: device.zeros(NORM_PARTS)?,
@@ -263,7 +265,9 @@ impl<T: Real> Update<T> {
     fn orthogonalize(&self, muon: &Muon<T>, mut arguments: MuonArguments) -> Result<()> {
         let products = &self.products;
         let grid = [MUON_PARTS as u32, muon.table.len() as u32, 1];
-        self.kernels.momentum.launch(Shape { grid, block: 256, shared: 0 }, &arguments)?;
+        let shape = Shape { grid, block: 256, shared: 0 };
+        self.kernels.momentum.launch(shape, &arguments)?;
+        self.kernels.normalize.launch(shape, &arguments)?;
         let square = muon.tiles(muon.shortest, 1);
         products.gram.launch(square, &arguments)?;
         for iteration in 0..ITERATIONS {

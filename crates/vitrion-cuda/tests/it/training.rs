@@ -253,16 +253,17 @@ fn models_that_the_kernels_lack_are_refused_by_name() {
     let home = folder();
     let data = data(home.path(), |_, _| {});
     let settings = settings(1, Method::ADAM);
-    let Some(device) = devices::all().into_iter().next() else { return };
-    let refuse = |change: &dyn Fn(&mut DeepPotential), what: &str| {
-        let mut model = model(&data, true, 0.0);
-        change(&mut model);
-        let error = CudaTrainer::<f64>::new(&device, &settings, &data, &model);
-        let error = error.expect_err("it is refused").to_string();
-        assert!(error.contains(what), "{error}");
-    };
-    refuse(&|model| model.fitting[1] = narrower(&model.fitting[1]), "differ in shape");
-    refuse(&|model| model.fitting_excluded[0] = true, "cannot be trained further");
+    for device in devices::one_of_each() {
+        let refuse = |change: &dyn Fn(&mut DeepPotential), what: &str| {
+            let mut model = model(&data, true, 0.0);
+            change(&mut model);
+            let error = CudaTrainer::<f64>::new(&device, &settings, &data, &model);
+            let error = error.expect_err("it is refused").to_string();
+            assert!(error.contains(what), "{error}");
+        };
+        refuse(&|model| model.fitting[1] = narrower(&model.fitting[1]), "differ in shape");
+        refuse(&|model| model.fitting_excluded[0] = true, "cannot be trained further");
+    }
 }
 
 /// A net whose last hidden layer is not there.
@@ -279,25 +280,26 @@ fn frames_with_infinite_forces_are_named() {
     let model = model(&data, true, 0.0);
     let settings = settings(10, Method::ADAM);
     let loss = Loss::default();
-    let Some(device) = devices::all().into_iter().next() else { return };
-    let mut trainer =
-        CudaTrainer::<f64>::new(&device, &settings, &data, &model).expect("supported");
-    let length = Places::new(&model).len;
-    let (bad, zeros) = (vec![f64::NAN; length], vec![0.0; length]);
-    let (average, first, second) = (&bad[..], &zeros[..], &zeros[..]);
-    let state = State { parameters: &bad, average, first, second, steps: 3 };
-    trainer.restore(state).expect("a working device");
-    trainer.step(&[4, 2], &plan(&loss), &mut Squares::default()).expect("it is queued");
-    trainer.step(&[1], &plan(&loss), &mut Squares::default()).expect("it is queued");
-    let mut squares = Squares::default();
-    let error = trainer.finish(&mut squares).expect_err("nothing is finite");
-    let EngineError::Frame { step: Some(5), source } = error else { panic!("{error}") };
-    assert!(matches!(source, GradientError::NonFinite { frame: 4, .. }), "{source}");
-    assert_eq!(squares, Squares::default());
-    assert_eq!(trainer.state().expect("a state").steps, 3);
-    let error = trainer.errors(true, &[1, 2]).expect_err("nothing is finite");
-    let EngineError::Frame { step: None, source } = error else { panic!("{error}") };
-    assert!(matches!(source, GradientError::NonFinite { frame: 1, .. }), "{source}");
+    for device in devices::one_of_each() {
+        let mut trainer =
+            CudaTrainer::<f64>::new(&device, &settings, &data, &model).expect("supported");
+        let length = Places::new(&model).len;
+        let (bad, zeros) = (vec![f64::NAN; length], vec![0.0; length]);
+        let (average, first, second) = (&bad[..], &zeros[..], &zeros[..]);
+        let state = State { parameters: &bad, average, first, second, steps: 3 };
+        trainer.restore(state).expect("a working device");
+        trainer.step(&[4, 2], &plan(&loss), &mut Squares::default()).expect("it is queued");
+        trainer.step(&[1], &plan(&loss), &mut Squares::default()).expect("it is queued");
+        let mut squares = Squares::default();
+        let error = trainer.finish(&mut squares).expect_err("nothing is finite");
+        let EngineError::Frame { step: Some(5), source } = error else { panic!("{error}") };
+        assert!(matches!(source, GradientError::NonFinite { frame: 4, .. }), "{source}");
+        assert_eq!(squares, Squares::default());
+        assert_eq!(trainer.state().expect("a state").steps, 3);
+        let error = trainer.errors(true, &[1, 2]).expect_err("nothing is finite");
+        let EngineError::Frame { step: None, source } = error else { panic!("{error}") };
+        assert!(matches!(source, GradientError::NonFinite { frame: 1, .. }), "{source}");
+    }
 }
 
 #[test]
@@ -307,33 +309,34 @@ fn gradients_of_devices_are_slopes_of_the_loss() {
     let settings = settings(1, Method::ADAM);
     let model = model(&data, true, 0.3);
     let loss = Loss::default();
-    let Some(device) = devices::all().into_iter().next() else { return };
-    let mut trainer =
-        CudaTrainer::<f64>::new(&device, &settings, &data, &model).expect("supported");
-    let (frames, plan) = ([0, 1, 4], plan(&loss));
-    let (_, _, gradient) = trainer.gradient(&frames, &plan).expect("finite");
-    let size = gradient.iter().fold(0.0, |m: f64, g| m.max(g.abs()));
-    let start = trainer.state().expect("a state").parameters.to_vec();
-    for at in (0..start.len()).step_by(start.len() / 12) {
-        let mut loss_at = |h: f64| {
-            let mut parameters = start.clone();
-            parameters[at] += h;
-            let state = trainer.state().expect("a state");
-            let rest = [state.average.to_vec(), state.first.to_vec(), state.second.to_vec()];
-            let state = State {
-                parameters: &parameters,
-                average: &rest[0],
-                first: &rest[1],
-                second: &rest[2],
-                steps: 0,
+    for device in devices::one_of_each() {
+        let mut trainer =
+            CudaTrainer::<f64>::new(&device, &settings, &data, &model).expect("supported");
+        let (frames, plan) = ([0, 1, 4], plan(&loss));
+        let (_, _, gradient) = trainer.gradient(&frames, &plan).expect("finite");
+        let size = gradient.iter().fold(0.0, |m: f64, g| m.max(g.abs()));
+        let start = trainer.state().expect("a state").parameters.to_vec();
+        for at in (0..start.len()).step_by(start.len() / 12) {
+            let mut loss_at = |h: f64| {
+                let mut parameters = start.clone();
+                parameters[at] += h;
+                let state = trainer.state().expect("a state");
+                let rest = [state.average.to_vec(), state.first.to_vec(), state.second.to_vec()];
+                let state = State {
+                    parameters: &parameters,
+                    average: &rest[0],
+                    first: &rest[1],
+                    second: &rest[2],
+                    steps: 0,
+                };
+                trainer.restore(state).expect("a working device");
+                trainer.gradient(&frames, &plan).expect("finite").0
             };
-            trainer.restore(state).expect("a working device");
-            trainer.gradient(&frames, &plan).expect("finite").0
-        };
-        let h = 1e-4;
-        let (near, far) = (loss_at(h) - loss_at(-h), loss_at(2.0 * h) - loss_at(-2.0 * h));
-        let slope = (8.0 * near - far) / (12.0 * h);
-        assert!((slope - gradient[at]).abs() < 1e-6 * size, "{at}: {slope} {}", gradient[at]);
+            let h = 1e-4;
+            let (near, far) = (loss_at(h) - loss_at(-h), loss_at(2.0 * h) - loss_at(-2.0 * h));
+            let slope = (8.0 * near - far) / (12.0 * h);
+            assert!((slope - gradient[at]).abs() < 1e-6 * size, "{at}: {slope} {}", gradient[at]);
+        }
     }
 }
 
@@ -393,7 +396,7 @@ fn a_hundred_steps_on_devices_are_those_of_the_processors() {
                 assert!(*first.get_or_insert_with(|| bits.clone()) == bits, "order of threads");
             }
         }
-        if let Some(device) = devices.first() {
+        for device in &devices::one_of_each() {
             let engine =
                 CudaTrainer::<f32>::new(device, &settings, &data, &model).expect("supported");
             // of both methods one on tensor cores
@@ -453,31 +456,32 @@ fn checkpoints_of_one_engine_are_continued_by_the_other() {
     let mut settings = settings(20, Method::MUON);
     settings.stages[0].average = Some(0.9);
     settings.stages.push(Stage { steps: 10, zbl: Some((1.3, 1.9)), ..Stage::default() });
-    let Some(device) = devices::all().into_iter().next() else { return };
-    let whole = folder();
-    let once = run::<f64>(&settings, &data, whole.path(), None, None).expect("training runs");
-    let places = Places::new(&once.model);
-    let expected: Vec<f64> = places.read(&once.model);
-    for turns in [[Some(&device), None, Some(&device)], [None, Some(&device), None]] {
-        let parts = folder();
-        run::<f64>(&settings, &data, parts.path(), turns[0], Some(7)).expect("training runs");
-        run::<f64>(&settings, &data, parts.path(), turns[1], Some(23)).expect("training runs");
-        let again = run::<f64>(&settings, &data, parts.path(), turns[2], None);
-        let again = again.expect("training runs");
-        assert!(again.complete && again.steps == 30);
-        let found: Vec<f64> = places.read(&again.model);
-        let off = norm(found.iter().zip(&expected).map(|(a, b)| a - b));
-        assert!(off < 1e-9 * norm(expected.iter().copied()), "{off:e}");
+    for device in devices::one_of_each() {
+        let whole = folder();
+        let once = run::<f64>(&settings, &data, whole.path(), None, None).expect("training runs");
+        let places = Places::new(&once.model);
+        let expected: Vec<f64> = places.read(&once.model);
+        for turns in [[Some(&device), None, Some(&device)], [None, Some(&device), None]] {
+            let parts = folder();
+            run::<f64>(&settings, &data, parts.path(), turns[0], Some(7)).expect("training runs");
+            run::<f64>(&settings, &data, parts.path(), turns[1], Some(23)).expect("training runs");
+            let again = run::<f64>(&settings, &data, parts.path(), turns[2], None);
+            let again = again.expect("training runs");
+            assert!(again.complete && again.steps == 30);
+            let found: Vec<f64> = places.read(&again.model);
+            let off = norm(found.iter().zip(&expected).map(|(a, b)| a - b));
+            assert!(off < 1e-9 * norm(expected.iter().copied()), "{off:e}");
+        }
+        // on one device: the same bits, wherever it was stopped
+        let (whole, parts) = (folder(), folder());
+        let on = Some(&device);
+        let once = run::<f64>(&settings, &data, whole.path(), on, None).expect("training runs");
+        run::<f64>(&settings, &data, parts.path(), on, Some(13)).expect("training runs");
+        let again = run::<f64>(&settings, &data, parts.path(), on, None).expect("training runs");
+        assert_eq!(once.model, again.model);
+        let curve = |f: &Path| std::fs::read_to_string(f.join("lcurve.out")).expect("a curve");
+        assert_eq!(curve(whole.path()), curve(parts.path()));
     }
-    // on one device: the same bits, wherever it was stopped
-    let (whole, parts) = (folder(), folder());
-    let on = Some(&device);
-    let once = run::<f64>(&settings, &data, whole.path(), on, None).expect("training runs");
-    run::<f64>(&settings, &data, parts.path(), on, Some(13)).expect("training runs");
-    let again = run::<f64>(&settings, &data, parts.path(), on, None).expect("training runs");
-    assert_eq!(once.model, again.model);
-    let curve = |f: &Path| std::fs::read_to_string(f.join("lcurve.out")).expect("a curve");
-    assert_eq!(curve(whole.path()), curve(parts.path()));
 }
 
 #[test]
@@ -529,30 +533,32 @@ fn atoms_too_close_are_named_and_little_memory_is_enough() {
     let model = model(&data, true, 0.0);
     let mut settings = settings(10, Method::ADAM);
     let loss = Loss::default();
-    let Some(device) = devices::all().into_iter().next() else { return };
-    let expected: Vec<Vec<f64>> = [[0, 2], [3, 4], [0, 5]]
-        .iter()
-        .map(|frames| on_host::<f64>(&data, &model, &settings, frames, &loss).2)
-        .collect();
-    let trainer = CudaTrainer::<f64>::new(&device, &settings, &data, &model).expect("supported");
-    let mut trainer = trainer.with_frame_memory(20 << 10);
-    for (frames, expected) in [[0, 2], [3, 4], [0, 5]].iter().zip(&expected) {
-        let found = trainer.gradient(frames, &plan(&loss)).expect("two frames fit").2;
-        let off = norm(found.iter().zip(expected).map(|(a, b)| a - b));
-        assert!(off < 1e-11 * norm(expected.iter().copied()));
+    for device in devices::one_of_each() {
+        let expected: Vec<Vec<f64>> = [[0, 2], [3, 4], [0, 5]]
+            .iter()
+            .map(|frames| on_host::<f64>(&data, &model, &settings, frames, &loss).2)
+            .collect();
+        let trainer =
+            CudaTrainer::<f64>::new(&device, &settings, &data, &model).expect("supported");
+        let mut trainer = trainer.with_frame_memory(20 << 10);
+        for (frames, expected) in [[0, 2], [3, 4], [0, 5]].iter().zip(&expected) {
+            let found = trainer.gradient(frames, &plan(&loss)).expect("two frames fit").2;
+            let off = norm(found.iter().zip(expected).map(|(a, b)| a - b));
+            assert!(off < 1e-11 * norm(expected.iter().copied()));
+        }
+        let error = trainer.gradient(&[0, 1, 2, 3, 4, 5], &plan(&loss)).expect_err("six do not");
+        assert!(matches!(error, EngineError::Device(_)), "{error}");
+        settings.nearest = 2.5;
+        let mut trainer =
+            CudaTrainer::<f64>::new(&device, &settings, &data, &model).expect("supported");
+        let error = trainer.step(&[1, 0], &plan(&loss), &mut Squares::default());
+        let error = error.expect_err("atoms are closer than 2.5 Å");
+        assert!(
+            matches!(
+                error,
+                EngineError::Frame { step: Some(5), source: GradientError::TooClose { .. } }
+            ),
+            "{error}"
+        );
     }
-    let error = trainer.gradient(&[0, 1, 2, 3, 4, 5], &plan(&loss)).expect_err("six do not");
-    assert!(matches!(error, EngineError::Device(_)), "{error}");
-    settings.nearest = 2.5;
-    let mut trainer =
-        CudaTrainer::<f64>::new(&device, &settings, &data, &model).expect("supported");
-    let error = trainer.step(&[1, 0], &plan(&loss), &mut Squares::default());
-    let error = error.expect_err("atoms are closer than 2.5 Å");
-    assert!(
-        matches!(
-            error,
-            EngineError::Frame { step: Some(5), source: GradientError::TooClose { .. } }
-        ),
-        "{error}"
-    );
 }
