@@ -383,7 +383,6 @@ mod tests {
         let text = source::kernels();
         let all = [
             ("sm_75", Width::Single),
-            ("sm_80", Width::Double),
             ("sm_90", Width::Single),
             ("sm_90", Width::Double),
             ("sm_120", Width::Single),

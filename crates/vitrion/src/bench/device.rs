@@ -5,6 +5,7 @@ mod training;
 use super::{Scratch, counts, failed, flops, nvt, repeats};
 use crate::error::{Error, InputError};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 pub use training::DeviceTraining;
@@ -13,7 +14,7 @@ use vitrion_core::math;
 use vitrion_core::neighbors::VerletList;
 use vitrion_core::rng::{self, Stream};
 use vitrion_core::{Atoms, Evaluation, Potential, Structure};
-use vitrion_cuda::{CudaDynamics, CudaError, CudaEvaluator, Device, ceilings};
+use vitrion_cuda::{CudaDynamics, CudaError, CudaEvaluator, Device, KernelTime, ceilings};
 use vitrion_md::{
     Control, EngineMaker, Ensemble, Host, StageOutcome, StageSettings, StageSummary, State,
     run_stage_with, velocities,
@@ -22,6 +23,8 @@ use vitrion_model::{DeepPotential, Embedding, Precision};
 
 /// Atoms of the structure on which results are compared, about.
 const COMPARED: usize = 128;
+/// Atoms of copies of it, about.
+const COPIED: usize = 40_000;
 /// Steps that are compared, and that of the energy drift.
 const STEPS: u64 = 20;
 const DRIFT_STEPS: u64 = 2000;
@@ -148,9 +151,11 @@ pub fn run(
         let work = Work { device, model, settings, precision: *precision };
         work.compare_forces(&small, &mut results)?;
         work.compare_dynamics(&small, &mut results)?;
+        work.compare_copies(&small, &mut results)?;
     }
     training::run(device, model, structure, settings, &mut results, tell)?;
-    for precision in &settings.precisions {
+    let timed = if settings.sizes.is_empty() { &[][..] } else { &settings.precisions };
+    for precision in timed {
         tell(&format!("peak, {}", precision.name()));
         let found = ceilings(device, *precision, settings.effort).map_err(|e| device_failed(&e))?;
         results.peaks.push((precision.name(), found.flops * 1e-9, found.bandwidth * 1e-9));
@@ -260,7 +265,10 @@ impl Work<'_> {
         results.compare(what, far, limit, "Å");
         let same = f64::from(u8::from(found != again));
         results.compare(format!("trajectories that differ in a bit, {name}"), same, 0.0, "");
-        let steps = ((DRIFT_STEPS as f64 * self.settings.effort) as u64).max(STEPS);
+        let steps = (DRIFT_STEPS as f64 * self.settings.effort) as u64;
+        if steps < STEPS {
+            return Ok(()); // too short to tell a drift from a swing
+        }
         let nve = self.stage(Ensemble::Nve, steps);
         let (_, summary) = carry_out(&mut maker, state, &nve, &scratch, "drift")?;
         results.comparisons.push(Comparison {
@@ -270,6 +278,44 @@ impl Work<'_> {
             unit: "meV/atom/ps",
             passed: summary.conserved_drift_mev_per_atom_ps.is_finite(),
         });
+        Ok(())
+    }
+
+    /// Many copies of the small structure: the same energy per atom and the same forces on every copy,
+    /// from more centres than go through the kernels at once.
+    fn compare_copies(
+        &self,
+        structure: &Structure,
+        results: &mut DeviceResults,
+    ) -> Result<(), Error> {
+        let copies = COPIED as f64 * self.settings.effort / structure.len() as f64;
+        let times = (copies.cbrt().ceil() as usize).max(2);
+        let larger = supercell::repeat(structure, [times; 3]);
+        let scratch = Scratch::new()?;
+        let nve = self.stage(Ensemble::Nve, 1);
+        let rest =
+            |structure: &Structure| State::new(structure.clone(), vec![[0.0; 3]; structure.len()]);
+        let mut maker = self.dynamics()?;
+        let mut potential = self.model.evaluator(self.precision, Embedding::Tables);
+        let mut host = Host { potential: &mut potential };
+        let (small, _) = carry_out(&mut host, rest(structure), &nve, &scratch, "one")?;
+        let (found, _) = carry_out(&mut maker, rest(&larger), &nve, &scratch, "copies")?;
+        // velocities after one step from rest are forces
+        let copies = found.velocities.chunks_exact(found.velocities.len() / times.pow(3));
+        let mut worst = 0.0_f64;
+        for copy in copies {
+            let pairs = copy.iter().zip(&small.velocities);
+            worst = pairs.map(|(a, b)| math::norm(math::sub(*a, *b))).fold(worst, f64::max);
+        }
+        let largest = small.velocities.iter().map(|v| math::norm(*v)).fold(0.0, f64::max);
+        let limit = if self.precision == Precision::Mixed { 1e-4 } else { 1e-7 };
+        let what = format!(
+            "forces of {} atoms, copies of {}, relative, {}",
+            larger.len(),
+            structure.len(),
+            self.precision.name()
+        );
+        results.compare(what, worst / largest, limit, "");
         Ok(())
     }
 
@@ -294,8 +340,7 @@ impl Work<'_> {
         let scratch = Scratch::new()?;
         let ensemble = nvt(self.settings.temperature, self.settings.timestep);
         let mut maker = self.dynamics()?;
-        let free = || self.device.memory().map(|(free, _)| free as f64);
-        let before = free().map_err(|e| device_failed(&e))?;
+        let (before, _) = self.device.memory().map_err(|e| device_failed(&e))?;
         let settings = self.stage(ensemble, WARM_UP);
         let (mut state, warm) =
             carry_out(&mut maker, self.start(structure)?, &settings, &scratch, "warm-up")?;
@@ -313,37 +358,21 @@ impl Work<'_> {
         }
         us.sort_by(f64::total_cmp);
         let median = us[us.len() / 2];
-        // memory while an engine is alive, and its kernels one by one
-        let profiled = self.stage(ensemble, PROFILED);
-        let stop = AtomicBool::new(false);
+        // memory while an engine is alive, and its kernels one by one; what the start takes is taken off
         let least = Mutex::new(f64::INFINITY);
-        let watch = |_| {
-            let mut least = least.lock().expect("no panics with it");
-            *least = least.min(free().unwrap_or(f64::INFINITY));
-        };
-        let control = Control { stop: &stop, progress: &watch };
-        self.device.set_profile(true);
-        let outcome = run_stage_with(
-            state.clone(),
-            &mut maker,
-            &profiled,
-            &scratch.0.join("profile"),
-            &mut [],
-            &control,
-        );
-        self.device.set_profile(false);
-        outcome.map_err(|source| failed("profile", source))?;
-        let profile = self.device.take_profile();
-        let launches: u64 = profile.values().map(|time| time.launches).sum();
+        let start = self.profile(&mut maker, &state, 1, &scratch, &least)?;
+        let whole = self.profile(&mut maker, &state, 1 + PROFILED, &scratch, &least)?;
         let per = 1e6 / (atoms as f64 * PROFILED as f64);
-        let mut kernels: Vec<(String, f64)> =
-            profile.iter().map(|(name, t)| ((*name).to_owned(), t.seconds * per)).collect();
+        let before_them = |name: &str| start.0.get(name).copied().unwrap_or_default().seconds;
+        let mut kernels: Vec<(String, f64)> = (whole.0.iter())
+            .map(|(name, t)| ((*name).to_owned(), (t.seconds - before_them(name)).max(0.0) * per))
+            .collect();
         kernels.sort_by(|a, b| b.1.total_cmp(&a.1));
         let mut list = VerletList::new(self.model.descriptor.cutoff, 0.0);
         list.update(&state.structure.cell, &state.structure.positions);
         let neighbors = list.mean_neighbors();
         let count = flops::documented(self.model, &counts(self.model, structure), neighbors);
-        let used = before - *least.lock().expect("no panics with it");
+        let used = before as f64 - *least.lock().expect("no panics with it");
         Ok(DeviceRun {
             atoms,
             neighbors,
@@ -357,8 +386,42 @@ impl Work<'_> {
             fraction_of_peak: count * 1e6 / median / peak,
             kb_per_atom: used * 1e-3 / atoms as f64,
             kernels,
-            launches: launches as f64 / PROFILED as f64,
+            launches: (whole.launches() - start.launches()) as f64 / PROFILED as f64,
         })
+    }
+
+    /// Times of the kernels of a start and so many steps.
+    fn profile(
+        &self,
+        maker: &mut CudaDynamics,
+        state: &State,
+        steps: u64,
+        scratch: &Scratch,
+        least: &Mutex<f64>,
+    ) -> Result<Times, Error> {
+        let settings = self.stage(nvt(self.settings.temperature, self.settings.timestep), steps);
+        let watch = |_| {
+            let free = self.device.memory().map_or(f64::INFINITY, |(free, _)| free as f64);
+            let mut least = least.lock().expect("no panics with it");
+            *least = least.min(free);
+        };
+        let stop = AtomicBool::new(false);
+        let control = Control { stop: &stop, progress: &watch };
+        let folder = scratch.0.join(format!("profile-{steps}"));
+        self.device.set_profile(true);
+        let outcome = run_stage_with(state.clone(), maker, &settings, &folder, &mut [], &control);
+        self.device.set_profile(false);
+        outcome.map_err(|source| failed("profile", source))?;
+        Ok(Times(self.device.take_profile()))
+    }
+}
+
+/// Times of kernels by name.
+struct Times(BTreeMap<&'static str, KernelTime>);
+
+impl Times {
+    fn launches(&self) -> u64 {
+        self.0.values().map(|time| time.launches).sum()
     }
 }
 

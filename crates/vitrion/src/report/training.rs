@@ -98,6 +98,14 @@ impl Training {
             ),
             ("seed", summary.seed.to_string()),
             (
+                "device",
+                if summary.device.is_empty() {
+                    "not recorded".to_owned()
+                } else {
+                    escape(&summary.device)
+                },
+            ),
+            (
                 "data",
                 format!("BLAKE3 {}", escape(&summary.data.chars().take(16).collect::<String>())),
             ),
