@@ -26,8 +26,8 @@ use vitrion_core::build::supercell;
 use vitrion_core::neighbors::VerletList;
 use vitrion_core::{Atoms, Structure};
 use vitrion_md::{
-    Control, Ensemble, Ramp, StageOutcome, StageSettings, StageSummary, State, Thermostat,
-    run_stage, velocities,
+    Control, EngineMaker, Ensemble, Host, Ramp, StageOutcome, StageSettings, StageSummary, State,
+    Thermostat, run_stage_with, velocities,
 };
 use vitrion_model::{Breakdown, Committee, DeepPotential, Evaluator, Precision};
 
@@ -214,6 +214,34 @@ fn nvt(temperature: f64, timestep: f64) -> Ensemble {
     }
 }
 
+/// A stage that writes nothing before its end; fs and Å.
+fn silent(ensemble: Ensemble, timestep: f64, skin: f64, steps: u64) -> StageSettings {
+    let mut settings = StageSettings::new(ensemble, timestep, steps);
+    settings.skin = skin;
+    settings.trajectory_every = None;
+    settings.thermo_every = steps;
+    settings.checkpoint_every = steps;
+    settings
+}
+
+/// Runs a stage to its end in a folder of the scratch.
+fn carry_out(
+    maker: &mut dyn EngineMaker,
+    state: State,
+    settings: &StageSettings,
+    scratch: &Scratch,
+    name: &str,
+) -> Result<(State, StageSummary), Error> {
+    let stop = AtomicBool::new(false);
+    let control = Control { stop: &stop, progress: &|_| {} };
+    let folder = scratch.0.join(name);
+    let outcome = run_stage_with(state, maker, settings, &folder, &mut [], &control);
+    match outcome.map_err(|source| failed(name, source))? {
+        StageOutcome::Finished { state, summary } => Ok((state, summary)),
+        StageOutcome::Interrupted { .. } => unreachable!("nobody asks for a stop"),
+    }
+}
+
 /// A folder of its own that is removed in the end.
 struct Scratch(PathBuf);
 
@@ -313,20 +341,9 @@ impl Case<'_> {
         scratch: &Scratch,
         name: &str,
     ) -> Result<(State, StageSummary), Error> {
-        let ensemble = nvt(self.settings.temperature, self.settings.timestep);
-        let mut settings = StageSettings::new(ensemble, self.settings.timestep, steps);
-        settings.skin = self.settings.skin;
-        settings.trajectory_every = None;
-        settings.thermo_every = steps;
-        settings.checkpoint_every = steps;
-        let stop = AtomicBool::new(false);
-        let control = Control { stop: &stop, progress: &|_| {} };
-        let outcome =
-            run_stage(state, evaluator, &settings, &scratch.0.join(name), &mut [], &control);
-        match outcome.map_err(|source| failed(name, source))? {
-            StageOutcome::Finished { state, summary } => Ok((state, summary)),
-            StageOutcome::Interrupted { .. } => unreachable!("nobody asks for a stop"),
-        }
+        let Settings { temperature, timestep, skin, .. } = *self.settings;
+        let settings = silent(nvt(temperature, timestep), timestep, skin, steps);
+        carry_out(&mut Host { potential: evaluator }, state, &settings, scratch, name)
     }
 
     /// Evaluations of one model, and of a committee of copies of it.

@@ -119,6 +119,11 @@ __device__ u32 block_prefix(u32 x, u32& total) {
 
 __device__ __forceinline__ bool is_finite(double x) { return x - x == 0.0; }
 __device__ __forceinline__ double square_of(const vec3& v) { return v.x * v.x + v.y * v.y + v.z * v.z; }
+// From one atom to the image of another; the exact negative of the way back.
+__device__ __forceinline__ vec3 vector_to(const vec3& from, const vec3& to, const vec3& shift) {
+    const vec3 v = {(to.x - from.x) + shift.x, (to.y - from.y) + shift.y, (to.z - from.z) + shift.z};
+    return v;
+}
 // r = s · H with lattice vectors in rows.
 __device__ __forceinline__ vec3 row_times(const vec3& s, const double* h) {
     vec3 r = {s.x * h[0] + s.y * h[3] + s.z * h[6], s.x * h[1] + s.y * h[4] + s.z * h[7],

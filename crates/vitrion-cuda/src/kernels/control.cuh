@@ -610,7 +610,7 @@ KERNEL(end_step, PlanArguments, 64) {
     double check = c.energy;
     for (int k = 0; k < 9; ++k) check += c.virial[k];
     for (int k = 0; k < 6 * plan.part_count; ++k) check += c.kinetic[k];
-    if (!(fabs(check) <= 1.7976931348623157e308)) {
+    if (!is_finite(check)) {
         halt(c, NOT_FINITE);
         return;
     }
@@ -655,6 +655,6 @@ KERNEL(record_start, PlanArguments, 64) {
     if (threadIdx.x != 0) return;
     double check = c.energy;
     for (int k = 0; k < 9; ++k) check += c.virial[k];
-    if (!(fabs(check) <= 1.7976931348623157e308)) halt(c, NOT_FINITE);
+    if (!is_finite(check)) halt(c, NOT_FINITE);
     write_record(plan, c, plan.record_of + (c.done + RING - 1) % RING * RECORD);
 }

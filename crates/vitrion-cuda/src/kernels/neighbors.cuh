@@ -212,10 +212,7 @@ template <bool WRITE> __device__ __forceinline__ u32 search(const ListArguments&
                     const u32 j = start + lane;
                     bool near = false;
                     if (j < end && !(own && j == i)) {
-                        const vec3 to = a.sorted[j];
-                        const vec3 v = {(to.x - from.x) + shift.x, (to.y - from.y) + shift.y,
-                                        (to.z - from.z) + shift.z};
-                        near = square_of(v) < a.reach2;
+                        near = square_of(vector_to(from, a.sorted[j], shift)) < a.reach2;
                     }
                     const u32 mask = __ballot_sync(ALL, near);
                     const u32 p = at + __popc(mask & ((1u << lane) - 1u));

@@ -128,10 +128,8 @@ __device__ __forceinline__ int pack_round(const Descriptor& d, const Surrounding
     pair_of = 0;
     if (p < end) {
         const u32 j = a.index[p];
-        const vec3 from = a.positions[i], to = a.positions[j], shift = a.translations[a.image[p]];
-        seen.vector[0] = (to.x - from.x) + shift.x;
-        seen.vector[1] = (to.y - from.y) + shift.y;
-        seen.vector[2] = (to.z - from.z) + shift.z;
+        const vec3 v = vector_to(a.positions[i], a.positions[j], a.translations[a.image[p]]);
+        seen.vector[0] = v.x, seen.vector[1] = v.y, seen.vector[2] = v.z;
         r2 = seen.vector[0] * seen.vector[0] + seen.vector[1] * seen.vector[1] +
              seen.vector[2] * seen.vector[2];
         species = a.species[j];
@@ -522,10 +520,8 @@ KERNEL(gather, GatherArguments, 128) {
         f[2] += (double)here.z - (double)there.z;
         if (!a.repulsions) continue;
         const u32 j = a.around.index[p];
-        const vec3 from = a.around.positions[i], to = a.around.positions[j];
-        const vec3 shift = a.around.translations[a.around.image[p]];
-        const vec3 v = {(to.x - from.x) + shift.x, (to.y - from.y) + shift.y,
-                        (to.z - from.z) + shift.z};
+        const vec3 v = vector_to(a.around.positions[i], a.around.positions[j],
+                                 a.around.translations[a.around.image[p]]);
         const double r2 = square_of(v);
         if (!(r2 < a.outer * a.outer)) continue;
         const double weights[4] = {0.02817, 0.28022, 0.50986, 0.18175};

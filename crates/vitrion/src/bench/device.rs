@@ -2,7 +2,7 @@
 
 mod training;
 
-use super::{Scratch, counts, failed, flops, nvt, repeats};
+use super::{Scratch, carry_out, counts, failed, flops, nvt, repeats, silent};
 use crate::error::{Error, InputError};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -16,8 +16,7 @@ use vitrion_core::rng::{self, Stream};
 use vitrion_core::{Atoms, Evaluation, Potential, Structure};
 use vitrion_cuda::{CudaDynamics, CudaError, CudaEvaluator, Device, KernelTime, ceilings};
 use vitrion_md::{
-    Control, EngineMaker, Ensemble, Host, StageOutcome, StageSettings, StageSummary, State,
-    run_stage_with, velocities,
+    Control, Ensemble, Host, StageSettings, StageSummary, State, run_stage_with, velocities,
 };
 use vitrion_model::{DeepPotential, Embedding, Precision};
 
@@ -326,12 +325,7 @@ impl Work<'_> {
     }
 
     fn stage(&self, ensemble: Ensemble, steps: u64) -> StageSettings {
-        let mut settings = StageSettings::new(ensemble, self.settings.timestep, steps);
-        settings.skin = self.settings.skin;
-        settings.trajectory_every = None;
-        settings.thermo_every = steps;
-        settings.checkpoint_every = steps;
-        settings
+        silent(ensemble, self.settings.timestep, self.settings.skin, steps)
     }
 
     /// Dynamics of a structure: time, memory, and the time of every kernel.
@@ -428,22 +422,4 @@ impl Times {
 /// Time of a step without the checkpoint at the end of the stage [s].
 fn step_seconds(summary: &StageSummary) -> f64 {
     (summary.neighbor_s + summary.potential_s + summary.integrate_s) / summary.steps.max(1) as f64
-}
-
-/// Runs a stage to its end in a folder of the scratch.
-fn carry_out(
-    maker: &mut dyn EngineMaker,
-    state: State,
-    settings: &StageSettings,
-    scratch: &Scratch,
-    name: &str,
-) -> Result<(State, StageSummary), Error> {
-    let stop = AtomicBool::new(false);
-    let control = Control { stop: &stop, progress: &|_| {} };
-    let folder = scratch.0.join(name);
-    let outcome = run_stage_with(state, maker, settings, &folder, &mut [], &control);
-    match outcome.map_err(|source| failed(name, source))? {
-        StageOutcome::Finished { state, summary } => Ok((state, summary)),
-        StageOutcome::Interrupted { .. } => unreachable!("nobody asks for a stop"),
-    }
 }

@@ -124,14 +124,12 @@ fn described(results: &DeviceResults) -> String {
         let _ = writeln!(text, "{}", table(&rows));
     }
     for run in &results.runs {
-        let kernels = run.kernels.iter().take(LISTED);
-        let kernels: Vec<String> = kernels.map(|(name, us)| format!("{name} {us:.4}")).collect();
         let _ = writeln!(
             text,
             "{} atoms, {} [µs/atom/step, each launch waited for]: {}",
             run.atoms,
             run.precision,
-            kernels.join(", ")
+            longest(&run.kernels)
         );
     }
     let heading = ["training", "precision", "atoms", "ms/step", "min–max", "launches"];
@@ -150,17 +148,21 @@ fn described(results: &DeviceResults) -> String {
         let _ = writeln!(text, "\n{}", table(&rows));
     }
     for run in &results.training {
-        let kernels = run.kernels.iter().take(LISTED);
-        let kernels: Vec<String> = kernels.map(|(name, ms)| format!("{name} {ms:.4}")).collect();
         let _ = writeln!(
             text,
             "{} [ms/step, each launch waited for]: {}",
             run.optimizer,
-            kernels.join(", ")
+            longest(&run.kernels)
         );
     }
     for skipped in &results.skipped {
         let _ = writeln!(text, "skipped: {skipped}");
     }
     text
+}
+
+/// The kernels that take longest, and how long.
+fn longest(kernels: &[(String, f64)]) -> String {
+    let named = kernels.iter().take(LISTED).map(|(name, time)| format!("{name} {time:.4}"));
+    named.collect::<Vec<_>>().join(", ")
 }
