@@ -31,7 +31,10 @@ pub mod switching;
 pub mod table;
 pub mod vitrion_format;
 
-pub use evaluator::{Breakdown, Committee, CommitteeError, Embedding, Evaluator, Precision};
+pub use evaluator::{
+    Breakdown, Committee, CommitteeError, Embedding, Evaluator, Precision, force_deviation,
+    virial_deviation,
+};
 pub use reference::Reference;
 
 use crate::card::Card;

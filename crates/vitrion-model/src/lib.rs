@@ -18,5 +18,6 @@ pub mod train;
 pub use card::Card;
 pub use deep_potential::{
     Breakdown, Committee, CommitteeError, DeepPotential, Embedding, Evaluator, Precision,
+    force_deviation, virial_deviation,
 };
 pub use error::ModelError;

@@ -22,7 +22,7 @@ mod fitting;
 mod model;
 
 pub use breakdown::Breakdown;
-pub use committee::{Committee, CommitteeError};
+pub use committee::{Committee, CommitteeError, force_deviation, virial_deviation};
 pub use model::{TablePlan, TableRule, table_plan};
 
 use super::repulsion::Repulsion;

@@ -5,7 +5,7 @@ use super::{AnyEngine, Embedding, Precision, Sight, check_finite};
 use crate::deep_potential::DeepPotential;
 use crate::deep_potential::repulsion::Repulsion;
 use pulp::Arch;
-use vitrion_core::math::{self, Matrix3};
+use vitrion_core::math::{self, Matrix3, Vector3};
 use vitrion_core::{Atoms, Evaluation, NeighborList, PotentialError, SpeciesTable};
 
 /// Models of the same species and cut-off, evaluated together.
@@ -84,6 +84,11 @@ impl Committee {
         self.cutoff
     }
 
+    /// Asks for per-atom virials of every member, or no longer.
+    pub fn want_atom_virials(&mut self, want: bool) {
+        self.evaluations.iter_mut().for_each(|evaluation| evaluation.want_atom_virials = want);
+    }
+
     /// Evaluates every member.
     ///
     /// # Errors
@@ -100,7 +105,9 @@ impl Committee {
             }
             check_finite(&self.species, atoms, list, evaluation)?;
         }
-        force_deviation(&self.evaluations, &mut self.force_deviation);
+        let (members, atoms) = (self.evaluations.len(), atoms.positions.len());
+        let force = |m: usize, i: usize| self.evaluations[m].forces[i];
+        force_deviation(members, atoms, force, &mut self.force_deviation);
         Ok(())
     }
 
@@ -120,32 +127,42 @@ impl Committee {
     /// standard deviation of `W/N` over the members, whose largest component is `max_devi_v` of
     /// DeePMD-kit.
     pub fn virial_deviation(&self) -> Matrix3 {
-        virial_deviation(&self.evaluations)
+        let atoms = self.evaluations[0].forces.len();
+        virial_deviation(self.evaluations.len(), atoms, |m| self.evaluations[m].virial)
     }
 }
 
-/// `√⟨|F_i − ⟨F_i⟩|²⟩` of every atom.
-fn force_deviation(evaluations: &[Evaluation], out: &mut Vec<f64>) {
-    let members = evaluations.len() as f64;
+/// `√⟨|F_i − ⟨F_i⟩|²⟩` [eV/Å] of `atoms` atoms over `members` models, of which `force(m, i)` [eV/Å] is
+/// the force of model `m` on atom `i`; see [`Committee::force_deviation`].
+pub fn force_deviation(
+    members: usize,
+    atoms: usize,
+    force: impl Fn(usize, usize) -> Vector3,
+    out: &mut Vec<f64>,
+) {
+    let count = members as f64;
     out.clear();
-    for i in 0..evaluations[0].forces.len() {
-        let sum = evaluations.iter().fold([0.0; 3], |sum, e| math::add(sum, e.forces[i]));
-        let mean = sum.map(|x| x / members);
-        let square: f64 =
-            evaluations.iter().map(|e| math::norm2(math::sub(e.forces[i], mean))).sum();
-        out.push((square / members).sqrt());
+    for i in 0..atoms {
+        let sum = (0..members).fold([0.0; 3], |sum, m| math::add(sum, force(m, i)));
+        let mean = sum.map(|x| x / count);
+        let square: f64 = (0..members).map(|m| math::norm2(math::sub(force(m, i), mean))).sum();
+        out.push((square / count).sqrt());
     }
 }
 
-/// Standard deviation of each component of `W/N`.
-fn virial_deviation(evaluations: &[Evaluation]) -> Matrix3 {
-    let members = evaluations.len() as f64;
-    let atoms = evaluations[0].forces.len().max(1) as f64;
+/// Standard deviation [eV] of each component of `W/N` over `members` models, of which `virial(m)` [eV] is
+/// the virial of all `atoms` atoms; see [`Committee::virial_deviation`].
+pub fn virial_deviation(
+    members: usize,
+    atoms: usize,
+    virial: impl Fn(usize) -> Matrix3,
+) -> Matrix3 {
+    let (count, atoms) = (members as f64, atoms.max(1) as f64);
     let each = |a: usize, b: usize| {
-        let component = |e: &Evaluation| e.virial[a][b] / atoms;
-        let mean = evaluations.iter().map(component).sum::<f64>() / members;
-        let square: f64 = evaluations.iter().map(|e| (component(e) - mean).powi(2)).sum();
-        (square / members).sqrt()
+        let component = |m: usize| virial(m)[a][b] / atoms;
+        let mean = (0..members).map(component).sum::<f64>() / count;
+        let square: f64 = (0..members).map(|m| (component(m) - mean).powi(2)).sum();
+        (square / count).sqrt()
     };
     std::array::from_fn(|a| std::array::from_fn(|b| each(a, b)))
 }
@@ -163,14 +180,10 @@ mod tests {
             serde_json::from_value(data["forces"].clone()).expect("forces");
         let virials: Vec<Matrix3> =
             serde_json::from_value(data["virials"].clone()).expect("virials");
-        let evaluations: Vec<Evaluation> = forces
-            .into_iter()
-            .zip(virials)
-            .map(|(forces, virial)| Evaluation { forces, virial, ..Evaluation::default() })
-            .collect();
+        let (members, atoms) = (forces.len(), forces[0].len());
         let mut force = Vec::new();
-        force_deviation(&evaluations, &mut force);
-        let virial = virial_deviation(&evaluations);
+        force_deviation(members, atoms, |m, i| forces[m][i], &mut force);
+        let virial = virial_deviation(members, atoms, |m| virials[m]);
         let virial = virial.as_flattened();
         let mean = force.iter().sum::<f64>() / force.len() as f64;
         let root = (virial.iter().map(|v| v * v).sum::<f64>() / 9.0).sqrt();

@@ -1,0 +1,1 @@
+//! Against `Interactions`, which finds neighbours by itself.

@@ -1,0 +1,4 @@
+//! The C interface from outside: its header, and C programs that use it.
+
+mod header;
+mod program;

@@ -1,0 +1,1 @@
+//! C programs that use the library.
