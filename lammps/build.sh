@@ -5,12 +5,13 @@
 #   build.sh --source DIR            for a LAMMPS source tree: the folder with its src/
 #   ... [--cxx COMPILER]             default c++; with --source the MPI compiler of that LAMMPS, mpicxx
 #   ... [--out DIR]                  where it goes (default: this folder)
+#   ... [--library FILE]             libvitrion_capi.a, if it is built already (default: cargo builds it)
 #
 # CXXFLAGS are added: give what that LAMMPS was compiled with where it changes its classes, such as
 # -DLAMMPS_BIGBIG. It needs cargo and a C++17 compiler.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-python=python3 source="" cxx="" out=$here
+python=python3 source="" cxx="" out=$here library=""
 fail() { echo "build.sh: $1" >&2; exit 2; }
 while [[ $# -gt 0 ]]; do
     [[ $# -ge 2 && -n $2 ]] || fail "$1 needs a value; see the first lines of $0"
@@ -19,6 +20,7 @@ while [[ $# -gt 0 ]]; do
         --source) source=$2 ;;
         --cxx) cxx=$2 ;;
         --out) out=$2 ;;
+        --library) library=$2 ;;
         *) fail "unknown option $1; see the first lines of $0" ;;
     esac
     shift 2
@@ -50,13 +52,17 @@ PYTHON
     cxx=${cxx:-c++}
 fi
 command -v "$cxx" >/dev/null || fail "no C++ compiler $cxx"
-target=$(cargo metadata --manifest-path "$here/../Cargo.toml" --format-version 1 --no-deps |
-    sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
-cargo build --release --manifest-path "$here/../Cargo.toml" -p vitrion-capi
+if [[ -z $library ]]; then
+    manifest=$here/../Cargo.toml
+    cargo build --release --manifest-path "$manifest" -p vitrion-capi
+    library=$(cargo metadata --manifest-path "$manifest" --format-version 1 --no-deps |
+        sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/release/libvitrion_capi.a
+fi
+[[ -f $library ]] || fail "$library is not there"
 mkdir -p "$out"
 # symbols of LAMMPS and MPI stay undefined: the host brings its own
-"$cxx" -std=c++17 -O2 -fPIC -shared -fvisibility=hidden -DVITRION_LAMMPS_VERSION="$version" ${CXXFLAGS:-} \
+"$cxx" -std=c++17 -O2 -fPIC -shared -fvisibility=hidden -ffile-prefix-map="$here/"= -DVITRION_LAMMPS_VERSION="$version" ${CXXFLAGS:-} \
     "${include[@]}" -I"$here/../crates/vitrion-capi/include" "$here/pair_vitrion.cpp" "$here/vitrionplugin.cpp" \
-    "$target/release/libvitrion_capi.a" -Wl,--exclude-libs,ALL -Wl,--gc-sections -Wl,--strip-debug -ldl -lpthread -lm \
+    "$library" -Wl,--exclude-libs,ALL -Wl,--gc-sections -Wl,--strip-debug -ldl -lpthread -lm \
     -o "$out/vitrionplugin.so"
 echo "$out/vitrionplugin.so: for LAMMPS $version"

@@ -196,18 +196,17 @@ impl Potential for Evaluator {
     }
 }
 
-/// Names the first atom whose energy or force is not finite.
+/// Names the first atom whose energy is not finite, or else whose force: a centre that is hit spoils the
+/// forces on all its neighbours.
 pub(crate) fn check_finite(
     species: &SpeciesTable,
     atoms: Atoms<'_>,
     neighbors: &NeighborList,
     out: &Evaluation,
 ) -> Result<(), PotentialError> {
-    let finite = |i: usize| {
-        out.forces[i].iter().all(|f| f.is_finite())
-            && out.atom_energies.get(i).is_none_or(|e| e.is_finite())
-    };
-    match (0..atoms.positions.len()).find(|i| !finite(*i)) {
+    let hit = out.atom_energies.iter().position(|e| !e.is_finite());
+    let spoilt = || out.forces.iter().position(|f| !f.iter().all(|f| f.is_finite()));
+    match hit.or_else(spoilt) {
         None => Ok(()),
         Some(atom) => {
             let nearest = if atom < atoms.n_local {
