@@ -60,9 +60,14 @@ if [[ -z $library ]]; then
 fi
 [[ -f $library ]] || fail "$library is not there"
 mkdir -p "$out"
-# symbols of LAMMPS and MPI stay undefined: the host brings its own
-"$cxx" -std=c++17 -O2 -fPIC -shared -fvisibility=hidden -ffile-prefix-map="$here/"= -DVITRION_LAMMPS_VERSION="$version" ${CXXFLAGS:-} \
-    "${include[@]}" -I"$here/../crates/vitrion-capi/include" "$here/pair_vitrion.cpp" "$here/vitrionplugin.cpp" \
-    "$library" -Wl,--exclude-libs,ALL -Wl,--gc-sections -Wl,--strip-debug -ldl -lpthread -lm \
+objects=$(mktemp -d)
+trap 'rm -rf "$objects"' EXIT
+for file in pair_vitrion vitrionplugin; do
+    "$cxx" -std=c++17 -O2 -fPIC -fvisibility=hidden -ffile-prefix-map="$here/"= -DOMPI_SKIP_MPICXX=1 -DMPICH_SKIP_MPICXX \
+        -DVITRION_LAMMPS_VERSION="$version" ${CXXFLAGS:-} "${include[@]}" -I"$here/../crates/vitrion-capi/include" \
+        -c "$here/$file.cpp" -o "$objects/$file.o"
+done
+# linked without the MPI compiler: symbols of LAMMPS and MPI stay undefined, the host brings its own
+c++ -shared "$objects"/*.o "$library" -Wl,--exclude-libs,ALL -Wl,--gc-sections -Wl,--strip-debug -ldl -lpthread -lm \
     -o "$out/vitrionplugin.so"
 echo "$out/vitrionplugin.so: for LAMMPS $version"

@@ -9,6 +9,13 @@ PairStyle(vitrion,PairVitrion);
 #ifndef LMP_PAIR_VITRION_H
 #define LMP_PAIR_VITRION_H
 
+// data that Open MPI's mpi.h refers to: where it is absent, because the host has another MPI, the plugin must
+// be loaded all the same, to say so
+#pragma weak ompi_mpi_double
+#pragma weak ompi_mpi_int
+#pragma weak ompi_mpi_op_max
+#pragma weak ompi_mpi_op_sum
+
 #include "pair.h"
 
 #include <cstdio>

@@ -4,12 +4,6 @@
 // Until the checks have passed, nothing of the host is used but C functions that are looked up by name:
 // classes of another version may look different in memory.
 
-// data that Open MPI's mpi.h refers to: absent under another MPI, which must be told, not crash
-#pragma weak ompi_mpi_double
-#pragma weak ompi_mpi_int
-#pragma weak ompi_mpi_op_max
-#pragma weak ompi_mpi_op_sum
-
 #include "pair_vitrion.h"
 
 #include "vitrion.h"

