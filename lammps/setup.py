@@ -1,5 +1,9 @@
-"""Builds the plugin into the wheel; everything else is in pyproject.toml."""
+"""Builds the plugin into the wheel; everything else is in pyproject.toml.
 
+VITRION_CAPI_LIBRARY names a libvitrion_capi.a that is built already.
+"""
+
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +20,8 @@ class BuildPlugin(build_py):
         super().run()
         package = Path(self.build_lib).resolve() / "vitrion_lammps"
         command = ["bash", str(HERE / "build.sh"), "--python", sys.executable, "--out", str(package)]
+        if library := os.environ.get("VITRION_CAPI_LIBRARY"):
+            command += ["--library", library]
         subprocess.run(command, check=True)
 
 
