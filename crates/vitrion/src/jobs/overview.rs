@@ -248,6 +248,9 @@ fn progress(work: &Work, place: &Path, done: bool) -> Option<Steps> {
         Work::Run(work) => {
             let file = work.results.join("runs").join(&work.run).join("status.json");
             let status: Status = read_json(&file).ok()?;
+            if done {
+                return steps("stages", 0, status.stages as u64);
+            }
             Some(Steps {
                 of: format!("{} ({} of {})", status.stage, status.stage_number, status.stages),
                 done: status.step,

@@ -217,6 +217,27 @@ impl Slurm {
         Ok(())
     }
 
+    /// Takes jobs of a name out of the queue that would wait there for ever.
+    fn withdraw(&mut self, name: &str, known: &Known) -> JobError {
+        // if that fails, the next session says the same again
+        if slurm("scancel", &["--me", "--state=PENDING", &format!("--name={name}")], None).is_ok() {
+            let Slurm { open, queue, .. } = self;
+            open.retain(|folder, ticket| {
+                let known = queue.get(&ticket.key()).map(meaning);
+                let is_gone = ticket.name == name && known == Some(Meaning::InVain);
+                if is_gone {
+                    let _ = std::fs::remove_file(folder.join(TICKET));
+                }
+                !is_gone
+            });
+        }
+        self.refused(format!(
+            "Slurm job {} waits for {}, which will not come by itself, so it was taken out of the queue; check \
+             `partition`, `walltime` and cores, then start again",
+            known.number, known.reason
+        ))
+    }
+
     fn end(&mut self, job: &Job, how: End, message: String) -> State {
         if let Some(ticket) = self.open.remove(&job.folder) {
             self.missed.remove(&ticket.key());
@@ -268,13 +289,7 @@ impl Scheduler for Slurm {
             Meaning::Waiting => State::Waiting,
             Meaning::Running => State::Running,
             Meaning::Ended(how) => self.end(job, how, described(&known)),
-            Meaning::InVain => {
-                return Err(self.refused(format!(
-                    "Slurm job {} waits for {}, which will not come by itself; check `partition`, `walltime` and \
-                     cores, then scancel {} and start again",
-                    known.number, known.reason, known.number
-                )));
-            }
+            Meaning::InVain => return Err(self.withdraw(&key.0, &known)),
         })
     }
 
