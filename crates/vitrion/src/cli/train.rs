@@ -22,6 +22,7 @@ use vitrion_model::train::trainer::{Control, Progress};
 
 /// Train a Deep Potential; goes on from the last checkpoint of its folder
 #[derive(clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub(super) struct Arguments {
     /// The training file
     #[arg(value_name = "TRAIN.toml", required_unless_present = "continue_run")]

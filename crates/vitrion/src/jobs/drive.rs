@@ -68,14 +68,23 @@ pub struct Report {
 /// One job on its way.
 struct Way<'a> {
     job: &'a Job,
-    submitted: bool,
-    /// The scheduler has said that it has it.
-    placed: bool,
-    running: bool,
+    step: Step,
     starts: usize,
     requeues: usize,
     machines: usize,
-    ended: bool,
+}
+
+/// How far a job is on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// To be handed over, for the first time or again.
+    Due,
+    /// The scheduler has not said yet that it has it.
+    HandedOver,
+    Waiting,
+    Running,
+    /// Done or given up.
+    Ended,
 }
 
 /// Runs all jobs, in order as far as there is room. Jobs that are done are not started; a job that ended
@@ -104,7 +113,7 @@ pub fn drive(
             }
             Err(error) => return Err(error),
         };
-        for way in ways.iter_mut().filter(|way| way.submitted && !way.ended) {
+        for way in ways.iter_mut().filter(|way| !matches!(way.step, Step::Due | Step::Ended)) {
             match scheduler.state(way.job) {
                 Ok(state) => way.take(state, patience, &mut report),
                 // nothing is known now, which is not the same as lost
@@ -121,8 +130,8 @@ pub fn drive(
             }
         }
         let progress = Progress {
-            done: ways.iter().filter(|w| w.ended).count() - report.failed.len(),
-            running: ways.iter().filter(|w| w.running && !w.ended).count(),
+            done: count(&ways, Step::Ended) - report.failed.len(),
+            running: count(&ways, Step::Running),
             failed: report.failed.len(),
             jobs: jobs.len(),
         };
@@ -130,7 +139,7 @@ pub fn drive(
             watch(progress);
             told = Some(progress);
         }
-        report.left = ways.iter().filter(|way| !way.ended).count();
+        report.left = jobs.len() - count(&ways, Step::Ended);
         if report.left == 0 {
             return Ok(report);
         }
@@ -139,12 +148,16 @@ pub fn drive(
             report.interrupted = true;
             return Ok(report);
         }
-        let placed = |way: &Way<'_>| way.ended || way.placed || (full && !way.submitted);
-        if patience.detach && ways.iter().all(placed) {
+        let settled = count(&ways, Step::HandedOver) == 0 && (full || count(&ways, Step::Due) == 0);
+        if patience.detach && settled {
             return Ok(report);
         }
         std::thread::sleep(patience.look);
     }
+}
+
+fn count(ways: &[Way<'_>], step: Step) -> usize {
+    ways.iter().filter(|way| way.step == step).count()
 }
 
 /// Hands over as many jobs as there is room for; whether some had to stay behind.
@@ -154,11 +167,11 @@ fn hand_over(
     report: &mut Report,
 ) -> Result<bool, JobError> {
     let waiting: Vec<&Job> =
-        ways.iter().filter(|way| !way.submitted && !way.ended).map(|way| way.job).collect();
+        ways.iter().filter(|way| way.step == Step::Due).map(|way| way.job).collect();
     let room = if waiting.is_empty() { 0 } else { scheduler.room(&waiting).min(waiting.len()) };
     if room > 0 {
         scheduler.submit(&waiting[..room])?;
-        let due = ways.iter_mut().filter(|way| !way.submitted && !way.ended);
+        let due = ways.iter_mut().filter(|way| way.step == Step::Due);
         due.take(room).for_each(|way| way.handed_over(report));
     }
     Ok(room < waiting.len())
@@ -168,19 +181,15 @@ impl<'a> Way<'a> {
     fn new(job: &'a Job) -> Self {
         Way {
             job,
-            submitted: false,
-            placed: false,
-            running: false,
+            step: if job.is_done() { Step::Ended } else { Step::Due },
             starts: 0,
             requeues: 0,
             machines: 0,
-            ended: job.is_done(),
         }
     }
 
     fn handed_over(&mut self, report: &mut Report) {
-        self.submitted = true;
-        self.placed = false;
+        self.step = Step::HandedOver;
         self.starts += 1;
         report.restarts += usize::from(self.starts > 1);
     }
@@ -188,12 +197,22 @@ impl<'a> Way<'a> {
     fn take(&mut self, state: State, patience: &Drive, report: &mut Report) {
         // what the job left behind counts, whatever the queue says
         if self.job.is_done() && !matches!(state, State::Running) {
-            self.ended = true;
+            self.step = Step::Ended;
             return;
         }
-        self.placed |= matches!(state, State::Waiting | State::Running);
-        self.running = state == State::Running;
-        let State::Ended { how, message } = state else { return };
+        let (how, message) = match state {
+            // a queue may take a while to show what it has taken
+            State::Unknown => return,
+            State::Waiting => {
+                self.step = Step::Waiting;
+                return;
+            }
+            State::Running => {
+                self.step = Step::Running;
+                return;
+            }
+            State::Ended { how, message } => (how, message),
+        };
         let how = self.judged(how);
         events::note(&self.job.folder, Event::Ended { how, message: message.clone() });
         let again = match how {
@@ -209,10 +228,10 @@ impl<'a> Way<'a> {
             End::Hopeless => false,
         };
         if again {
-            self.submitted = false;
+            self.step = Step::Due;
             return;
         }
-        self.ended = true;
+        self.step = Step::Ended;
         let log = std::fs::read_to_string(self.job.folder.join(LOG)).unwrap_or_default();
         let last = log.trim().lines().next_back().unwrap_or("it said nothing").to_owned();
         let message = format!("{message} after {} starts; last words: {last}", self.starts);

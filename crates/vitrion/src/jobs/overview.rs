@@ -132,6 +132,7 @@ pub fn of(folder: &Path) -> Result<Overview, Error> {
 fn find(folder: &Path, depth: usize, places: &mut Vec<PathBuf>) -> std::io::Result<()> {
     if folder.join(JOB).exists() {
         places.push(folder.to_owned());
+        return Ok(());
     }
     for entry in fs::read_dir(folder)? {
         let entry = entry?;

@@ -71,7 +71,7 @@ fn wait_for(
         if is_so(&found) {
             return found;
         }
-        assert!(start.elapsed() < Duration::from_secs(120), "{wanted}: {found:#?}");
+        assert!(start.elapsed() < Duration::from_mins(2), "{wanted}: {found:#?}");
         std::thread::sleep(Duration::from_millis(300));
     }
 }
@@ -156,7 +156,9 @@ fn runs_go_on_after_walltimes_kills_cancellation_and_a_driver_that_died() {
     // as they are now: nothing ends before it is hit
     let hit: Vec<&Value> = with_state(&rows, "running").filter(moving).take(4).collect();
     let pids: Vec<String> = hit.iter().map(|row| process(&folder.join("argon"), row)).collect();
-    pids.iter().for_each(|pid| signal("STOP", pid));
+    for pid in &pids {
+        signal("STOP", pid);
+    }
     driver.kill().expect("our own child");
     driver.wait().expect("our own child");
     let numbers: Vec<&str> = hit.iter().filter_map(|row| row["slurm"].as_str()).collect();
@@ -207,7 +209,9 @@ fn runs_of_a_lost_node_go_on_when_there_is_one_again() {
     });
     let slurmd = cluster.file("slurmd.pid").trim().to_owned();
     let dead: Vec<String> = std::iter::once(slurmd).chain(keepers).collect();
-    dead.iter().chain(&busy).filter(|pid| *pid != "1").for_each(|pid| signal("KILL", pid));
+    for pid in dead.iter().chain(&busy).filter(|pid| *pid != "1") {
+        signal("KILL", pid);
+    }
     let lost = |_: &[Value]| events(&folder.join("argon")).contains("NODE_FAIL");
     wait_for(&cluster, folder, "argon", "a node that counts as lost", lost);
     cluster.revive();
@@ -239,7 +243,7 @@ fn a_training_that_ran_out_of_time_in_a_queue_ends_with_the_same_model() {
     let scheduler =
         "[scheduler]\nkind = \"slurm\"\npoll = \"1 s\"\ncores_per_job = 1\nwalltime = \"20 min\"\n";
     fs::write(folder.join("train.toml"), text + scheduler).expect("written");
-    let mut driver = begin(&cluster, folder, &["train", "train.toml", "--json", "--quiet"]);
+    let driver = begin(&cluster, folder, &["train", "train.toml", "--json", "--quiet"]);
     let is_so = |rows: &[Value]| {
         with_state(rows, "running").any(|row| row["progress"]["done"].as_u64() > Some(20))
     };
@@ -248,8 +252,12 @@ fn a_training_that_ran_out_of_time_in_a_queue_ends_with_the_same_model() {
     assert_eq!((row["work"].as_str(), &row["progress"]["all"]), (Some("train"), &15000.into()));
     let pid = process(&folder.join("tiny"), row);
     signal("STOP", &pid);
-    driver.kill().expect("our own child");
-    driver.wait().expect("our own child");
+    signal("INT", &driver.id().to_string());
+    let output = driver.wait_with_output().expect("our own child");
+    let message = one_line(&stderr(&output));
+    assert!(message.contains("jobs go on in the queue"), "{message}");
+    assert!(message.contains("vitrion train --continue tiny"), "{message}");
+    assert_eq!(output.status.code(), Some(2), "{message}");
     // what Slurm does before the walltime
     let number = row["slurm"].as_str().expect("a number");
     cluster.command("scancel", &["--batch", "--signal=TERM", number]);
