@@ -22,7 +22,7 @@ pub(super) struct RunArguments {
     /// Carry out the dynamics of this run only, as `vitrion check` names it; others may go on at the same
     /// time in processes of their own. Without --only, all that is left, the analyses and the report
     /// follow
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", conflicts_with = "submit")]
     only: Option<String>,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct MdArguments {
     out: Option<PathBuf>,
     /// Hand the runs over to the queue of [scheduler] and come back at once; called again it hands over what
     /// must be started again, and once all are done the analyses and the report follow
-    #[arg(long, conflicts_with = "only")]
+    #[arg(long)]
     submit: bool,
     /// Summary as JSON
     #[arg(long)]
