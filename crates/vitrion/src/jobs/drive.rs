@@ -361,4 +361,43 @@ mod tests {
         assert_eq!(report.restarts, 4);
         assert_eq!(last, Some(Progress { done: 1, running: 0, failed: 2, jobs: 3 }));
     }
+
+    fn one_job(states: Vec<Result<State, ()>>) -> (tempfile::TempDir, Vec<Job>, Scripted) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let job = Job { folder: folder.path().to_owned(), name: "0".into(), cores: 1, ranks: 1 };
+        let states = vec![VecDeque::from(states)];
+        (folder, vec![job], Scripted { states, started: Vec::new(), room: 1, running: 0 })
+    }
+
+    fn driven(jobs: &[Job], scheduler: &mut Scripted, patience: Drive) -> Report {
+        let patience = Drive { look: Duration::ZERO, ..patience };
+        drive(scheduler, jobs, &patience, &mut |_| {}, &AtomicBool::new(false)).expect("answers")
+    }
+
+    #[test]
+    fn what_would_end_the_same_way_again_is_given_up_at_once() {
+        let (_folder, jobs, mut scheduler) = one_job(vec![Ok(ended(End::Hopeless))]);
+        let report = driven(&jobs, &mut scheduler, Drive::default());
+        assert_eq!((report.failed.len(), report.restarts), (1, 0));
+    }
+
+    #[test]
+    fn machines_may_fail_so_often_and_a_job_that_failed_unseen_is_not_lost() {
+        let (_folder, jobs, mut scheduler) = one_job(vec![Ok(ended(End::Machine)); 4]);
+        let report = driven(&jobs, &mut scheduler, Drive { machines: 3, ..Drive::default() });
+        assert_eq!((report.failed.len(), report.restarts), (1, 3));
+        // the queue has forgotten it, its folder has not
+        let (folder, jobs, mut scheduler) = one_job(vec![Ok(ended(End::Lost))]);
+        events::note(folder.path(), Event::Failed { message: "no such model".into() });
+        let report = driven(&jobs, &mut scheduler, Drive { attempts: 1, ..Drive::default() });
+        assert_eq!((report.failed.len(), report.restarts), (1, 0));
+    }
+
+    #[test]
+    fn a_driver_that_does_not_stay_leaves_when_the_queue_has_the_jobs() {
+        let states = vec![Ok(State::Unknown), Err(()), Ok(ended(End::Requeue)), Ok(State::Waiting)];
+        let (_folder, jobs, mut scheduler) = one_job(states);
+        let report = driven(&jobs, &mut scheduler, Drive { detach: true, ..Drive::default() });
+        assert_eq!((report.left, report.restarts, report.interrupted), (1, 1, false));
+    }
 }

@@ -26,6 +26,8 @@ pub(super) use states::{Meaning as SlurmMeaning, described, meaning};
 
 /// Name and index of a job, in its folder.
 const TICKET: &str = "slurm.json";
+/// What was submitted, in the folder of the first job of an array.
+const SCRIPT: &str = "slurm.sh";
 /// Queries that must miss a job, and for how long, before it counts as lost.
 const MISSES: u32 = 3;
 const MISSED_FOR: Duration = Duration::from_secs(20);
@@ -166,8 +168,12 @@ impl Slurm {
             element(k).write(&job.folder)?;
         }
         let script = script::script(&self.program, &self.settings, jobs, &name);
+        // a file: a script that comes through a pipe is cut if we are killed meanwhile
+        let path = jobs[0].folder.join(SCRIPT);
+        crate::results::write_atomically(&path, script.as_bytes())
+            .map_err(|e| JobError::Damaged { path: path.clone(), message: e.to_string() })?;
         let mut number = String::new();
-        match slurm("sbatch", &["--parsable"], Some(&script)) {
+        match slurm("sbatch", &["--parsable", &path.display().to_string()]) {
             Ok(answer) => answer.trim().split(';').next().unwrap_or("").clone_into(&mut number),
             // they may have been accepted all the same: the name will tell
             Err(JobError::Silent { .. }) => {}
@@ -220,7 +226,7 @@ impl Slurm {
     /// Takes jobs of a name out of the queue that would wait there for ever.
     fn withdraw(&mut self, name: &str, known: &Known) -> JobError {
         // if that fails, the next session says the same again
-        if slurm("scancel", &["--me", "--state=PENDING", &format!("--name={name}")], None).is_ok() {
+        if slurm("scancel", &["--me", "--state=PENDING", &format!("--name={name}")]).is_ok() {
             let Slurm { open, queue, .. } = self;
             open.retain(|folder, ticket| {
                 let known = queue.get(&ticket.key()).map(meaning);

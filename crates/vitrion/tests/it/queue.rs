@@ -66,7 +66,9 @@ fn wait_for(
 ) -> Vec<Value> {
     let start = Instant::now();
     loop {
-        let begun = folder.join(results).exists();
+        // the folder may be there before its jobs are
+        let begun = cluster.vitrion(folder, &["jobs", results]).output();
+        let begun = begun.expect("the program is built").status.success();
         let found = if begun { jobs(cluster, folder, results) } else { Vec::new() };
         if is_so(&found) {
             return found;
@@ -78,6 +80,10 @@ fn wait_for(
 
 fn with_state<'a>(rows: &'a [Value], state: &'a str) -> impl Iterator<Item = &'a Value> {
     rows.iter().filter(move |row| row["state"] == state)
+}
+
+fn is_moving(row: &Value) -> bool {
+    row["progress"]["done"].as_u64().is_some_and(|step| step > 0)
 }
 
 fn begin(cluster: &Cluster, folder: &Path, arguments: &[&str]) -> Child {
@@ -111,8 +117,7 @@ fn a_sweep_is_handed_over_as_arrays_and_its_results_are_those_of_one_process() {
     assert!(said.contains("8 jobs are with the queue") && said.contains("vitrion jobs"), "{said}");
     let status = fs::read_to_string(folder.join("argon/manifest.json")).expect("a manifest");
     assert!(status.contains("\"status\": \"in the queue\""), "{status}");
-    let is_so =
-        |rows: &[Value]| with_state(rows, "running").any(|row| row["progress"]["done"] != 0);
+    let is_so = |rows: &[Value]| with_state(rows, "running").any(is_moving);
     let rows = wait_for(&cluster, folder, "argon", "a run with some steps", is_so);
     let row = with_state(&rows, "running").next().expect("one runs");
     assert_eq!((row["work"].as_str(), rows.len()), (Some("run"), 8), "{row}");
@@ -145,12 +150,33 @@ fn a_sweep_is_handed_over_as_arrays_and_its_results_are_those_of_one_process() {
 }
 
 #[test]
+fn a_driver_that_is_killed_at_any_instant_submits_nothing_twice() {
+    let Some(cluster) = Cluster::with(&[("SLURM_ONE_MIN_JOB_AGE", "120")]) else { return };
+    let folder = sweep(1, "cores_per_job = 1\nwalltime = \"10 min\"");
+    let folder = folder.path();
+    // before, while and after it writes tickets and calls sbatch; the instants are not reproducible
+    for wait in [15, 30, 45, 60, 80, 110, 150, 300] {
+        let mut driver = begin(&cluster, folder, &["run", "run.toml", "--quiet"]);
+        std::thread::sleep(Duration::from_millis(wait));
+        driver.kill().expect("our own child");
+        driver.wait().expect("our own child");
+    }
+    let output = begin(&cluster, folder, &["run", "run.toml", "--quiet"]).wait_with_output();
+    assert_done(&output.expect("our own child"));
+    let log = cluster.file("jobcomp.log");
+    assert_eq!(log.lines().count(), 8, "{log}");
+    let rows = jobs(&cluster, folder, "argon");
+    assert!(rows.iter().all(|row| row["starts"] == 1), "{rows:#?}");
+    assert_alike(folder);
+}
+
+#[test]
 fn runs_go_on_after_walltimes_kills_cancellation_and_a_driver_that_died() {
     let Some(cluster) = Cluster::with(&[("SLURM_ONE_MIN_JOB_AGE", "120")]) else { return };
     let folder = sweep(16, "cores_per_job = 1\nwalltime = \"10 min\"");
     let folder = folder.path();
     let mut driver = begin(&cluster, folder, &["run", "run.toml", "--quiet"]);
-    let moving = |row: &&Value| row["progress"]["done"].as_u64().is_some_and(|step| step > 0);
+    let moving = |row: &&Value| is_moving(row);
     let is_so = |rows: &[Value]| with_state(rows, "running").filter(moving).count() >= 4;
     let rows = wait_for(&cluster, folder, "argon", "four runs with some steps", is_so);
     // as they are now: nothing ends before it is hit
@@ -196,8 +222,7 @@ fn runs_of_a_lost_node_go_on_when_there_is_one_again() {
     let folder = sweep(16, "cores_per_job = 1\nwalltime = \"10 min\"");
     let folder = folder.path();
     let driver = begin(&cluster, folder, &["run", "run.toml", "--quiet"]);
-    let is_so =
-        |rows: &[Value]| with_state(rows, "running").any(|row| row["progress"]["done"] != 0);
+    let is_so = |rows: &[Value]| with_state(rows, "running").any(is_moving);
     wait_for(&cluster, folder, "argon", "a run with some steps", is_so);
     // the machine is off: first its daemons, then what they started
     let rows = jobs(&cluster, folder, "argon");
@@ -256,7 +281,7 @@ fn a_training_that_ran_out_of_time_in_a_queue_ends_with_the_same_model() {
     let output = driver.wait_with_output().expect("our own child");
     let message = one_line(&stderr(&output));
     assert!(message.contains("jobs go on in the queue"), "{message}");
-    assert!(message.contains("vitrion train --continue tiny"), "{message}");
+    assert!(message.contains("vitrion train --continue "), "{message}");
     assert_eq!(output.status.code(), Some(2), "{message}");
     // what Slurm does before the walltime
     let number = row["slurm"].as_str().expect("a number");

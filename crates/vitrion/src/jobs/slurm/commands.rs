@@ -2,7 +2,6 @@
 
 use crate::jobs::JobError;
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 /// Elements of an array where the cluster does not say: Slurm's own default of `MaxArraySize` is 1001, and the
@@ -23,25 +22,15 @@ pub(crate) struct Known {
 pub(crate) type Key = (String, Option<u32>);
 
 /// Runs a command of Slurm and returns what it printed.
-pub(super) fn slurm(
-    command: &str,
-    arguments: &[&str],
-    input: Option<&str>,
-) -> Result<String, JobError> {
+pub(super) fn slurm(command: &str, arguments: &[&str]) -> Result<String, JobError> {
     let command_line = format!("{command} {}", arguments.join(" "));
     let failed = |message: String| JobError::Scheduler { command: command_line.clone(), message };
-    let mut child = Command::new(command)
+    let output = Command::new(command)
         .args(arguments)
         .env("LC_ALL", "C")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
+        .stdin(Stdio::null())
+        .output()
         .map_err(|e| failed(e.to_string()))?;
-    if let (Some(mut pipe), Some(text)) = (child.stdin.take(), input) {
-        pipe.write_all(text.as_bytes()).map_err(|e| failed(e.to_string()))?;
-    }
-    let output = child.wait_with_output().map_err(|e| failed(e.to_string()))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
@@ -70,7 +59,7 @@ fn is_silence(message: &str) -> bool {
 pub(crate) fn queue() -> Result<BTreeMap<Key, Known>, JobError> {
     // -r: a line for every element of an array, those that wait included
     let arguments = ["-h", "-r", "-t", "all", "--me", "-o", "%i|%T|%j|%K|%N|%r"];
-    Ok(parse_queue(&slurm("squeue", &arguments, None)?))
+    Ok(parse_queue(&slurm("squeue", &arguments)?))
 }
 
 fn parse_queue(text: &str) -> BTreeMap<Key, Known> {
@@ -92,7 +81,7 @@ fn parse_queue(text: &str) -> BTreeMap<Key, Known> {
 
 /// Most elements of an array here, at least one.
 pub(super) fn most_elements() -> Result<usize, JobError> {
-    Ok(parse_array_size(&slurm("scontrol", &["show", "config"], None)?))
+    Ok(parse_array_size(&slurm("scontrol", &["show", "config"])?))
 }
 
 fn parse_array_size(text: &str) -> usize {
@@ -108,7 +97,7 @@ fn parse_array_size(text: &str) -> usize {
 pub(super) fn advice(message: &str) -> String {
     let has = |words: &str| message.to_lowercase().contains(words);
     if has("partition") && !has("policy") {
-        let known = slurm("sinfo", &["-h", "-o", "%R"], None).unwrap_or_default();
+        let known = slurm("sinfo", &["-h", "-o", "%R"]).unwrap_or_default();
         let known: Vec<&str> = known.lines().map(str::trim).collect();
         if known.is_empty() {
             return "; check `partition`".to_owned();
