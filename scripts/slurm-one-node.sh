@@ -9,8 +9,8 @@
 # Exit status: 0 ready, 2 wrong usage, 77 Slurm cannot run here (a test should then be skipped).
 # Read from the environment when DIR has no slurm.conf yet: SLURM_ONE_CPUS (may exceed the real
 # ones), SLURM_ONE_MIN_JOB_AGE (seconds a finished job stays visible), SLURM_ONE_NODE_TIMEOUT
-# (seconds until a silent slurmd makes its node DOWN) and SLURM_ONE_REQUEUE_DELAY (seconds a
-# requeued job waits before it may start again).
+# (seconds until a silent slurmd makes its node DOWN), SLURM_ONE_MAX_ARRAY (elements of a job
+# array) and SLURM_ONE_REQUEUE_DELAY (seconds a requeued job waits before it may start again).
 set -euo pipefail
 export PATH="$PATH:/usr/sbin:/sbin"
 
@@ -85,6 +85,7 @@ MpiDefault=none
 JobRequeue=1
 ReturnToService=2
 MinJobAge=${SLURM_ONE_MIN_JOB_AGE:-300}
+MaxArraySize=${SLURM_ONE_MAX_ARRAY:-1001}
 KillWait=5
 OverTimeLimit=0
 SlurmdTimeout=${SLURM_ONE_NODE_TIMEOUT:-30}

@@ -9,6 +9,7 @@ mod demo;
 mod eval;
 mod info;
 mod job;
+mod jobs;
 mod label;
 mod learn;
 mod output;
@@ -58,6 +59,7 @@ enum Command {
     Learn(Box<learn::Arguments>),
     #[command(hide = true)]
     Job(job::Arguments),
+    Jobs(jobs::Arguments),
     Check(check::Arguments),
     Analyze(analyze::Arguments),
     Predict(predict::Arguments),
@@ -93,6 +95,12 @@ struct ReadArguments {
 }
 
 impl ReadArguments {
+    /// Something was said about how files are read.
+    fn given(&self) -> bool {
+        let ReadArguments { format, type_map, lammps_units } = self;
+        format.is_some() || type_map.is_some() || *lammps_units != LammpsUnits::default()
+    }
+
     fn options(&self) -> ReadOptions {
         ReadOptions {
             format: self.format,
@@ -162,6 +170,7 @@ fn dispatch(cli: Cli) -> Result<(), Error> {
         Command::Label(arguments) => label::label(&arguments, &common),
         Command::Learn(arguments) => learn::learn(&arguments, &common),
         Command::Job(arguments) => job::job(&arguments, &common),
+        Command::Jobs(arguments) => jobs::jobs(&arguments),
         Command::Check(arguments) => check::check(&arguments, &common),
         Command::Analyze(arguments) => {
             threads::on(threads, || analyze::analyze(&arguments, &common))

@@ -75,6 +75,12 @@ pub enum Error {
     /// Jobs cannot be run.
     #[error(transparent)]
     Job(#[from] JobError),
+    /// Some jobs did not get to their end.
+    #[error("{0}")]
+    FailedJobs(String),
+    /// Nobody follows the jobs of a queue any more; they go on.
+    #[error("{jobs} jobs go on in the queue without this process. To follow them again: {resume}")]
+    Queued { jobs: usize, resume: String },
     /// Active learning cannot go on.
     #[error("{0}")]
     Learning(String),
@@ -97,7 +103,9 @@ impl Error {
             | Error::Engine(_)
             | Error::Store(_)
             | Error::Watch(_)
-            | Error::Job(JobError::OtherJob { .. })
+            | Error::Job(
+                JobError::OtherJob { .. } | JobError::Settings { .. } | JobError::Scheduler { .. },
+            )
             | Error::Report(
                 ReportError::NoManifest { .. }
                 | ReportError::NotThere { .. }

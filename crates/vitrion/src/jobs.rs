@@ -1,10 +1,11 @@
-//! Work that runs somewhere else: labels, training and exploration as jobs.
+//! Work that runs somewhere else: runs of a sweep, labels, training and exploration as jobs.
 //!
 //! ```text
 //! JOB/job.json      what to do, complete: a job needs nothing but its folder and the files it names
 //! JOB/done.json     appears whole when all of it is done
 //! JOB/lock          held by the process that works on it
 //! JOB/log.txt       what it said
+//! JOB/events.jsonl  what happened to it, for people and `vitrion jobs`
 //! ```
 //!
 //! A job is `vitrion job JOB`, whoever starts it: [`Local`] with a budget of cores, or [`Slurm`]. Jobs resume
@@ -12,12 +13,16 @@
 //! lost node, or a kill of vitrion itself. What counts is `done.json`, never what a queue says.
 
 mod drive;
+pub mod events;
 mod local;
+pub mod overview;
+mod run;
 mod slurm;
 mod work;
 
 pub use drive::{Drive, Failed, Progress, Report, drive};
 pub use local::Local;
+pub use run::{RunDone, RunWork};
 pub use slurm::{Slurm, SlurmSettings};
 pub use work::{
     AimdDone, AimdWork, ExploreDone, ExploreWork, LabelDone, LabelWork, TrainDone, TrainWork, Work,
@@ -36,6 +41,8 @@ pub const JOB: &str = "job.json";
 pub const STOPPED: &str = "stopped";
 /// What a job said.
 pub const LOG: &str = "log.txt";
+/// Held by the process that works on a job.
+const LOCK: &str = "lock";
 
 /// A job as a scheduler sees it.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,6 +65,8 @@ impl Job {
 /// Where a job that was handed over stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
+    /// The scheduler does not know it: not yet, or not any more.
+    Unknown,
     Waiting,
     Running,
     /// It ended; `done.json` says whether it is done.
@@ -68,14 +77,19 @@ pub enum State {
 }
 
 /// How a job ended, as far as its scheduler knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum End {
-    /// By itself.
+    /// By itself, or somebody ended it.
     Exit,
-    /// Its walltime was over, or the machine went away: it may simply go on.
+    /// Its walltime was over, or others had the right of way: it may simply go on.
     Requeue,
+    /// The machine under it failed: it may go on, but not for ever on such machines.
+    Machine,
     /// Nobody knows anything of it any more.
     Lost,
+    /// It would end the same way again.
+    Hopeless,
 }
 
 /// Why jobs cannot be handed over or asked about.
@@ -89,9 +103,19 @@ pub enum JobError {
         #[source]
         source: std::io::Error,
     },
+    /// The queue does not answer: nothing is decided.
+    #[error("{command}: {message}")]
+    Silent { command: String, message: String },
     /// The queue refuses.
     #[error("{command}: {message}")]
     Scheduler { command: String, message: String },
+    /// The queue refuses what a file asks for.
+    #[error("{place}: in [scheduler]: {message}")]
+    Settings {
+        /// File and line.
+        place: String,
+        message: String,
+    },
     /// A job whose folder says something else.
     #[error(
         "{}: this folder holds another job; it was made with other settings. Choose another folder, or \
@@ -111,11 +135,12 @@ impl JobError {
 
 /// Runs jobs. What was handed over before a crash is found again by its folder.
 pub trait Scheduler: Send {
-    /// Hands a job over, unless it is with the scheduler already.
+    /// Hands jobs over, but for those that are with the scheduler already. After an error the same call may be
+    /// made again.
     ///
     /// # Errors
-    /// It cannot be started or queued.
-    fn submit(&mut self, job: &Job) -> Result<(), JobError>;
+    /// They cannot be started or queued.
+    fn submit(&mut self, jobs: &[&Job]) -> Result<(), JobError>;
 
     /// Where a job stands that was submitted.
     ///
@@ -123,8 +148,8 @@ pub trait Scheduler: Send {
     /// The scheduler cannot be asked; nothing is known about the job then.
     fn state(&mut self, job: &Job) -> Result<State, JobError>;
 
-    /// More cores may be asked for at present.
-    fn has_room(&self, cores: usize) -> bool;
+    /// How many of these jobs, in their order, may be handed over at present.
+    fn room(&self, waiting: &[&Job]) -> usize;
 
     /// Ends what would not survive this process; jobs of a queue go on.
     fn leave(&mut self);

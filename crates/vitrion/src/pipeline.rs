@@ -7,6 +7,7 @@ mod analyses;
 mod ledger;
 mod machine;
 mod minimum;
+mod queue;
 mod status;
 
 use crate::error::Error;
@@ -30,7 +31,11 @@ use vitrion_md::{
 };
 
 pub use machine::{commit, description as machine_description};
+pub use queue::Queue;
 pub use status::Status;
+
+/// Status of a folder whose runs go on in a queue while nobody follows them.
+pub const QUEUED: &str = "in the queue";
 
 /// How a pipeline is run; nothing here changes the results.
 pub struct Options<'a> {
@@ -44,6 +49,8 @@ pub struct Options<'a> {
     pub dynamics_only: bool,
     /// Carry out the dynamics of one run only, by its index in the plan.
     pub only: Option<usize>,
+    /// Hand the dynamics of all runs to a queue, and follow them.
+    pub queue: Option<Queue<'a>>,
     /// What the user types to go on after an interruption.
     pub resume: &'a str,
 }
@@ -78,9 +85,14 @@ pub fn carry_out(
     results: &Results,
     options: &Options<'_>,
 ) -> Result<Manifest, Error> {
-    let shared = options.only.is_some();
-    let ledger = Ledger::begin(run_file, inputs, plan, results, options.threads, shared)?;
-    let outcome = all_runs(inputs, plan, &ledger, options).and_then(|coefficients| {
+    let ledger = Ledger::begin(run_file, inputs, plan, results, options)?;
+    let queued = options.queue.as_ref().map_or(Ok(()), |queue| {
+        let devices = queue.dynamics(run_file, plan, results, options)?;
+        ledger.computed_by(&devices);
+        Ok(())
+    });
+    let outcome = queued.and_then(|()| all_runs(inputs, plan, &ledger, options));
+    let outcome = outcome.and_then(|coefficients| {
         if options.stages_only() {
             return Ok(());
         }
@@ -352,7 +364,10 @@ impl Work<'_> {
     }
 
     fn tell(&self, event: Event<'_>) {
-        (self.options.watch)(event);
+        // what jobs of a queue did has been told
+        if self.options.queue.is_none() {
+            (self.options.watch)(event);
+        }
     }
 }
 

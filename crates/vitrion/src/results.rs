@@ -17,8 +17,8 @@ pub mod csv;
 mod folder;
 
 pub use folder::{
-    FORMAT, Results, ResultsError, Scope, inside, now, read_json, really_inside, write_atomically,
-    write_json, write_observables,
+    FORMAT, JOBS, Results, ResultsError, Scope, inside, now, read_json, really_inside,
+    write_atomically, write_json, write_observables,
 };
 
 use serde::{Deserialize, Serialize};

@@ -14,6 +14,7 @@ mod motion;
 mod on_the_fly;
 mod potential;
 mod reader;
+mod scheduler;
 mod softness;
 mod stage;
 mod structure;
@@ -41,7 +42,9 @@ pub use target::Target;
 pub use training::{DataTable, Start, TrainingFile};
 
 use crate::error::{InputError, Place};
+use crate::jobs::SchedulerSettings;
 use reader::{Document, Table};
+use scheduler::{Cores, read_scheduler};
 use std::path::{Path, PathBuf};
 use vitrion_core::units::Kind;
 
@@ -71,6 +74,8 @@ pub struct RunFile {
     pub stages: Vec<Located<StageTable>>,
     /// `[[analysis]]`
     pub analyses: Vec<Located<AnalysisTable>>,
+    /// `[scheduler]`: where the runs are carried out; no part of what they are.
+    pub scheduler: SchedulerSettings,
 }
 
 impl RunFile {
@@ -108,6 +113,7 @@ impl RunFile {
             "sweep",
             "stage",
             "analysis",
+            "scheduler",
         ])?;
         let name = root.require("name", "name = \"glass-600K\"", root.string("name")?)?;
         refuse_unsafe_name(&root, &name)?;
@@ -139,6 +145,7 @@ impl RunFile {
             sweep: read_sweep(&root)?,
             stages,
             analyses: located(&root.tables("analysis")?, AnalysisTable::read)?,
+            scheduler: read_scheduler(&root, Cores::OfUser)?,
         })
     }
 

@@ -1,6 +1,7 @@
 //! Carrying out a training file: data, statistics, network, the loop, the finished model.
 
 mod device;
+mod queue;
 
 use crate::device::Device;
 use crate::error::{Error, InputError};
@@ -16,6 +17,8 @@ use vitrion_model::train::settings::Settings;
 use vitrion_model::train::statistics::Statistics;
 use vitrion_model::train::trainer::{Control, Progress, Trained};
 use vitrion_model::train::{Dataset, Source};
+
+pub use queue::Queue;
 
 /// Everything that is known before the first step.
 #[derive(Debug)]

@@ -6,6 +6,7 @@ use serde::Serialize;
 use std::path::PathBuf;
 use vitrion::error::Error;
 use vitrion::inputs::Inputs;
+use vitrion::jobs::SchedulerSettings;
 use vitrion::plan::Estimate;
 use vitrion::{Plan, RunFile};
 
@@ -32,7 +33,10 @@ pub(super) fn check(arguments: &Arguments, common: &Common) -> Result<(), Error>
     let run = RunFile::read(&arguments.run)?;
     let mut inputs = Inputs::load(&run)?;
     let plan = Plan::resolve(&run, &inputs)?;
-    inputs.choose_device(&run, &plan)?;
+    // the jobs of a queue choose on their machines
+    if matches!(run.scheduler, SchedulerSettings::Local { .. }) {
+        inputs.choose_device(&run, &plan)?;
+    }
     let estimate = plan.estimate(&inputs, common.threads).map_err(|source| Error::Potential {
         what: "the potential on the initial structures".to_owned(),
         source,

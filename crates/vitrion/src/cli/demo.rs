@@ -1,6 +1,7 @@
 //! `vitrion demo`: the main job on what is inside the program.
 
-use super::{Common, run};
+use super::Common;
+use super::run::{self, Manner};
 use std::path::PathBuf;
 use vitrion::demo;
 use vitrion::error::Error;
@@ -17,5 +18,5 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn demo(arguments: &Arguments, common: &Common) -> Result<(), Error> {
-    run::carry_out(&demo::run_file()?, &arguments.out, false, None, arguments.json, common)
+    run::carry_out(&demo::run_file()?, &arguments.out, Manner::whole(arguments.json), common)
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use vitrion::error::Error;
 use vitrion::{jobs, threads};
 
-/// Carry out the job of a folder (label, train, explore); schedulers call this
+/// Carry out the job of a folder (run, label, train, explore); schedulers call this
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     /// Folder with a job.json

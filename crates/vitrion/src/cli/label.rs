@@ -238,11 +238,7 @@ fn of_file(
     }
     let stop = super::run::stop_on_signal();
     let mut store = Store::open(&out.join("labels"))?;
-    let this = std::env::current_exe().map_err(|source| InputError::Os {
-        path: PathBuf::from("vitrion"),
-        doing: "find",
-        source,
-    })?;
+    let this = super::run::this_program()?;
     let mut scheduler = file.scheduler.scheduler(&this, common.threads)?;
     let mut labeling = Labeling {
         engine: &file.engine,

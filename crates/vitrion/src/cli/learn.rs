@@ -5,7 +5,7 @@ use super::output::{complain, print, print_json};
 use super::progress::{JobsBar, jobs_bar};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use vitrion::error::{Error, InputError};
+use vitrion::error::Error;
 use vitrion::jobs::{Drive, Progress};
 use vitrion::learn::ledger::Ledger;
 use vitrion::learn::windows::Trust;
@@ -60,11 +60,7 @@ pub(super) fn learn(arguments: &Arguments, common: &Common) -> Result<(), Error>
     }
     let out = arguments.out.clone().unwrap_or_else(|| file.resolve(&file.name));
     let stop = super::run::stop_on_signal();
-    let program = std::env::current_exe().map_err(|source| InputError::Os {
-        path: PathBuf::from("vitrion"),
-        doing: "find",
-        source,
-    })?;
+    let program = super::run::this_program()?;
     let mut shown: Option<(String, JobsBar)> = None;
     let mut watch = |what: &str, progress: Option<Progress>| match progress {
         None if !common.quiet => complain(what),

@@ -7,9 +7,10 @@ use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use vitrion::error::Error;
+use vitrion::error::{Error, InputError};
 use vitrion::inputs::Inputs;
-use vitrion::pipeline::{self, Options};
+use vitrion::jobs::{Drive, SchedulerSettings};
+use vitrion::pipeline::{self, Options, Queue};
 use vitrion::results::{Manifest, Results, Scope};
 use vitrion::{Plan, RunFile};
 
@@ -21,7 +22,7 @@ pub(super) struct RunArguments {
     /// Carry out the dynamics of this run only, as `vitrion check` names it; others may go on at the same
     /// time in processes of their own. Without --only, all that is left, the analyses and the report
     /// follow
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", conflicts_with = "submit")]
     only: Option<String>,
 }
 
@@ -34,9 +35,31 @@ pub(super) struct MdArguments {
     /// Results folder [default: the name in the run file, beside it]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Hand the runs over to the queue of [scheduler] and come back at once; called again it hands over what
+    /// must be started again, and once all are done the analyses and the report follow
+    #[arg(long)]
+    submit: bool,
     /// Summary as JSON
     #[arg(long)]
     json: bool,
+}
+
+/// What is done of a run file, and how.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Manner<'a> {
+    dynamics_only: bool,
+    /// One run by its name.
+    only: Option<&'a str>,
+    /// Hand over to a queue and come back.
+    submit: bool,
+    json: bool,
+}
+
+impl Manner<'_> {
+    /// Everything, here.
+    pub(super) fn whole(json: bool) -> Self {
+        Manner { json, ..Manner::default() }
+    }
 }
 
 /// What is printed at the end.
@@ -50,13 +73,15 @@ pub(super) fn run(arguments: &RunArguments, common: &Common) -> Result<(), Error
     let run = RunFile::read(&arguments.md.run)?;
     let out = output_folder(&arguments.md, &run);
     let only = arguments.only.as_deref();
-    carry_out(&run, &out, false, only, arguments.md.json, common)
+    let MdArguments { submit, json, .. } = arguments.md;
+    carry_out(&run, &out, Manner { dynamics_only: false, only, submit, json }, common)
 }
 
 pub(super) fn md(arguments: &MdArguments, common: &Common) -> Result<(), Error> {
     let run = RunFile::read(&arguments.run)?;
     let out = output_folder(arguments, &run);
-    carry_out(&run, &out, true, None, arguments.json, common)
+    let MdArguments { submit, json, .. } = *arguments;
+    carry_out(&run, &out, Manner { dynamics_only: true, only: None, submit, json }, common)
 }
 
 fn output_folder(arguments: &MdArguments, run: &RunFile) -> PathBuf {
@@ -67,15 +92,26 @@ fn output_folder(arguments: &MdArguments, run: &RunFile) -> PathBuf {
 pub(super) fn carry_out(
     run: &RunFile,
     out: &Path,
-    dynamics_only: bool,
-    only: Option<&str>,
-    json: bool,
+    manner: Manner<'_>,
     common: &Common,
 ) -> Result<(), Error> {
+    let Manner { dynamics_only, only, submit, json } = manner;
     let mut inputs = Inputs::load(run)?;
     let plan = Plan::resolve(run, &inputs)?;
-    inputs.choose_device(run, &plan)?;
-    let scope = only.map_or(Scope::Whole, Scope::Run);
+    let program = this_program()?;
+    let queue = match only {
+        None => queue_of(run, &program, submit)?,
+        Some(_) => None,
+    };
+    // the jobs of a queue choose on their machines
+    if queue.is_none() {
+        inputs.choose_device(run, &plan)?;
+    }
+    let scope = match (&queue, only) {
+        (Some(_), _) => Scope::Queue,
+        (None, Some(id)) => Scope::Run(id),
+        (None, None) => Scope::Whole,
+    };
     let only = only.map(|id| plan.run_called(id)).transpose()?;
     let results = Results::open(out, run, &plan, scope)?;
     let stop = stop_on_signal();
@@ -90,7 +126,10 @@ pub(super) fn carry_out(
             bytes * 1e-3,
             (bytes * atoms as f64 * 1e-6).ceil(),
         ));
-        complain(&inputs.potential.device());
+        complain(&queue.as_ref().map_or_else(
+            || inputs.potential.device(),
+            |queue| format!("{} runs as {}", plan.runs.len(), queue.settings.describe(queue.cores)),
+        ));
         let tables = inputs.potential.card().tables;
         if !tables.is_empty() {
             complain(&tables);
@@ -99,16 +138,26 @@ pub(super) fn carry_out(
     let bars = Bars::new(&plan, only, common.quiet);
     let resume: Vec<String> = std::env::args().collect();
     let options = Options {
-        threads: common.threads,
+        threads: match run.scheduler {
+            SchedulerSettings::Local { cores: Some(cores) } => cores,
+            _ => common.threads,
+        },
         stop: &stop,
         watch: &|event| bars.show(event),
         dynamics_only,
         only,
+        queue,
         resume: &resume.join(" "),
     };
     let outcome = pipeline::carry_out(run, &inputs, &plan, &results, &options);
     bars.finish();
-    let mut manifest = outcome?;
+    let mut manifest = match outcome {
+        Err(Error::Queued { jobs, resume }) if submit => {
+            handed_over(jobs, results.root(), &resume, json);
+            return Ok(());
+        }
+        other => other?,
+    };
     if let Some(index) = only {
         let id = &plan.runs[index].id;
         for system in &mut manifest.systems {
@@ -122,6 +171,48 @@ pub(super) fn carry_out(
         print(&described(&manifest, results.root()));
     }
     Ok(())
+}
+
+/// The queue that a run file asks for, if it does.
+fn queue_of<'a>(
+    run: &'a RunFile,
+    program: &'a Path,
+    submit: bool,
+) -> Result<Option<Queue<'a>>, Error> {
+    let SchedulerSettings::Slurm(slurm) = &run.scheduler else {
+        if submit {
+            let message = format!(
+                "--submit needs a queue: {} has no [scheduler] with kind = \"slurm\"",
+                run.path.display()
+            );
+            return Err(InputError::Usage(message).into());
+        }
+        return Ok(None);
+    };
+    let patience = Drive { detach: submit, ..Drive::default() };
+    let cores = slurm.cores.expect("a run file says it");
+    Ok(Some(Queue { settings: &run.scheduler, cores, program, patience }))
+}
+
+/// Vitrion itself, as jobs call it.
+pub(super) fn this_program() -> Result<PathBuf, InputError> {
+    std::env::current_exe().map_err(|source| InputError::Os {
+        path: PathBuf::from("vitrion"),
+        doing: "find",
+        source,
+    })
+}
+
+/// What is said after `--submit`.
+pub(super) fn handed_over(jobs: usize, folder: &Path, resume: &str, json: bool) {
+    if json {
+        print_json(&serde_json::json!({ "folder": folder, "queued": jobs }));
+        return;
+    }
+    print(&format!(
+        "{jobs} jobs are with the queue; how they are: vitrion jobs {}\nto go on: {resume}",
+        folder.display()
+    ));
 }
 
 /// A flag that the first signal to stop sets.

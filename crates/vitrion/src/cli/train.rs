@@ -2,6 +2,7 @@
 
 use super::eval::error_table;
 use super::output::{complain, duration, print, print_json};
+use super::progress::jobs_bar;
 use super::{Common, ReadArguments};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
@@ -12,14 +13,16 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use vitrion::error::{Error, InputError};
+use vitrion::jobs::{Drive, SchedulerSettings};
 use vitrion::run_file::{Located, Start, TrainingFile};
 use vitrion::threads;
-use vitrion::training::{self, Finished, Prepared};
+use vitrion::training::{self, Finished, Prepared, Queue};
 use vitrion_model::train::dataset::validate::{Severity, validate};
 use vitrion_model::train::trainer::{Control, Progress};
 
 /// Train a Deep Potential; goes on from the last checkpoint of its folder
 #[derive(clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub(super) struct Arguments {
     /// The training file
     #[arg(value_name = "TRAIN.toml", required_unless_present = "continue_run")]
@@ -41,6 +44,10 @@ pub(super) struct Arguments {
     accept_errors: bool,
     #[command(flatten)]
     read: ReadArguments,
+    /// Hand the training over to the queue of [scheduler] and come back at once; called again it hands over
+    /// what must be started again, and shows the result once all is done
+    #[arg(long, conflicts_with = "check")]
+    submit: bool,
     /// Summary and errors as JSON
     #[arg(long)]
     json: bool,
@@ -57,7 +64,64 @@ struct Origin {
 pub(super) fn train(arguments: &Arguments, common: &Common) -> Result<(), Error> {
     let (file, out) = resolve(arguments)?;
     let stop = super::run::stop_on_signal();
-    threads::on(common.threads, || carry_out(arguments, common, &file, &out, &stop))
+    match &file.scheduler {
+        SchedulerSettings::Slurm(slurm) if !arguments.check => {
+            let cores = slurm.cores.expect("a training file says it");
+            in_queue(arguments, common, &file, &out, cores, &stop)
+        }
+        SchedulerSettings::Local { .. } if arguments.submit => {
+            let message = format!(
+                "--submit needs a queue: {} has no [scheduler] with kind = \"slurm\"",
+                file.path.display()
+            );
+            Err(InputError::Usage(message).into())
+        }
+        SchedulerSettings::Local { cores: Some(cores) } => {
+            threads::on(*cores, || carry_out(arguments, common, &file, &out, &stop))
+        }
+        _ => threads::on(common.threads, || carry_out(arguments, common, &file, &out, &stop)),
+    }
+}
+
+/// Trains in the queue of the file; what is printed at the end is the same.
+fn in_queue(
+    arguments: &Arguments,
+    common: &Common,
+    file: &TrainingFile,
+    out: &Path,
+    cores: usize,
+    stop: &AtomicBool,
+) -> Result<(), Error> {
+    if arguments.read.given() {
+        let message = "--format, --type-map and --lammps-units do not reach the jobs of a queue; convert the \
+                       frames first (vitrion convert)";
+        return Err(InputError::Usage(message.to_owned()).into());
+    }
+    let from = match &file.start {
+        Start::Model(model) if arguments.from.is_some() => Some(PathBuf::from(&model.value)),
+        _ => None,
+    };
+    let queue = Queue {
+        settings: &file.scheduler,
+        cores,
+        program: &super::run::this_program()?,
+        patience: Drive { detach: arguments.submit, ..Drive::default() },
+        from,
+        accept_errors: arguments.accept_errors,
+        resume: format!("vitrion train --continue {}", out.display()),
+    };
+    if !common.quiet {
+        let many = file.committee;
+        complain(&format!("{}: {many} model(s) as {}", file.name, file.scheduler.describe(cores)));
+    }
+    let bar = jobs_bar(common, &file.name);
+    match queue.carry_out(file, out, &mut |progress| bar.show(&progress), stop) {
+        Err(Error::Queued { jobs, resume }) if arguments.submit => {
+            super::run::handed_over(jobs, out, &resume, arguments.json);
+        }
+        other => show(arguments, &other?),
+    }
+    Ok(())
 }
 
 /// The training file and the folder, from the command line or from a run that was begun.
@@ -128,8 +192,7 @@ fn carry_out(
                 return Ok(());
             }
         }
-        let folder =
-            if file.committee == 1 { out.to_owned() } else { out.join(format!("model-{member}")) };
+        let folder = file.member_folder(out, member);
         std::fs::create_dir_all(&folder).map_err(|source| InputError::Os {
             path: folder.clone(),
             doing: "create",
@@ -153,15 +216,19 @@ fn carry_out(
         };
         finished.push(found);
     }
+    show(arguments, &finished);
+    Ok(())
+}
+
+fn show(arguments: &Arguments, finished: &[Finished]) {
     if arguments.json {
         let all: Vec<_> = finished.iter().map(|f| (&f.summary, &f.evaluation)).collect();
         print_json(&all);
     } else {
-        for found in &finished {
+        for found in finished {
             print(&described(found));
         }
     }
-    Ok(())
 }
 
 /// Prints what the checks found; refuses contradictory data.

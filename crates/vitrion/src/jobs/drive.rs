@@ -1,5 +1,6 @@
 //! Many jobs through one scheduler: who may start, who must start again, who has failed.
 
+use super::events::{self, Event};
 use super::{End, Job, JobError, LOG, STOPPED, Scheduler, State};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,10 +13,14 @@ pub struct Drive {
     pub attempts: usize,
     /// Times a job may be lost or requeued on top of that.
     pub requeues: usize,
+    /// Times its machine may fail on top of that.
+    pub machines: usize,
     /// Between two looks.
     pub look: Duration,
     /// How long a scheduler may be out of reach.
     pub patience: Duration,
+    /// Come back as soon as the scheduler has all the jobs it has room for.
+    pub detach: bool,
 }
 
 impl Default for Drive {
@@ -23,8 +28,10 @@ impl Default for Drive {
         Drive {
             attempts: 2,
             requeues: 100,
+            machines: 10,
             look: Duration::from_millis(50),
             patience: Duration::from_hours(24),
+            detach: false,
         }
     }
 }
@@ -52,6 +59,8 @@ pub struct Report {
     pub failed: Vec<Failed>,
     /// Starts after the first.
     pub restarts: usize,
+    /// Jobs that go on, or wait, without us.
+    pub left: usize,
     /// Stopped on request; the rest is not done.
     pub interrupted: bool,
 }
@@ -59,11 +68,23 @@ pub struct Report {
 /// One job on its way.
 struct Way<'a> {
     job: &'a Job,
-    submitted: bool,
-    running: bool,
+    step: Step,
     starts: usize,
     requeues: usize,
-    ended: bool,
+    machines: usize,
+}
+
+/// How far a job is on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// To be handed over, for the first time or again.
+    Due,
+    /// The scheduler has not said yet that it has it.
+    HandedOver,
+    Waiting,
+    Running,
+    /// Done or given up.
+    Ended,
 }
 
 /// Runs all jobs, in order as far as there is room. Jobs that are done are not started; a job that ended
@@ -78,33 +99,26 @@ pub fn drive(
     watch: &mut dyn FnMut(Progress),
     stop: &AtomicBool,
 ) -> Result<Report, JobError> {
-    let mut ways: Vec<Way<'_>> = jobs
-        .iter()
-        .map(|job| Way {
-            job,
-            submitted: false,
-            running: false,
-            starts: 0,
-            requeues: 0,
-            ended: job.is_done(),
-        })
-        .collect();
-    let mut report = Report { failed: Vec::new(), restarts: 0, interrupted: false };
+    let mut ways: Vec<Way<'_>> = jobs.iter().map(Way::new).collect();
+    let mut report = Report { failed: Vec::new(), restarts: 0, left: 0, interrupted: false };
     let mut silent_since: Option<Instant> = None;
     let mut told = None;
     loop {
         let mut silent = None;
-        for way in ways.iter_mut().filter(|way| !way.ended) {
-            if !way.submitted {
-                if scheduler.has_room(way.job.cores) {
-                    way.submit(scheduler, &mut report)?;
-                }
-                continue;
+        let full = match hand_over(scheduler, &mut ways, &mut report) {
+            Ok(full) => full,
+            Err(error @ JobError::Silent { .. }) => {
+                silent = Some(error);
+                false
             }
+            Err(error) => return Err(error),
+        };
+        for way in ways.iter_mut().filter(|way| !matches!(way.step, Step::Due | Step::Ended)) {
             match scheduler.state(way.job) {
                 Ok(state) => way.take(state, patience, &mut report),
                 // nothing is known now, which is not the same as lost
-                Err(error) => silent = Some(error),
+                Err(error @ JobError::Silent { .. }) => silent = Some(error),
+                Err(error) => return Err(error),
             }
         }
         match silent {
@@ -116,8 +130,8 @@ pub fn drive(
             }
         }
         let progress = Progress {
-            done: ways.iter().filter(|w| w.ended).count() - report.failed.len(),
-            running: ways.iter().filter(|w| w.running && !w.ended).count(),
+            done: count(&ways, Step::Ended) - report.failed.len(),
+            running: count(&ways, Step::Running),
             failed: report.failed.len(),
             jobs: jobs.len(),
         };
@@ -125,7 +139,8 @@ pub fn drive(
             watch(progress);
             told = Some(progress);
         }
-        if ways.iter().all(|way| way.ended) {
+        report.left = jobs.len() - count(&ways, Step::Ended);
+        if report.left == 0 {
             return Ok(report);
         }
         if stop.load(Ordering::Relaxed) {
@@ -133,56 +148,108 @@ pub fn drive(
             report.interrupted = true;
             return Ok(report);
         }
+        let settled = count(&ways, Step::HandedOver) == 0 && (full || count(&ways, Step::Due) == 0);
+        if patience.detach && settled {
+            return Ok(report);
+        }
         std::thread::sleep(patience.look);
     }
 }
 
-impl Way<'_> {
-    fn submit(
-        &mut self,
-        scheduler: &mut dyn Scheduler,
-        report: &mut Report,
-    ) -> Result<(), JobError> {
-        scheduler.submit(self.job)?;
-        self.submitted = true;
+fn count(ways: &[Way<'_>], step: Step) -> usize {
+    ways.iter().filter(|way| way.step == step).count()
+}
+
+/// Hands over as many jobs as there is room for; whether some had to stay behind.
+fn hand_over(
+    scheduler: &mut dyn Scheduler,
+    ways: &mut [Way<'_>],
+    report: &mut Report,
+) -> Result<bool, JobError> {
+    let waiting: Vec<&Job> =
+        ways.iter().filter(|way| way.step == Step::Due).map(|way| way.job).collect();
+    let room = if waiting.is_empty() { 0 } else { scheduler.room(&waiting).min(waiting.len()) };
+    if room > 0 {
+        scheduler.submit(&waiting[..room])?;
+        let due = ways.iter_mut().filter(|way| way.step == Step::Due);
+        due.take(room).for_each(|way| way.handed_over(report));
+    }
+    Ok(room < waiting.len())
+}
+
+impl<'a> Way<'a> {
+    fn new(job: &'a Job) -> Self {
+        Way {
+            job,
+            step: if job.is_done() { Step::Ended } else { Step::Due },
+            starts: 0,
+            requeues: 0,
+            machines: 0,
+        }
+    }
+
+    fn handed_over(&mut self, report: &mut Report) {
+        self.step = Step::HandedOver;
         self.starts += 1;
         report.restarts += usize::from(self.starts > 1);
-        Ok(())
     }
 
     fn take(&mut self, state: State, patience: &Drive, report: &mut Report) {
         // what the job left behind counts, whatever the queue says
         if self.job.is_done() && !matches!(state, State::Running) {
-            self.ended = true;
+            self.step = Step::Ended;
             return;
         }
-        match state {
-            State::Waiting => self.running = false,
-            State::Running => self.running = true,
-            State::Ended { how, message } => {
-                self.running = false;
-                let stopped = how == End::Exit && self.job.folder.join(STOPPED).exists();
-                let how = if stopped { End::Requeue } else { how };
-                let again = match how {
-                    End::Exit => self.starts - self.requeues < patience.attempts,
-                    End::Requeue | End::Lost => {
-                        self.requeues += 1;
-                        self.requeues <= patience.requeues
-                    }
-                };
-                if again {
-                    self.submitted = false;
-                    return;
-                }
-                self.ended = true;
-                let log = std::fs::read_to_string(self.job.folder.join(LOG)).unwrap_or_default();
-                let last = log.trim().lines().next_back().unwrap_or("it said nothing").to_owned();
-                report.failed.push(Failed {
-                    name: self.job.name.clone(),
-                    folder: self.job.folder.clone(),
-                    message: format!("{message} after {} starts; last words: {last}", self.starts),
-                });
+        let (how, message) = match state {
+            // a queue may take a while to show what it has taken
+            State::Unknown => return,
+            State::Waiting => {
+                self.step = Step::Waiting;
+                return;
             }
+            State::Running => {
+                self.step = Step::Running;
+                return;
+            }
+            State::Ended { how, message } => (how, message),
+        };
+        let how = self.judged(how);
+        events::note(&self.job.folder, Event::Ended { how, message: message.clone() });
+        let again = match how {
+            End::Exit => self.starts - self.requeues - self.machines < patience.attempts,
+            End::Requeue | End::Lost => {
+                self.requeues += 1;
+                self.requeues <= patience.requeues
+            }
+            End::Machine => {
+                self.machines += 1;
+                self.machines <= patience.machines
+            }
+            End::Hopeless => false,
+        };
+        if again {
+            self.step = Step::Due;
+            return;
+        }
+        self.step = Step::Ended;
+        let log = std::fs::read_to_string(self.job.folder.join(LOG)).unwrap_or_default();
+        let last = log.trim().lines().next_back().unwrap_or("it said nothing").to_owned();
+        let message = format!("{message} after {} starts; last words: {last}", self.starts);
+        events::note(&self.job.folder, Event::GivenUp { message: message.clone() });
+        report.failed.push(Failed {
+            name: self.job.name.clone(),
+            folder: self.job.folder.clone(),
+            message,
+        });
+    }
+
+    /// How it ended, by what it left behind: a job that was told to stop may go on whatever its exit code, and
+    /// one that failed while nobody looked is not lost.
+    fn judged(&self, how: End) -> End {
+        match how {
+            End::Exit if self.job.folder.join(STOPPED).exists() => End::Requeue,
+            End::Lost if events::has_failed(&self.job.folder) => End::Exit,
+            _ => how,
         }
     }
 }
@@ -205,9 +272,9 @@ mod tests {
     }
 
     impl Scheduler for Scripted {
-        fn submit(&mut self, job: &Job) -> Result<(), JobError> {
-            self.started.push(number(job));
-            self.running += 1;
+        fn submit(&mut self, jobs: &[&Job]) -> Result<(), JobError> {
+            self.started.extend(jobs.iter().map(|job| number(job)));
+            self.running += jobs.len();
             assert!(self.running <= self.room, "more jobs than there is room for");
             Ok(())
         }
@@ -217,14 +284,11 @@ mod tests {
             if next.is_ok_and_ended() {
                 self.running -= 1;
             }
-            next.map_err(|()| JobError::Scheduler {
-                command: "squeue".into(),
-                message: "down".into(),
-            })
+            next.map_err(|()| JobError::Silent { command: "squeue".into(), message: "down".into() })
         }
 
-        fn has_room(&self, _: usize) -> bool {
-            self.running < self.room
+        fn room(&self, _: &[&Job]) -> usize {
+            self.room - self.running
         }
 
         fn leave(&mut self) {}
@@ -296,5 +360,44 @@ mod tests {
         assert!(words.iter().any(|w| w.contains("no such basis set")), "{words:?}");
         assert_eq!(report.restarts, 4);
         assert_eq!(last, Some(Progress { done: 1, running: 0, failed: 2, jobs: 3 }));
+    }
+
+    fn one_job(states: Vec<Result<State, ()>>) -> (tempfile::TempDir, Vec<Job>, Scripted) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let job = Job { folder: folder.path().to_owned(), name: "0".into(), cores: 1, ranks: 1 };
+        let states = vec![VecDeque::from(states)];
+        (folder, vec![job], Scripted { states, started: Vec::new(), room: 1, running: 0 })
+    }
+
+    fn driven(jobs: &[Job], scheduler: &mut Scripted, patience: Drive) -> Report {
+        let patience = Drive { look: Duration::ZERO, ..patience };
+        drive(scheduler, jobs, &patience, &mut |_| {}, &AtomicBool::new(false)).expect("answers")
+    }
+
+    #[test]
+    fn what_would_end_the_same_way_again_is_given_up_at_once() {
+        let (_folder, jobs, mut scheduler) = one_job(vec![Ok(ended(End::Hopeless))]);
+        let report = driven(&jobs, &mut scheduler, Drive::default());
+        assert_eq!((report.failed.len(), report.restarts), (1, 0));
+    }
+
+    #[test]
+    fn machines_may_fail_so_often_and_a_job_that_failed_unseen_is_not_lost() {
+        let (_folder, jobs, mut scheduler) = one_job(vec![Ok(ended(End::Machine)); 4]);
+        let report = driven(&jobs, &mut scheduler, Drive { machines: 3, ..Drive::default() });
+        assert_eq!((report.failed.len(), report.restarts), (1, 3));
+        // the queue has forgotten it, its folder has not
+        let (folder, jobs, mut scheduler) = one_job(vec![Ok(ended(End::Lost))]);
+        events::note(folder.path(), Event::Failed { message: "no such model".into() });
+        let report = driven(&jobs, &mut scheduler, Drive { attempts: 1, ..Drive::default() });
+        assert_eq!((report.failed.len(), report.restarts), (1, 0));
+    }
+
+    #[test]
+    fn a_driver_that_does_not_stay_leaves_when_the_queue_has_the_jobs() {
+        let states = vec![Ok(State::Unknown), Err(()), Ok(ended(End::Requeue)), Ok(State::Waiting)];
+        let (_folder, jobs, mut scheduler) = one_job(states);
+        let report = driven(&jobs, &mut scheduler, Drive { detach: true, ..Drive::default() });
+        assert_eq!((report.left, report.restarts, report.interrupted), (1, 1, false));
     }
 }

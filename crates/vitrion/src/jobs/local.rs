@@ -28,13 +28,8 @@ impl Local {
     fn busy(&self) -> usize {
         self.running.values().map(|(_, cores)| cores).sum()
     }
-}
 
-impl Scheduler for Local {
-    fn submit(&mut self, job: &Job) -> Result<(), JobError> {
-        if self.running.contains_key(&job.folder) {
-            return Ok(());
-        }
+    fn start(&mut self, job: &Job) -> Result<(), JobError> {
         let path = job.folder.join(LOG);
         let log = File::options().create(true).append(true).open(&path);
         let log = log.map_err(JobError::os(&path, "open"))?;
@@ -52,6 +47,17 @@ impl Scheduler for Local {
         self.running.insert(job.folder.clone(), (child, job.cores));
         Ok(())
     }
+}
+
+impl Scheduler for Local {
+    fn submit(&mut self, jobs: &[&Job]) -> Result<(), JobError> {
+        for job in jobs {
+            if !self.running.contains_key(&job.folder) {
+                self.start(job)?;
+            }
+        }
+        Ok(())
+    }
 
     fn state(&mut self, job: &Job) -> Result<State, JobError> {
         let Some((child, _)) = self.running.get_mut(&job.folder) else { return Ok(State::Waiting) };
@@ -64,10 +70,15 @@ impl Scheduler for Local {
         }
     }
 
-    fn has_room(&self, cores: usize) -> bool {
-        // a job that is larger than the budget runs alone
-        let busy = self.busy();
-        busy == 0 || busy + cores <= self.cores
+    fn room(&self, waiting: &[&Job]) -> usize {
+        let mut busy = self.busy();
+        let fits = |job: &&&Job| {
+            // a job that is larger than the budget runs alone
+            let fits = busy == 0 || busy + job.cores <= self.cores;
+            busy += job.cores;
+            fits
+        };
+        waiting.iter().take_while(fits).count()
     }
 
     fn leave(&mut self) {

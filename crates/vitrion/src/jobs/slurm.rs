@@ -1,22 +1,33 @@
 //! Jobs in a Slurm queue.
 //!
-//! A job is known by a name of its own, written into its folder before it is submitted, never by its number
-//! alone: a controller that loses its last seconds gives a number again. A query that fails says nothing
-//! about a job; a job that the queue does not know is looked for in its folder before it counts as lost.
-//! Jobs are submitted with `--no-requeue`: who starts a job again is decided here, by what it left behind.
+//! Jobs of equal size that are submitted together are one array. A job is known by the name of its array, which
+//! nothing else has, and its index in it; both are written into its folder before the array is submitted, so
+//! that a kill at any instant leaves nothing unknown. Numbers are never relied on: a controller that loses its
+//! last seconds gives a number again. A query that fails says nothing about a job; a job that the queue does not
+//! know is looked for in its folder before it counts as lost. Jobs are submitted with `--no-requeue`: who starts
+//! a job again is decided here, by what it left behind.
 
-use super::{End, Job, JobError, LOG, Scheduler, State};
+mod commands;
+mod script;
+mod states;
+
+use super::events::{self, Event};
+use super::{End, Job, JobError, Scheduler, State};
+use commands::{advice, most_elements, slurm};
 use serde::{Deserialize, Serialize};
+use states::Meaning;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Name and number of a job, in its folder.
+pub(super) use commands::{Key, Known, queue};
+pub(super) use states::{Meaning as SlurmMeaning, described, meaning};
+
+/// Name and index of a job, in its folder.
 const TICKET: &str = "slurm.json";
-/// Seconds before the walltime at which a job is told to write its checkpoint.
-const WARNING: u64 = 120;
+/// What was submitted, in the folder of the first job of an array.
+const SCRIPT: &str = "slurm.sh";
 /// Queries that must miss a job, and for how long, before it counts as lost.
 const MISSES: u32 = 3;
 const MISSED_FOR: Duration = Duration::from_secs(20);
@@ -30,42 +41,86 @@ pub struct SlurmSettings {
     pub account: Option<String>,
     /// Memory per core [MB].
     pub memory_per_core: Option<u64>,
-    /// Jobs in the queue at a time.
+    /// Cores of a job, where its work does not say it itself.
+    #[serde(default)]
+    pub cores: Option<usize>,
+    /// Jobs in the queue at a time, waiting and running.
     pub most_jobs: usize,
+    /// Jobs of one array that run at a time.
+    #[serde(default)]
+    pub most_running: Option<usize>,
     /// Further lines `#SBATCH …`, each given without that word.
     pub options: Vec<String>,
     /// Shell lines before the job: modules, environments.
     pub setup: Vec<String>,
     /// Seconds between two looks at the queue.
     pub poll: f64,
+    /// File and line that say all this, for messages.
+    #[serde(skip)]
+    pub place: String,
 }
 
+impl Default for SlurmSettings {
+    fn default() -> Self {
+        SlurmSettings {
+            walltime: 4 * 3600,
+            partition: None,
+            account: None,
+            memory_per_core: None,
+            cores: None,
+            most_jobs: 1000,
+            most_running: None,
+            options: Vec::new(),
+            setup: Vec::new(),
+            poll: 10.0,
+            place: String::new(),
+        }
+    }
+}
+
+/// By what a job is known to the queue.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Ticket {
+pub(super) struct Ticket {
     name: String,
-    /// Not known until `sbatch` has answered.
-    number: Option<String>,
+    /// In an array.
+    #[serde(default)]
+    index: Option<u32>,
 }
 
-/// What the queue said last about a job.
-#[derive(Debug, Clone)]
-struct Known {
-    state: String,
-    reason: String,
-    number: String,
+impl Ticket {
+    /// The ticket of a job that was handed over and whose end nobody has seen.
+    pub(super) fn of(folder: &Path) -> Result<Option<Self>, JobError> {
+        let path = folder.join(TICKET);
+        let Ok(text) = std::fs::read_to_string(&path) else { return Ok(None) };
+        let found = serde_json::from_str(&text);
+        found.map(Some).map_err(|e| JobError::Damaged { path, message: e.to_string() })
+    }
+
+    fn write(&self, folder: &Path) -> Result<(), JobError> {
+        let path = folder.join(TICKET);
+        let text = serde_json::to_string(self).expect("a ticket is plain data");
+        crate::results::write_atomically(&path, text.as_bytes())
+            .map_err(|e| JobError::Damaged { path, message: e.to_string() })
+    }
+
+    pub(super) fn key(&self) -> Key {
+        (self.name.clone(), self.index)
+    }
 }
 
 /// A Slurm cluster that this machine may submit to.
 pub struct Slurm {
     program: PathBuf,
     settings: SlurmSettings,
-    /// By name; of the last successful query.
-    queue: BTreeMap<String, Known>,
+    /// Of the last successful query.
+    queue: BTreeMap<Key, Known>,
     asked: Option<Instant>,
     /// Jobs that the queue does not know: since when, and how often that was seen.
-    missed: BTreeMap<String, (Instant, u32)>,
-    /// Names of submitted jobs that have not ended.
+    missed: BTreeMap<Key, (Instant, u32)>,
+    /// Tickets of submitted jobs that have not ended.
     open: BTreeMap<PathBuf, Ticket>,
+    /// Most elements of an array, once it was asked for.
+    most_elements: Option<usize>,
 }
 
 impl Slurm {
@@ -74,14 +129,18 @@ impl Slurm {
     /// # Errors
     /// There is no `sbatch` here.
     pub fn new(program: &Path, settings: SlurmSettings) -> Result<Self, JobError> {
-        let found = Command::new("sbatch").arg("--version").stdin(Stdio::null()).output();
+        let found = Command::new("sbatch")
+            .arg("--version")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
         if let Err(error) = found {
-            return Err(JobError::Scheduler {
-                command: "sbatch --version".to_owned(),
-                message: format!(
-                    "{error}; [scheduler] kind = \"slurm\" needs Slurm's commands in PATH"
-                ),
-            });
+            let message = format!(
+                "kind = \"slurm\" needs Slurm's commands (sbatch, squeue, scontrol) in PATH, but sbatch: {error}; run \
+                 this on a machine that may submit jobs, or say kind = \"local\""
+            );
+            return Err(JobError::Settings { place: settings.place, message });
         }
         Ok(Slurm {
             program: program.to_owned(),
@@ -90,50 +149,60 @@ impl Slurm {
             asked: None,
             missed: BTreeMap::new(),
             open: BTreeMap::new(),
+            most_elements: None,
         })
     }
 
-    /// The batch script of a job.
-    fn script(&self, job: &Job, name: &str) -> String {
-        let s = &self.settings;
-        let folder = std::path::absolute(&job.folder).unwrap_or_else(|_| job.folder.clone());
-        let minutes = s.walltime.div_ceil(60).max(1);
-        let mut text = format!(
-            "#!/bin/bash\n#SBATCH --job-name={name}\n#SBATCH --comment={}\n#SBATCH --chdir={}\n#SBATCH \
-             --output={}\n#SBATCH --open-mode=append\n#SBATCH --nodes=1\n#SBATCH --ntasks={}\n#SBATCH \
-             --cpus-per-task={}\n#SBATCH --time={minutes}\n#SBATCH --no-requeue\n",
-            plain(&job.name),
-            folder.display(),
-            folder.join(LOG).display(),
-            job.ranks,
-            (job.cores / job.ranks).max(1),
-        );
-        if minutes * 60 > 2 * WARNING {
-            let _ = writeln!(text, "#SBATCH --signal=B:TERM@{WARNING}");
+    fn refused(&self, message: String) -> JobError {
+        JobError::Settings { place: self.settings.place.clone(), message }
+    }
+
+    /// Submits jobs of equal size: one alone, or several as an array.
+    fn submit_equal(&mut self, jobs: &[&Job]) -> Result<(), JobError> {
+        let name = unique_name(jobs[0]);
+        let element = |k: usize| {
+            let index = (jobs.len() > 1).then(|| u32::try_from(k).expect("an index of an array"));
+            Ticket { name: name.clone(), index }
+        };
+        for (k, job) in jobs.iter().enumerate() {
+            element(k).write(&job.folder)?;
         }
-        for (option, value) in [("partition", &s.partition), ("account", &s.account)] {
-            if let Some(value) = value {
-                let _ = writeln!(text, "#SBATCH --{option}={value}");
+        let script = script::script(&self.program, &self.settings, jobs, &name);
+        // a file: a script that comes through a pipe is cut if we are killed meanwhile
+        let path = jobs[0].folder.join(SCRIPT);
+        crate::results::write_atomically(&path, script.as_bytes())
+            .map_err(|e| JobError::Damaged { path: path.clone(), message: e.to_string() })?;
+        let mut number = String::new();
+        match slurm("sbatch", &["--parsable", &path.display().to_string()]) {
+            Ok(answer) => answer.trim().split(';').next().unwrap_or("").clone_into(&mut number),
+            // they may have been accepted all the same: the name will tell
+            Err(JobError::Silent { .. }) => {}
+            Err(error) => {
+                for job in jobs {
+                    let _ = std::fs::remove_file(job.folder.join(TICKET));
+                }
+                let JobError::Scheduler { command, message } = error else { return Err(error) };
+                let hint = advice(&message);
+                return Err(self.refused(format!("{command}: {message}{hint}")));
             }
         }
-        if let Some(memory) = s.memory_per_core {
-            let _ = writeln!(text, "#SBATCH --mem-per-cpu={memory}");
+        for (k, job) in jobs.iter().enumerate() {
+            let ticket = element(k);
+            let number = ticket.index.map_or(number.clone(), |index| format!("{number}_{index}"));
+            // unknown if the controller was silent
+            if number.starts_with(|c: char| c.is_ascii_digit()) {
+                events::note(&job.folder, Event::Submitted { number });
+            }
+            self.open.insert(job.folder.clone(), ticket);
         }
-        for option in &s.options {
-            let _ = writeln!(text, "#SBATCH {option}");
+        Ok(())
+    }
+
+    fn most_elements(&mut self) -> Result<usize, JobError> {
+        if self.most_elements.is_none() {
+            self.most_elements = Some(most_elements()?);
         }
-        for line in &s.setup {
-            let _ = writeln!(text, "{line}");
-        }
-        // exec: the warning before the walltime must reach the program itself
-        let _ = writeln!(
-            text,
-            "exec {} job {} --threads {}",
-            quoted(&self.program),
-            quoted(&folder),
-            job.cores
-        );
-        text
+        Ok(self.most_elements.expect("it was just found"))
     }
 
     /// Asks about all jobs at once, not more often than wished.
@@ -141,34 +210,43 @@ impl Slurm {
         if self.asked.is_some_and(|at| at.elapsed().as_secs_f64() < self.settings.poll) {
             return Ok(());
         }
-        let text = slurm("squeue", &["-h", "-t", "all", "--me", "-o", "%i|%T|%j|%r"], None)?;
-        self.queue = text
-            .lines()
-            .filter_map(|line| {
-                let mut words = line.splitn(4, '|');
-                let (number, state, name) = (words.next()?, words.next()?, words.next()?);
-                let reason = words.next().unwrap_or("").to_owned();
-                Some((
-                    name.to_owned(),
-                    Known { state: state.to_owned(), reason, number: number.to_owned() },
-                ))
-            })
-            .collect();
+        self.queue = queue()?;
         self.asked = Some(Instant::now());
         for ticket in self.open.values() {
-            if self.queue.contains_key(&ticket.name) {
-                self.missed.remove(&ticket.name);
+            let key = ticket.key();
+            if self.queue.contains_key(&key) {
+                self.missed.remove(&key);
             } else {
-                let entry = self.missed.entry(ticket.name.clone());
-                entry.or_insert((Instant::now(), 0)).1 += 1;
+                self.missed.entry(key).or_insert((Instant::now(), 0)).1 += 1;
             }
         }
         Ok(())
     }
 
+    /// Takes jobs of a name out of the queue that would wait there for ever.
+    fn withdraw(&mut self, name: &str, known: &Known) -> JobError {
+        // if that fails, the next session says the same again
+        if slurm("scancel", &["--me", "--state=PENDING", &format!("--name={name}")]).is_ok() {
+            let Slurm { open, queue, .. } = self;
+            open.retain(|folder, ticket| {
+                let known = queue.get(&ticket.key()).map(meaning);
+                let is_gone = ticket.name == name && known == Some(Meaning::InVain);
+                if is_gone {
+                    let _ = std::fs::remove_file(folder.join(TICKET));
+                }
+                !is_gone
+            });
+        }
+        self.refused(format!(
+            "Slurm job {} waits for {}, which will not come by itself, so it was taken out of the queue; check \
+             `partition`, `walltime` and cores, then start again",
+            known.number, known.reason
+        ))
+    }
+
     fn end(&mut self, job: &Job, how: End, message: String) -> State {
         if let Some(ticket) = self.open.remove(&job.folder) {
-            self.missed.remove(&ticket.name);
+            self.missed.remove(&ticket.key());
         }
         // nothing to lose: the next start writes a ticket of its own
         let _ = std::fs::remove_file(job.folder.join(TICKET));
@@ -177,88 +255,52 @@ impl Slurm {
 }
 
 impl Scheduler for Slurm {
-    fn submit(&mut self, job: &Job) -> Result<(), JobError> {
-        let path = job.folder.join(TICKET);
-        if let Ok(text) = std::fs::read_to_string(&path) {
-            // handed over before this process began: the queue will say how it is
-            let ticket = serde_json::from_str(&text)
-                .map_err(|e| JobError::Damaged { path: path.clone(), message: e.to_string() })?;
-            self.open.insert(job.folder.clone(), ticket);
-            return Ok(());
-        }
-        let name = unique_name(job);
-        let mut ticket = Ticket { name: name.clone(), number: None };
-        let write = |ticket: &Ticket| {
-            let text = serde_json::to_string(ticket).expect("a ticket is plain data");
-            crate::results::write_atomically(&path, text.as_bytes())
-                .map_err(|e| JobError::Damaged { path: path.clone(), message: e.to_string() })
-        };
-        write(&ticket)?;
-        let answer = slurm("sbatch", &["--parsable"], Some(&self.script(job, &name)));
-        match answer {
-            Ok(number) => ticket.number = number.trim().split(';').next().map(str::to_owned),
-            Err(error) if is_silence(&error) => {
-                // it may have been accepted all the same: the name will tell
-            }
-            Err(error) => {
-                let _ = std::fs::remove_file(&path);
-                return Err(error);
+    fn submit(&mut self, jobs: &[&Job]) -> Result<(), JobError> {
+        let mut equal: BTreeMap<(usize, usize), Vec<&Job>> = BTreeMap::new();
+        for job in jobs {
+            match Ticket::of(&job.folder)? {
+                // handed over before this process began: the queue will say how it is
+                Some(ticket) => {
+                    self.open.insert(job.folder.clone(), ticket);
+                }
+                None => equal.entry((job.cores, job.ranks)).or_default().push(job),
             }
         }
-        write(&ticket)?;
-        self.open.insert(job.folder.clone(), ticket);
+        for jobs in equal.values() {
+            let most = if jobs.len() > 1 { self.most_elements()? } else { 1 };
+            for part in jobs.chunks(most) {
+                self.submit_equal(part)?;
+            }
+        }
         Ok(())
     }
 
     fn state(&mut self, job: &Job) -> Result<State, JobError> {
         self.refresh()?;
-        let Some(ticket) = self.open.get(&job.folder) else { return Ok(State::Waiting) };
-        let Some(known) = self.queue.get(&ticket.name).cloned() else {
+        let Some(ticket) = self.open.get(&job.folder) else { return Ok(State::Unknown) };
+        let key = ticket.key();
+        let Some(known) = self.queue.get(&key).cloned() else {
             if job.is_done() {
                 return Ok(self.end(job, End::Exit, "done".to_owned()));
             }
-            let gone = self.missed.get(&ticket.name);
+            let gone = self.missed.get(&key);
             let lost = gone.is_some_and(|(at, n)| *n >= MISSES && at.elapsed() > MISSED_FOR);
             if lost {
                 let message = "the queue knows nothing of it any more".to_owned();
                 return Ok(self.end(job, End::Lost, message));
             }
-            return Ok(State::Waiting);
+            return Ok(State::Unknown);
         };
-        let message = format!("Slurm job {}: {} ({})", known.number, known.state, known.reason);
-        Ok(match known.state.as_str() {
-            "PENDING" | "CONFIGURING" | "REQUEUED" | "REQUEUE_HOLD" | "SPECIAL_EXIT" => {
-                if NEVER.contains(&known.reason.as_str()) {
-                    return Err(JobError::Scheduler {
-                        command: format!("squeue (job {})", known.number),
-                        message: format!(
-                            "it waits for {}, which will not come by itself: check partition, walltime \
-                             and cores of [scheduler], then scancel {}",
-                            known.reason, known.number
-                        ),
-                    });
-                }
-                State::Waiting
-            }
-            "RUNNING" | "SUSPENDED" | "STOPPED" | "SIGNALING" | "STAGE_OUT" | "COMPLETING" => {
-                State::Running
-            }
-            "COMPLETED" | "FAILED" | "OUT_OF_MEMORY" => {
-                // the shell or the node failed, not the program
-                let how = if known.reason == "JobLaunchFailure" { End::Requeue } else { End::Exit };
-                self.end(job, how, message)
-            }
-            "TIMEOUT" | "DEADLINE" | "NODE_FAIL" | "BOOT_FAIL" | "PREEMPTED" => {
-                self.end(job, End::Requeue, message)
-            }
-            "CANCELLED" | "REVOKED" => self.end(job, End::Exit, message),
-            // a word of another version: wait for one we know
-            _ => State::Running,
+        Ok(match meaning(&known) {
+            Meaning::Waiting => State::Waiting,
+            Meaning::Running => State::Running,
+            Meaning::Ended(how) => self.end(job, how, described(&known)),
+            Meaning::InVain => return Err(self.withdraw(&key.0, &known)),
         })
     }
 
-    fn has_room(&self, _: usize) -> bool {
-        self.open.len() < self.settings.most_jobs
+    fn room(&self, _: &[&Job]) -> usize {
+        self.settings.most_jobs.saturating_sub(self.open.len())
     }
 
     fn leave(&mut self) {
@@ -266,49 +308,7 @@ impl Scheduler for Slurm {
     }
 }
 
-/// Reasons for which a job waits in vain.
-const NEVER: [&str; 5] = [
-    "PartitionConfig",
-    "PartitionTimeLimit",
-    "BadConstraints",
-    "DependencyNeverSatisfied",
-    "AccountNotAllowed",
-];
-
-/// Runs a command of Slurm and returns what it printed.
-fn slurm(command: &str, arguments: &[&str], input: Option<&str>) -> Result<String, JobError> {
-    use std::io::Write as _;
-    let failed = |message: String| JobError::Scheduler {
-        command: format!("{command} {}", arguments.join(" ")),
-        message,
-    };
-    let mut child = Command::new(command)
-        .args(arguments)
-        .env("LC_ALL", "C")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|e| failed(e.to_string()))?;
-    if let (Some(mut pipe), Some(text)) = (child.stdin.take(), input) {
-        pipe.write_all(text.as_bytes()).map_err(|e| failed(e.to_string()))?;
-    }
-    let output = child.wait_with_output().map_err(|e| failed(e.to_string()))?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
-}
-
-/// The controller did not answer: nothing is decided.
-fn is_silence(error: &JobError) -> bool {
-    let text = error.to_string();
-    ["Unable to contact", "Socket timed out", "authentication error", "Munge encode"]
-        .iter()
-        .any(|words| text.contains(words))
-}
-
-/// A name that no other job has.
+/// A name that nothing else in a queue has.
 fn unique_name(job: &Job) -> String {
     let now =
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
@@ -319,58 +319,24 @@ fn unique_name(job: &Job) -> String {
     format!("vitrion-{}", &hasher.finalize().to_hex()[..20])
 }
 
-fn plain(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' })
-        .collect()
-}
-
-fn quoted(path: &Path) -> String {
-    format!("'{}'", path.display().to_string().replace('\'', "'\\''"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_batch_script_says_everything_and_execs_the_program() {
-        let slurm = Slurm {
-            program: PathBuf::from("/opt/it's/vitrion"),
-            settings: SlurmSettings {
-                walltime: 7200,
-                partition: Some("short".into()),
-                account: None,
-                memory_per_core: Some(2000),
-                most_jobs: 10,
-                options: vec!["--gres=gpu:1".into()],
-                setup: vec!["module load cp2k".into()],
-                poll: 1.0,
-            },
-            queue: BTreeMap::new(),
-            asked: None,
-            missed: BTreeMap::new(),
-            open: BTreeMap::new(),
-        };
-        let job =
-            Job { folder: "/data/a b/job".into(), name: "label 3".into(), cores: 4, ranks: 2 };
-        let script = slurm.script(&job, "vitrion-1");
-        for line in [
-            "#SBATCH --job-name=vitrion-1",
-            "#SBATCH --comment=label_3",
-            "#SBATCH --ntasks=2",
-            "#SBATCH --cpus-per-task=2",
-            "#SBATCH --time=120",
-            "#SBATCH --signal=B:TERM@120",
-            "#SBATCH --no-requeue",
-            "#SBATCH --partition=short",
-            "#SBATCH --mem-per-cpu=2000",
-            "#SBATCH --gres=gpu:1",
-            "module load cp2k",
-            "exec '/opt/it'\\''s/vitrion' job '/data/a b/job' --threads 4",
-        ] {
-            assert!(script.lines().any(|l| l == line), "{line} is not in\n{script}");
-        }
+    fn names_are_never_given_twice_and_tickets_of_earlier_versions_are_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let job = Job { folder: folder.path().into(), name: "a".into(), cores: 1, ranks: 1 };
         assert_ne!(unique_name(&job), unique_name(&job));
+        assert!(Ticket::of(folder.path()).expect("nothing there").is_none());
+        let text = "{\"name\": \"vitrion-1\", \"number\": \"17\"}";
+        std::fs::write(folder.path().join(TICKET), text).expect("written");
+        let ticket = Ticket::of(folder.path()).expect("readable").expect("a ticket");
+        assert_eq!(ticket.key(), ("vitrion-1".to_owned(), None));
+        std::fs::write(folder.path().join(TICKET), "{\"name\"").expect("written");
+        assert!(
+            Ticket::of(folder.path()).is_err(),
+            "a damaged ticket is no reason to submit again"
+        );
     }
 }

@@ -1,6 +1,8 @@
 //! What jobs do.
 
-use super::{DONE, JOB, JobError, STOPPED};
+use super::events::{self, Event};
+use super::run::{self, RunWork};
+use super::{DONE, JOB, JobError, LOCK, STOPPED};
 use crate::dft::{AimdSettings, Cp2kSettings, EngineSettings, Outcome, cp2k};
 use crate::error::{Error, InputError};
 use crate::labels::{FailureKind, RunInfo};
@@ -23,12 +25,11 @@ use vitrion_model::train::trainer::Control;
 /// Geometries of a label job.
 pub(crate) const FRAMES: &str = "frames.extxyz";
 /// What became of each, a line each.
-const OUTCOMES: &str = "outcomes.jsonl";
+pub(super) const OUTCOMES: &str = "outcomes.jsonl";
 /// Converged steps of an AIMD job.
 pub(crate) const STEPS: &str = "steps.extxyz";
 /// Start of an exploration or of AIMD.
 pub(crate) const START: &str = "start.extxyz";
-const LOCK: &str = "lock";
 
 /// A job file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,6 +39,7 @@ pub enum Work {
     Aimd(AimdWork),
     Train(TrainWork),
     Explore(Box<ExploreWork>),
+    Run(RunWork),
 }
 
 /// Labels for `frames.extxyz`.
@@ -62,8 +64,25 @@ pub struct TrainWork {
     pub text: String,
     pub path: PathBuf,
     pub member: usize,
-    /// Weights to start from.
+    /// Weights to start from, a file or a builtin name.
     pub from: Option<PathBuf>,
+    /// Train although the data checks found errors.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub accept_errors: bool,
+}
+
+impl TrainWork {
+    /// Everything that decides the model is the same.
+    fn is_as(&self, other: &TrainWork) -> bool {
+        let essence = |work: &TrainWork| {
+            let mut table = work.text.parse::<toml::Table>().unwrap_or_default();
+            for key in ["scheduler", "device", "tensor_cores"] {
+                table.remove(key);
+            }
+            TrainWork { text: table.to_string(), accept_errors: false, ..work.clone() }
+        };
+        essence(self) == essence(other)
+    }
 }
 
 /// Dynamics with the first member of a committee, watched by all.
@@ -142,16 +161,20 @@ pub(crate) fn prepare(
     let text = serde_json::to_string_pretty(work).expect("work is plain data");
     let path = folder.join(JOB);
     if let Ok(present) = std::fs::read_to_string(&path) {
-        // the same dynamics on other cores goes on where it was
-        let same = present == text;
-        if same || !matches!(work, Work::Aimd(_)) {
-            return if same {
-                Ok(())
-            } else {
-                Err(JobError::OtherJob { path: folder.to_owned() }.into())
-            };
+        let replaceable = match work {
+            // the same dynamics on other cores goes on where it was; a results folder knows its own plan
+            Work::Aimd(_) | Work::Run(_) => true,
+            Work::Train(work) => matches!(
+                serde_json::from_str(&present), Ok(Work::Train(there)) if work.is_as(&there)
+            ),
+            Work::Label(_) | Work::Explore(_) => false,
+        };
+        if present != text {
+            if !replaceable {
+                return Err(JobError::OtherJob { path: folder.to_owned() }.into());
+            }
+            write_atomically(&path, text.as_bytes())?;
         }
-        write_atomically(&path, text.as_bytes())?;
         return Ok(());
     }
     std::fs::create_dir_all(folder).map_err(InputError::os(folder, "create"))?;
@@ -188,20 +211,35 @@ pub fn carry_out(folder: &Path, stop: &AtomicBool) -> Result<bool, Error> {
     if stopped.exists() {
         std::fs::remove_file(&stopped).map_err(InputError::os(&stopped, "remove"))?;
     }
-    let done = match work {
-        Work::Label(work) => label(&work, folder, stop)?,
-        Work::Aimd(work) => aimd(&work, folder, stop)?,
-        Work::Train(work) => train(&work, folder, stop)?,
-        Work::Explore(work) => match exploration::run(&work, folder, stop)? {
-            Some(explored) => finish(folder, &explored).map(|()| true)?,
-            None => false,
-        },
+    events::started(folder);
+    let done = match dispatch(work, folder, stop) {
+        Ok(done) => done,
+        Err(error) => {
+            events::note(folder, Event::Failed { message: error.to_string() });
+            return Err(error);
+        }
     };
     if !done {
         // whoever looks after the queue may simply start it again
         std::fs::write(&stopped, "").map_err(InputError::os(&stopped, "write"))?;
+        events::note(folder, Event::Stopped);
     }
     Ok(done)
+}
+
+fn dispatch(work: Work, folder: &Path, stop: &AtomicBool) -> Result<bool, Error> {
+    match work {
+        Work::Label(work) => label(&work, folder, stop),
+        Work::Aimd(work) => aimd(&work, folder, stop),
+        Work::Train(work) => train(&work, folder, stop),
+        Work::Explore(work) => finish_if(folder, exploration::run(&work, folder, stop)?),
+        Work::Run(work) => finish_if(folder, run::carry_out(&work, stop)?),
+    }
+}
+
+/// Makes a job count as done, if it has a result.
+fn finish_if<T: Serialize>(folder: &Path, result: Option<T>) -> Result<bool, Error> {
+    result.map_or(Ok(false), |result| finish(folder, &result).map(|()| true))
 }
 
 fn finish<T: Serialize>(folder: &Path, result: &T) -> Result<(), Error> {
@@ -330,11 +368,14 @@ fn train(work: &TrainWork, folder: &Path, stop: &AtomicBool) -> Result<bool, Err
     if work.member == 0 {
         let found = validate(&prepared.data);
         training::write_json(&folder.join("data.json"), &found)?;
-        if found.worst() == Some(Severity::Error) {
+        if found.worst() == Some(Severity::Error) && !work.accept_errors {
             let errors = found.findings.iter().filter(|f| f.severity == Severity::Error);
             let list: Vec<String> =
                 errors.map(|f| format!("{}: {}", f.system, f.message)).collect();
-            let message = format!("the frames contradict themselves: {}", list.join("; "));
+            let message = format!(
+                "the frames contradict themselves (--accept-errors trains all the same): {}",
+                list.join("; ")
+            );
             return Err(InputError::Usage(message).into());
         }
     }

@@ -168,8 +168,13 @@ impl Loop<'_, '_> {
         for member in 0..self.file.committee {
             let place = folder.join(format!("train/member-{member}"));
             let from = before.as_ref().map(|models| models[member].clone());
-            let work =
-                Work::Train(TrainWork { text: text.clone(), path: file.clone(), member, from });
+            let work = Work::Train(TrainWork {
+                text: text.clone(),
+                path: file.clone(),
+                member,
+                from,
+                accept_errors: false,
+            });
             jobs::prepare(&place, &work, None)?;
             let cores = self.file.train.cores;
             list.push(Job { folder: place, name: format!("train-{k}-{member}"), cores, ranks: 1 });

@@ -1,6 +1,6 @@
 //! The manifest, kept true while runs go on side by side.
 
-use super::machine;
+use super::{Options, Queue, machine};
 use crate::error::Error;
 use crate::inputs::Inputs;
 use crate::plan::Plan;
@@ -32,8 +32,7 @@ impl<'a> Ledger<'a> {
         inputs: &Inputs,
         plan: &Plan,
         results: &'a Results,
-        threads: usize,
-        shared: bool,
+        options: &Options<'_>,
     ) -> Result<Self, ResultsError> {
         let earlier = results.manifest()?;
         let mut systems: Vec<SystemEntry> = plan
@@ -78,8 +77,8 @@ impl<'a> Ledger<'a> {
             status: "running".to_owned(),
             vitrion_version: env!("CARGO_PKG_VERSION").to_owned(),
             commit: machine::commit().to_owned(),
-            machine: machine::description(),
-            threads,
+            machine: options.queue.as_ref().map_or_else(machine::description, Queue::describe),
+            threads: options.queue.as_ref().map_or(options.threads, |queue| queue.cores),
             started: earlier.as_ref().map_or_else(now, |manifest| manifest.started.clone()),
             finished: String::new(),
             wall_s: earlier.as_ref().map_or(0.0, |manifest| manifest.wall_s),
@@ -91,7 +90,7 @@ impl<'a> Ledger<'a> {
         };
         let ledger = Ledger {
             results,
-            shared,
+            shared: options.only.is_some(),
             earlier_s: manifest.wall_s,
             manifest: Mutex::new(manifest),
             places,
@@ -149,12 +148,18 @@ impl<'a> Ledger<'a> {
         self.lock().systems[system].runs[place].stages[stage].folder.clone()
     }
 
+    /// Notes what computed, where others know that.
+    pub(super) fn computed_by(&self, devices: &[String]) {
+        self.lock().potential.device = devices.join(", ");
+    }
+
     /// Writes how the session ended and returns what is known.
     pub(super) fn end(&self, outcome: &Result<(), Error>) -> Result<Manifest, ResultsError> {
         let mut manifest = self.lock();
         manifest.status = match outcome {
             Ok(()) => "finished".to_owned(),
             Err(Error::Interrupted { .. }) => "interrupted".to_owned(),
+            Err(Error::Queued { .. }) => super::QUEUED.to_owned(),
             Err(error) => format!("failed: {error}"),
         };
         manifest.finished = now();

@@ -20,7 +20,9 @@ const PLAN: &str = "plan.toml";
 const LOCK: &str = ".lock";
 /// Ending of files that are being written.
 const PART: &str = "part";
-/// The file that locks one run.
+/// Folder of the jobs that carry out runs in a queue, one for each.
+pub const JOBS: &str = "jobs";
+/// The file that locks one run, or those who follow jobs.
 const RUN_LOCK: &str = "lock";
 /// How long a process that begins the folder may keep others waiting.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -40,6 +42,8 @@ pub enum Scope<'a> {
     Whole,
     /// One run, by its id; other processes may write other runs at the same time.
     Run(&'a str),
+    /// All of it but the runs, which processes of their own write at the same time.
+    Queue,
 }
 
 /// A result that could not be written or read back.
@@ -76,10 +80,14 @@ impl Results {
         refuse_foreign(root, &root.join(PLAN))?;
         let lock_path = root.join(LOCK);
         let lock = open_lock(&lock_path)?;
-        let Scope::Run(id) = scope else {
-            acquire(&lock_path, || lock.try_lock(), Duration::ZERO, root)?;
-            begin(root, run, plan)?;
-            return Ok(Results { root: root.to_owned(), _locks: vec![lock] });
+        let folder = match scope {
+            Scope::Whole => {
+                acquire(&lock_path, || lock.try_lock(), Duration::ZERO, root)?;
+                begin(root, run, plan)?;
+                return Ok(Results { root: root.to_owned(), _locks: vec![lock] });
+            }
+            Scope::Run(id) => root.join("runs").join(id),
+            Scope::Queue => root.join(JOBS),
         };
         // alone while the folder is begun, then together with other runs
         if lock.try_lock().is_ok() {
@@ -88,7 +96,6 @@ impl Results {
         }
         acquire(&lock_path, || lock.try_lock_shared(), PATIENCE, root)?;
         begin(root, run, plan)?;
-        let folder = root.join("runs").join(id);
         fs::create_dir_all(&folder).map_err(InputError::os(&folder, "create"))?;
         let own_path = folder.join(RUN_LOCK);
         let own = open_lock(&own_path)?;

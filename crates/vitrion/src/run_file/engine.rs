@@ -1,4 +1,4 @@
-//! `[engine]`: who computes labels; `[scheduler]`: where jobs run. Part of label and learn files.
+//! `[engine]`: who computes labels. Part of label and learn files.
 
 use super::reader::{Located, Table};
 use super::{positive_number, positive_quantity};
@@ -7,7 +7,6 @@ use crate::dft::cp2k::{
 };
 use crate::dft::{AseSettings, EngineSettings, FakeSettings, KnownSettings};
 use crate::error::InputError;
-use crate::jobs::{SchedulerSettings, SlurmSettings};
 use crate::labels::FailureKind;
 use std::path::{Path, PathBuf};
 use vitrion_core::units::Kind;
@@ -53,7 +52,7 @@ fn read_text(table: &Table<'_>, key: &str) -> Result<Option<(PathBuf, String)>, 
     Ok(Some((path, text)))
 }
 
-fn count(table: &Table<'_>, key: &str, default: u32) -> Result<u32, InputError> {
+pub(super) fn count(table: &Table<'_>, key: &str, default: u32) -> Result<u32, InputError> {
     let Some(found) = table.count(key)? else { return Ok(default) };
     match u32::try_from(found.value) {
         Ok(n) if n > 0 => Ok(n),
@@ -373,42 +372,4 @@ fn read_fake(table: &Table<'_>) -> Result<FakeSettings, InputError> {
         fail_as: table.word("fail_as", &words)?.map_or(FailureKind::Unconverged, |w| w.value),
         seconds: wall_time(table, "duration")?.unwrap_or(0.0),
     })
-}
-
-/// Reads `[scheduler]`; without it, this machine and all of its cores.
-pub(super) fn read_scheduler(root: &Table<'_>) -> Result<SchedulerSettings, InputError> {
-    let Some(table) = root.table("scheduler", "in [scheduler]")? else {
-        return Ok(SchedulerSettings::Local { cores: None });
-    };
-    let kind = table.word("kind", &[("local", false), ("slurm", true)])?;
-    if !kind.is_some_and(|k| k.value) {
-        table.only(&["kind", "cores"])?;
-        let cores =
-            if table.has("cores") { Some(count(&table, "cores", 1)? as usize) } else { None };
-        return Ok(SchedulerSettings::Local { cores });
-    }
-    table.only(&[
-        "kind",
-        "walltime",
-        "partition",
-        "account",
-        "memory_per_core_mb",
-        "most_jobs",
-        "options",
-        "setup",
-        "poll",
-    ])?;
-    let strings = |key: &str| -> Result<Vec<String>, InputError> {
-        Ok(table.strings(key)?.unwrap_or_default().into_iter().map(|s| s.value).collect())
-    };
-    Ok(SchedulerSettings::Slurm(SlurmSettings {
-        walltime: wall_time(&table, "walltime")?.unwrap_or(4.0 * 3600.0).ceil() as u64,
-        partition: table.string("partition")?.map(|p| p.value),
-        account: table.string("account")?.map(|a| a.value),
-        memory_per_core: table.count("memory_per_core_mb")?.map(|m| m.value),
-        most_jobs: count(&table, "most_jobs", 100)? as usize,
-        options: strings("options")?,
-        setup: strings("setup")?,
-        poll: wall_time(&table, "poll")?.unwrap_or(10.0),
-    }))
 }

@@ -1,7 +1,8 @@
 //! The label file: structures, engine, store, scheduler.
 
-use super::engine::{read_engine, read_scheduler};
+use super::engine::read_engine;
 use super::reader::{Document, Located, Table};
+use super::scheduler::{Cores, read_scheduler};
 use super::system::read_repeat;
 use super::{positive_quantity, refuse_unsafe_name};
 use crate::dft::{AimdSettings, EngineSettings};
@@ -90,7 +91,7 @@ impl LabelFile {
             perturbed: super::located(&root.tables("perturb")?, read_perturb)?,
             aimd: super::located(&root.tables("aimd")?, |table| read_aimd(table, &engine, seed))?,
             engine,
-            scheduler: read_scheduler(&root)?,
+            scheduler: read_scheduler(&root, Cores::OfWork)?,
         };
         if file.frames.is_empty() && file.perturbed.is_empty() && file.aimd.is_empty() {
             root.require("frames", "[[frames]] with path = \"frames.extxyz\"", None::<()>)?;

@@ -1,8 +1,9 @@
 //! The learn file: initial data, committee, exploration, trust, selection, labels, the end.
 
-use super::engine::{read_engine, read_scheduler};
+use super::engine::read_engine;
 use super::label::{AimdTable, PerturbTable, read_aimd, read_perturb};
 use super::reader::{Document, Located, Table};
+use super::scheduler::{Cores, read_scheduler};
 use super::system::read_repeat;
 use super::training::{DataTable, read_data, read_network, read_settings, read_stage};
 use super::{positive_number, positive_quantity, refuse_unsafe_name};
@@ -221,7 +222,7 @@ impl LearnFile {
             trust: read_trust(&root)?,
             selection: read_selection(&root)?,
             stop: read_stop(&root)?,
-            scheduler: read_scheduler(&root)?,
+            scheduler: read_scheduler(&root, Cores::OfWork)?,
             species: species.into_iter().map(|s| s.value).collect(),
             engine,
         };

@@ -2,8 +2,10 @@
 
 use super::device::DeviceChoice;
 use super::reader::{Document, Located, Table};
+use super::scheduler::{Cores, read_scheduler};
 use super::{positive_number, positive_quantity, refuse_unsafe_name};
 use crate::error::InputError;
+use crate::jobs::SchedulerSettings;
 use std::path::{Path, PathBuf};
 use vitrion_core::units::Kind;
 use vitrion_model::deep_potential::activation::Activation;
@@ -38,6 +40,8 @@ pub struct TrainingFile {
     pub device: Option<Located<DeviceChoice>>,
     /// Matrix products on the tensor cores of a CUDA device.
     pub tensor_cores: Option<Located<bool>>,
+    /// Where the models are trained.
+    pub scheduler: SchedulerSettings,
 }
 
 /// `[[data]]`: labelled frames.
@@ -94,6 +98,7 @@ impl TrainingFile {
             "validation",
             "output",
             "stage",
+            "scheduler",
         ])?;
         super::require_format(&root)?;
         let name = root.require("name", "name = \"li-p-s\"", root.string("name")?)?;
@@ -136,7 +141,13 @@ impl TrainingFile {
             committee,
             device: DeviceChoice::read(&root)?,
             tensor_cores: root.boolean("tensor_cores")?,
+            scheduler: read_scheduler(&root, Cores::OfUser)?,
         })
+    }
+
+    /// Where a model of the committee lies: a single one has no folder of its own.
+    pub fn member_folder(&self, folder: &Path, member: usize) -> PathBuf {
+        if self.committee == 1 { folder.to_owned() } else { folder.join(format!("model-{member}")) }
     }
 
     /// A path written in this file, relative to its folder.

@@ -258,7 +258,7 @@ fn overview(state: &mut State, manifest: Option<&Manifest>) {
     };
     state.title.clone_from(&manifest.name);
     state.status.clone_from(&manifest.status);
-    state.running = manifest.status == "running";
+    state.running = ["running", crate::pipeline::QUEUED].contains(&manifest.status.as_str());
     state.started.clone_from(&manifest.started);
     state.finished.clone_from(&manifest.finished);
     let dynamics_done = runs > 0 && finished == runs;

@@ -8,6 +8,7 @@ mod device;
 mod labels;
 mod learn;
 mod motion;
+mod queue;
 mod reliability;
 mod render;
 mod resume;

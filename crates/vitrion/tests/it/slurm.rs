@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// A controller and a node of their own; gone when dropped.
-struct Cluster {
+pub(super) struct Cluster {
     folder: tempfile::TempDir,
     conf: String,
 }
@@ -18,12 +18,18 @@ fn script() -> PathBuf {
 }
 
 impl Cluster {
-    #[expect(clippy::print_stdout, reason = "skips are counted")]
     fn start() -> Option<Self> {
+        Cluster::with(&[])
+    }
+
+    /// A cluster with some settings of the script.
+    #[expect(clippy::print_stdout, reason = "skips are counted")]
+    pub(super) fn with(settings: &[(&str, &str)]) -> Option<Self> {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut call = Command::new("bash");
         call.arg(script()).arg("start").arg(folder.path()).env("SLURM_ONE_CPUS", "4");
         call.env("SLURM_ONE_MIN_JOB_AGE", "20");
+        call.envs(settings.iter().copied());
         let output = call.output().expect("bash runs");
         if !output.status.success() {
             println!("SKIPPED: no Slurm here: {}", stderr(&output).trim());
@@ -35,18 +41,32 @@ impl Cluster {
         Some(Cluster { folder, conf })
     }
 
-    fn command(&self, program: &str, arguments: &[&str]) -> String {
+    /// Starts what of it has died.
+    pub(super) fn revive(&self) {
+        let back = Command::new("bash").arg(script()).arg("start").arg(self.folder.path()).output();
+        assert!(back.expect("bash runs").status.success(), "the cluster is back");
+    }
+
+    /// A file of the cluster.
+    pub(super) fn file(&self, name: &str) -> String {
+        fs::read_to_string(self.folder.path().join(name)).expect("a file of the cluster")
+    }
+
+    /// A call of the built program that knows the cluster.
+    pub(super) fn vitrion(&self, folder: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vitrion"));
+        command.args(arguments).current_dir(folder).env("SLURM_CONF", &self.conf);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    pub(super) fn command(&self, program: &str, arguments: &[&str]) -> String {
         let output = Command::new(program).args(arguments).env("SLURM_CONF", &self.conf).output();
         stdout(&output.expect("Slurm's commands are there"))
     }
 
     fn label(&self, folder: &Path) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_vitrion"));
-        command
-            .args(["label", "label.toml", "--json", "--quiet"])
-            .current_dir(folder)
-            .env("SLURM_CONF", &self.conf);
-        command
+        self.vitrion(folder, &["label", "label.toml", "--json", "--quiet"])
     }
 }
 
@@ -82,7 +102,7 @@ fn jobs_of_a_queue_survive_the_program_cancellation_and_a_silent_controller() {
     let mut queued = String::new();
     for _ in 0..120 {
         std::thread::sleep(Duration::from_millis(500));
-        queued = cluster.command("squeue", &["-h", "-t", "all", "-o", "%i|%T|%j"]);
+        queued = cluster.command("squeue", &["-h", "-r", "-t", "all", "-o", "%i|%T|%j"]);
         if queued.lines().count() == 7 && queued.contains("RUNNING") {
             break;
         }
@@ -100,17 +120,15 @@ fn jobs_of_a_queue_survive_the_program_cancellation_and_a_silent_controller() {
     let child = cluster.label(folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let child = child.expect("the program is built");
     std::thread::sleep(Duration::from_secs(2));
-    let pid = fs::read_to_string(cluster.folder.path().join("slurmctld.pid")).expect("it runs");
-    let _ = Command::new("kill").arg(pid.trim()).status();
+    let _ = Command::new("kill").arg(cluster.file("slurmctld.pid").trim()).status();
     std::thread::sleep(Duration::from_secs(3));
-    let back = Command::new("bash").arg(script()).arg("start").arg(cluster.folder.path()).output();
-    assert!(back.expect("bash runs").status.success(), "the controller is back");
+    cluster.revive();
     let output = child.wait_with_output().expect("it ends");
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let found: Value = serde_json::from_str(&stdout(&output)).expect("JSON");
     assert_eq!(found["new"].as_u64(), Some(400), "{found}");
     // seven jobs, and the one that was cancelled once more: nothing was submitted twice
-    let log = fs::read_to_string(cluster.folder.path().join("jobcomp.log")).expect("a log");
+    let log = cluster.file("jobcomp.log");
     assert_eq!(log.lines().count(), 8, "{log}");
     // the same labels as without a queue
     let local = workplace(1e-3);
@@ -139,7 +157,7 @@ fn a_job_out_of_time_goes_on_in_another_one() {
     let child = cluster.label(folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let child = child.expect("the program is built");
     std::thread::sleep(Duration::from_secs(4));
-    let queued = cluster.command("squeue", &["-h", "-t", "RUNNING", "-o", "%i"]);
+    let queued = cluster.command("squeue", &["-h", "-r", "-t", "RUNNING", "-o", "%i"]);
     for number in queued.lines() {
         cluster.command("scontrol", &["update", &format!("JobId={number}"), "EndTime=now"]);
     }

@@ -10,7 +10,7 @@ use vitrion_core::{Evaluation, Frame, Labels, SpeciesTable, interactions, io};
 use vitrion_model::classical::{LennardJones, LennardJonesPair};
 
 /// Lennard-Jones frames and a training file for a tiny network.
-fn workplace(energy_unit: f64) -> tempfile::TempDir {
+pub(super) fn workplace(energy_unit: f64) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let species = SpeciesTable::new(&["Li", "S"]).expect("elements");
     let pairs =
