@@ -90,7 +90,7 @@ pub(super) fn carry_out(
             bytes * 1e-3,
             (bytes * atoms as f64 * 1e-6).ceil(),
         ));
-        complain(&inputs.potential.device());
+        complain(&inputs.described());
         let tables = inputs.potential.card().tables;
         if !tables.is_empty() {
             complain(&tables);

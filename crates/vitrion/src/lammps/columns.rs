@@ -1,0 +1,197 @@
+//! What LAMMPS tells: the row of a step, and the arrays of a frame.
+
+use super::constants;
+use super::orientation::Orientation;
+use vitrion_core::Cell;
+use vitrion_core::math::{self, Matrix3, Vector3};
+use vitrion_md::{Record, StageSettings};
+
+/// `xx yy zz xy xz yz`, the order of LAMMPS.
+const TENSOR: [(usize, usize); 6] = [(0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2)];
+
+/// Which values a row has.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Columns {
+    /// The cell changes.
+    moving_cell: bool,
+    frozen: bool,
+    baths: usize,
+}
+
+/// A row, in the units and axes of vitrion.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Row {
+    pub(super) step: u64,
+    pub(super) record: Record,
+    /// Corner of the box, in LAMMPS [Å].
+    pub(super) corner: Vector3,
+    /// Largest component of a velocity [Å/fs].
+    pub(super) fastest: f64,
+    /// Searches of the neighbour list in this session.
+    pub(super) builds: u64,
+}
+
+impl Columns {
+    /// What a frame holds of every atom.
+    pub(super) const FRAME: &'static str = "id xu yu zu vx vy vz fx fy fz";
+
+    pub(super) fn of(settings: &StageSettings) -> Self {
+        Columns {
+            moving_cell: settings.ensemble.barostat().is_some() || settings.strain_rate.is_some(),
+            frozen: !settings.frozen.is_empty(),
+            baths: settings.baths.len(),
+        }
+    }
+
+    /// The keywords of `thermo_style custom`.
+    pub(super) fn keywords(&self) -> String {
+        let mut words = vec!["step pe econserve nbuild".to_owned()];
+        let vector = |name: &str, length: usize| {
+            (1..=length).map(|k| format!("c_{name}[{k}]")).collect::<Vec<_>>().join(" ")
+        };
+        words.push(vector("fastest", 3));
+        words.push(vector("virial", 6));
+        words.push(vector("kinetic", 6));
+        if self.moving_cell {
+            words.push("xlo ylo zlo lx ly lz xy xz yz".to_owned());
+        }
+        if self.frozen {
+            words.push(vector("held", 6));
+        }
+        words.extend((1..=self.baths).map(|bath| vector(&format!("kinetic{bath}"), 3)));
+        words.join(" &\n    ")
+    }
+
+    fn len(&self) -> usize {
+        3 + 3
+            + 12
+            + 9 * usize::from(self.moving_cell)
+            + 6 * usize::from(self.frozen)
+            + 3 * self.baths
+    }
+
+    /// Reads a row; `None` for a line that is none, a text for a row that cannot be used. `start` is the
+    /// cell at the start of the stage.
+    pub(super) fn read(
+        &self,
+        line: &str,
+        orientation: &Orientation,
+        start: &Cell,
+    ) -> Option<Result<Row, String>> {
+        let mut words = line.split_ascii_whitespace();
+        let step: u64 = words.next()?.parse().ok()?;
+        let values: Vec<f64> = words.map(str::parse).collect::<Result<_, _>>().ok()?;
+        if values.len() != self.len() {
+            return None;
+        }
+        if let Some(bad) = values.iter().find(|value| !value.is_finite()) {
+            return Some(Err(format!("LAMMPS finds {bad} in energy, pressure or velocities")));
+        }
+        Some(self.row(step, &values, orientation, start))
+    }
+
+    fn row(
+        &self,
+        step: u64,
+        values: &[f64],
+        orientation: &Orientation,
+        start: &Cell,
+    ) -> Result<Row, String> {
+        let (head, mut rest) = values.split_at(18);
+        let fastest = head[3..6].iter().copied().fold(0.0, f64::max);
+        let mut take = |count: usize| {
+            let (taken, left) = rest.split_at(count);
+            rest = left;
+            taken
+        };
+        let (mut cell, mut corner) = (start.clone(), [0.0; 3]);
+        if self.moving_cell {
+            let v = take(9);
+            corner = [v[0], v[1], v[2]];
+            let lattice = [[v[3], 0.0, 0.0], [v[6], v[4], 0.0], [v[7], v[8], v[5]]];
+            cell = Cell::new(orientation.lattice_from_lammps(&lattice), start.periodicity())
+                .map_err(|error| error.to_string())?;
+        }
+        let mut virial =
+            math::matrix_scale(&symmetric(&head[6..12]), constants::virial(1.0, cell.volume()));
+        if self.frozen {
+            virial = math::matrix_add(&virial, &math::matrix_scale(&symmetric(take(6)), -1.0));
+        }
+        let kinetic = symmetric(&head[12..18]);
+        let baths = (0..self.baths).map(|_| take(3).iter().sum()).collect();
+        let record = Record {
+            cell,
+            potential_energy: head[0],
+            virial: orientation.tensor_from_lammps(&virial),
+            twice_kinetic: math::trace(&kinetic),
+            kinetic: orientation.tensor_from_lammps(&kinetic),
+            baths,
+            conserved: head[1],
+        };
+        let builds = head[2] as u64;
+        Ok(Row { step, record, corner, fastest: constants::internal_velocity(fastest), builds })
+    }
+}
+
+fn symmetric(values: &[f64]) -> Matrix3 {
+    let mut tensor = math::ZERO;
+    for (value, (a, b)) in values.iter().zip(TENSOR) {
+        (tensor[a][b], tensor[b][a]) = (*value, *value);
+    }
+    tensor
+}
+
+/// Positions (unwrapped), velocities and forces of a frame.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Arrays {
+    pub(super) positions: Vec<Vector3>,
+    pub(super) velocities: Vec<Vector3>,
+    pub(super) forces: Vec<Vector3>,
+}
+
+impl Arrays {
+    /// Reads a dump of [`Columns::FRAME`] of one step; `corner` is that of its box.
+    ///
+    /// # Errors
+    /// What is wrong with the file.
+    pub(super) fn read(
+        text: &str,
+        step: u64,
+        atoms: usize,
+        corner: Vector3,
+        orientation: &Orientation,
+    ) -> Result<Self, String> {
+        let mut lines = text.lines();
+        let found = lines.nth(1).and_then(|line| line.trim().parse::<u64>().ok());
+        if found != Some(step) {
+            return Err(format!("expected a frame of step {step}, found {found:?}"));
+        }
+        lines.find(|line| line.starts_with("ITEM: ATOMS")).ok_or("no line ITEM: ATOMS")?;
+        let empty = vec![[f64::NAN; 3]; atoms];
+        let mut arrays =
+            Arrays { positions: empty.clone(), velocities: empty.clone(), forces: empty };
+        let mut count = 0;
+        for line in lines {
+            let mut words = line.split_ascii_whitespace();
+            let id: Option<usize> = words.next().and_then(|word| word.parse().ok());
+            let atom = id.filter(|id| (1..=atoms).contains(id)).ok_or_else(|| {
+                format!("expected the number of an atom (1 to {atoms}), found {line:?}")
+            })? - 1;
+            let mut vector = || -> Option<Vector3> {
+                let mut next = || words.next().and_then(|word| word.parse::<f64>().ok());
+                Some([next()?, next()?, next()?])
+            };
+            let (Some(r), Some(v), Some(f)) = (vector(), vector(), vector()) else {
+                return Err(format!("expected nine numbers after the atom, found {line:?}"));
+            };
+            arrays.positions[atom] = orientation.from_lammps(math::sub(r, corner));
+            arrays.velocities[atom] = orientation.from_lammps(v.map(constants::internal_velocity));
+            arrays.forces[atom] = orientation.from_lammps(f);
+            count += 1;
+        }
+        if count != atoms {
+            return Err(format!("expected {atoms} atoms, found {count}"));
+        }
+        Ok(arrays)
+    }
+}
