@@ -4,7 +4,7 @@ use super::constants;
 use super::orientation::Orientation;
 use vitrion_core::Cell;
 use vitrion_core::math::{self, Matrix3, Vector3};
-use vitrion_md::{Record, StageSettings};
+use vitrion_md::{Barostat, Coupling, Ensemble, Record, StageSettings, Thermostat};
 
 /// `xx yy zz xy xz yz`, the order of LAMMPS.
 const TENSOR: [(usize, usize); 6] = [(0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2)];
@@ -14,6 +14,10 @@ const TENSOR: [(usize, usize); 6] = [(0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1,
 pub(super) struct Columns {
     /// The cell changes.
     moving_cell: bool,
+    /// Where `fix npt` or `fix nph` with `iso` has `k_B T η` of the first thermostat of the cell in its
+    /// vector. LAMMPS holds one degree of freedom of the cell by this chain, but counts the energy of three:
+    /// the two that are too many are taken out of the conserved quantity.
+    piston: Option<usize>,
     frozen: bool,
     baths: usize,
 }
@@ -38,6 +42,7 @@ impl Columns {
     pub(super) fn of(settings: &StageSettings) -> Self {
         Columns {
             moving_cell: settings.ensemble.barostat().is_some() || settings.strain_rate.is_some(),
+            piston: isotropic_piston(settings),
             frozen: !settings.frozen.is_empty(),
             baths: settings.baths.len(),
         }
@@ -55,6 +60,7 @@ impl Columns {
         if self.moving_cell {
             words.push("xlo ylo zlo lx ly lz xy xz yz".to_owned());
         }
+        words.extend(self.piston.map(|place| format!("f_move[{place}]")));
         if self.frozen {
             words.push(vector("held", 6));
         }
@@ -66,6 +72,7 @@ impl Columns {
         3 + 3
             + 12
             + 9 * usize::from(self.moving_cell)
+            + usize::from(self.piston.is_some())
             + 6 * usize::from(self.frozen)
             + 3 * self.baths
     }
@@ -112,6 +119,7 @@ impl Columns {
             cell = Cell::new(orientation.lattice_from_lammps(&lattice), start.periodicity())
                 .map_err(|error| error.to_string())?;
         }
+        let excess = if self.piston.is_some() { 2.0 * take(1)[0] } else { 0.0 };
         let mut virial =
             math::matrix_scale(&symmetric(&head[6..12]), constants::virial(1.0, cell.volume()));
         if self.frozen {
@@ -126,11 +134,26 @@ impl Columns {
             twice_kinetic: math::trace(&kinetic),
             kinetic: orientation.tensor_from_lammps(&kinetic),
             baths,
-            conserved: head[1],
+            conserved: head[1] - excess,
         };
         let builds = head[2] as u64;
         Ok(Row { step, record, corner, fastest: constants::internal_velocity(fastest), builds })
     }
+}
+
+/// Behind `η` and `v_η` of both chains, `ω`, `v_ω`, and their energies in the same order; from 1.
+fn isotropic_piston(settings: &StageSettings) -> Option<usize> {
+    let Ensemble::Npt { thermostat, barostat, .. } = settings.ensemble else { return None };
+    let Barostat::MartynaTobiasKlein { chain: piston, coupling: Coupling::ISOTROPIC, .. } =
+        barostat
+    else {
+        return None;
+    };
+    let particles = match thermostat {
+        Thermostat::NoseHooverChain { chain, .. } => chain,
+        _ => 0,
+    };
+    Some(4 * particles + 2 * piston + 5)
 }
 
 fn symmetric(values: &[f64]) -> Matrix3 {
