@@ -247,18 +247,17 @@ fn refuse_stages(run: &RunFile, inputs: &Inputs, plan: &Plan) -> Result<(), Inpu
 
 /// The plugin that the run file names, or the environment.
 fn plugin(at: &At<'_>, written: Option<&Located<String>>) -> Result<Option<PathBuf>, InputError> {
-    let (path, line) = match written {
+    let (found, line) = match written {
         Some(path) => (at.run.resolve(&path.value), path.line),
         None => match std::env::var_os(PLUGIN_VARIABLE) {
             Some(path) if !path.is_empty() => (PathBuf::from(path), at.line),
             _ => return Ok(None),
         },
     };
-    let path = std::path::absolute(&path).unwrap_or(path);
-    if path.is_file() {
-        return Ok(Some(path));
+    if found.is_file() {
+        return Ok(Some(std::path::absolute(&found).unwrap_or(found)));
     }
-    let message = format!("there is no file {}; lammps/build.sh makes it", path.display());
+    let message = format!("there is no file {}; lammps/build.sh makes it", found.display());
     Err(at.refuse(Some(line), "plugin", message))
 }
 

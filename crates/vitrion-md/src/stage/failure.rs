@@ -105,10 +105,10 @@ impl Stage<'_> {
             })
             .collect();
         if wreck.age > 0 {
-            what += &format!(
-                " (the last state that was seen, and is saved, is that after step {})",
-                self.step() - wreck.age
-            );
+            let seen = (self.step() - wreck.age).to_string();
+            what.push_str(" (the last state that was seen, and is saved, is that after step ");
+            what.push_str(&seen);
+            what.push(')');
         }
         let last_good = self.save_last_good(&wreck, &mut what);
         MdError::BlowUp { step: self.step() + 1, what, atoms, last_good }

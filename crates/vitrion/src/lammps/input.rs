@@ -11,7 +11,7 @@ use vitrion_md::{Barostat, Coupling, Ensemble, Part, Ramp, StageSettings, Thermo
 /// LAMMPS looks every so many steps whether it is asked to stop.
 const LOOK: u64 = 10;
 /// Parts into which LAMMPS cuts half a step of a Nosé–Hoover chain: their error is then that of ours.
-const CHAIN_PARTS: u32 = 4;
+const CHAIN_PARTS: u32 = 8;
 /// Seeds of LAMMPS are 1 to this number.
 const LARGEST_SEED: u64 = 900_000_000;
 /// Atom ranges on one line of a group.

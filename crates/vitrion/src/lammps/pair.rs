@@ -100,7 +100,7 @@ impl Pair {
 /// Refuses what `pair_style vitrion` does not have: the key of `[potential]` and why.
 pub(super) fn check(potential: &LoadedPotential) -> Result<(), (&'static str, String)> {
     if let LoadedPotential::Deep { exact: true, .. } = potential {
-        let message = "pair_style vitrion evaluates tables of the embedding nets only; leave `exact` out, engine = \"vitrion\" can";
+        let message = "pair_style vitrion evaluates tables of the embedding nets only; leave `exact` out, or take engine = \"vitrion\"";
         return Err(("exact", message.to_owned()));
     }
     Ok(())

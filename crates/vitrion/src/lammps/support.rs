@@ -7,7 +7,7 @@ use vitrion_md::{Barostat, Coupling, Ensemble, Ramp, StageSettings, Thermostat};
 /// The key of the stage that asks for it, and what is wrong.
 pub(super) type Complaint = (&'static str, String);
 
-const NATIVE: &str = "engine = \"vitrion\" can";
+const NATIVE: &str = "or engine = \"vitrion\", which can";
 
 /// Refuses a stage that LAMMPS would carry out differently.
 ///
