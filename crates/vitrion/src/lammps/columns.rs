@@ -116,7 +116,7 @@ impl Columns {
             let v = take(9);
             corner = [v[0], v[1], v[2]];
             let lattice = [[v[3], 0.0, 0.0], [v[6], v[4], 0.0], [v[7], v[8], v[5]]];
-            cell = Cell::new(orientation.lattice_from_lammps(&lattice), start.periodicity())
+            cell = Cell::new(orientation.lattice_here(&lattice), start.periodicity())
                 .map_err(|error| error.to_string())?;
         }
         let excess = if self.piston.is_some() { 2.0 * take(1)[0] } else { 0.0 };
@@ -130,9 +130,9 @@ impl Columns {
         let record = Record {
             cell,
             potential_energy: head[0],
-            virial: orientation.tensor_from_lammps(&virial),
+            virial: orientation.tensor_here(&virial),
             twice_kinetic: math::trace(&kinetic),
-            kinetic: orientation.tensor_from_lammps(&kinetic),
+            kinetic: orientation.tensor_here(&kinetic),
             baths,
             conserved: head[1] - excess,
         };
@@ -207,14 +207,94 @@ impl Arrays {
             let (Some(r), Some(v), Some(f)) = (vector(), vector(), vector()) else {
                 return Err(format!("expected nine numbers after the atom, found {line:?}"));
             };
-            arrays.positions[atom] = orientation.from_lammps(math::sub(r, corner));
-            arrays.velocities[atom] = orientation.from_lammps(v.map(constants::internal_velocity));
-            arrays.forces[atom] = orientation.from_lammps(f);
+            arrays.positions[atom] = orientation.vector_here(math::sub(r, corner));
+            arrays.velocities[atom] = orientation.vector_here(v.map(constants::internal_velocity));
+            arrays.forces[atom] = orientation.vector_here(f);
             count += 1;
         }
         if count != atoms {
             return Err(format!("expected {atoms} atoms, found {count}"));
         }
         Ok(arrays)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vitrion_md::Ramp;
+
+    fn upright() -> (Orientation, Cell) {
+        let cell = Cell::orthorhombic([10.0, 10.0, 10.0]).expect("a cube");
+        (Orientation::of(&cell).0, cell)
+    }
+
+    #[test]
+    fn a_row_is_told_from_other_lines_and_read_in_our_units() {
+        let (orientation, cell) = upright();
+        let columns = Columns::of(&StageSettings::new(Ensemble::Nve, 1.0, 10));
+        assert_eq!(columns.keywords().split_whitespace().filter(|word| *word != "&").count(), 19);
+        let text = " 7 -3.5 -2.0 4 10 20 5 1 2 3 4 5 6 0.1 0.2 0.3 0 0 0.4";
+        let row = columns.read(text, &orientation, &cell).expect("a row").expect("finite");
+        assert_eq!((row.step, row.builds), (7, 4));
+        assert!((row.fastest - 0.02).abs() < 1e-15);
+        assert!((row.record.twice_kinetic - 0.6).abs() < 1e-15);
+        assert!((row.record.kinetic[1][2] - 0.4).abs() < 1e-15);
+        // 4 bar of xy in 1000 Å³
+        assert!((row.record.virial[1][0] - 4.0 * 1000.0 / 1.602_176_5e6).abs() < 1e-12);
+        for line in ["Step PotEng", "", "7 1 2 3", "Loop time of 1 on 2 procs", "7.5 1"] {
+            assert_eq!(columns.read(line, &orientation, &cell), None, "{line:?}");
+        }
+        let bad = columns.read(&text.replace("-3.5", "-nan"), &orientation, &cell);
+        assert!(bad.is_some_and(|row| row.is_err_and(|why| why.contains("NaN"))));
+    }
+
+    #[test]
+    fn a_barostat_adds_the_cell_and_the_excess_of_its_chain() {
+        let (orientation, cell) = upright();
+        let barostat = Barostat::MartynaTobiasKlein {
+            period: 1000.0,
+            chain: 2,
+            coupling: Coupling::ISOTROPIC,
+        };
+        let ensemble = Ensemble::Npt {
+            temperature: Ramp::constant(300.0),
+            thermostat: Thermostat::NoseHooverChain { period: 100.0, chain: 3 },
+            pressure: Ramp::constant(0.0),
+            barostat,
+        };
+        let columns = Columns::of(&StageSettings::new(ensemble, 1.0, 10));
+        assert!(columns.keywords().ends_with("f_move[21]"), "{}", columns.keywords());
+        let text = format!("0 1 2 0{} -1 0 0 11 12 13 1 2 3 0.25", " 0".repeat(15));
+        let row = columns.read(&text, &orientation, &cell).expect("a row").expect("finite");
+        assert!((row.record.conserved - 1.5).abs() < 1e-15);
+        assert_eq!(
+            row.record.cell.matrix()[2].map(f64::to_bits),
+            [2.0_f64, 3.0, 13.0].map(f64::to_bits)
+        );
+        assert_eq!(row.corner.map(f64::to_bits), [-1.0_f64, 0.0, 0.0].map(f64::to_bits));
+    }
+
+    #[test]
+    fn frames_are_read_in_the_order_of_the_numbers_and_damage_is_named() {
+        let (orientation, _) = upright();
+        let head = "ITEM: TIMESTEP\n20\nITEM: NUMBER OF ATOMS\n2\nITEM: ATOMS id xu\n";
+        let text = format!("{head}2 1 2 3 4 5 6 7 8 9\n1 0 0 0 0 0 0 0 0 -1\n");
+        let read = |text: &str| Arrays::read(text, 20, 2, [1.0, 0.0, 0.0], &orientation);
+        let arrays = read(&text).expect("whole");
+        assert!(
+            (arrays.positions[1][0]).abs() < 1e-15 && (arrays.positions[0][0] + 1.0).abs() < 1e-15
+        );
+        assert!((arrays.velocities[1][1] - 5e-3).abs() < 1e-15);
+        assert!((arrays.forces[0][2] + 1.0).abs() < 1e-15);
+        for (damaged, message) in [
+            (text.replace("20", "30"), "expected a frame of step 20, found Some(30)"),
+            (text.replace("\n1 0 0", "\n3 0 0"), "expected the number of an atom (1 to 2)"),
+            (text.replace(" -1", ""), "expected nine numbers"),
+            (head.to_owned(), "expected 2 atoms, found 0"),
+        ] {
+            let found = read(&damaged).expect_err(message);
+            assert!(found.contains(message), "{found}");
+        }
     }
 }

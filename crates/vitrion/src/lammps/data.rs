@@ -73,13 +73,13 @@ pub(super) fn text(start: &Start<'_>, types: &Types) -> String {
     out.push_str("\nAtoms # atomic\n\n");
     let cell = Cell::periodic(**lattice).expect("the lattice of a cell");
     for (atom, r) in structure.positions.iter().enumerate() {
-        let ([x, y, z], [i, j, k]) = cell.wrap(orientation.to_lammps(*r));
+        let ([x, y, z], [i, j, k]) = cell.wrap(orientation.vector_there(*r));
         let kind = types.of[atom];
         write(&mut out, format_args!("{} {kind} {x:?} {y:?} {z:?} {i} {j} {k}\n", atom + 1));
     }
     out.push_str("\nVelocities\n\n");
     for (atom, v) in velocities.iter().enumerate() {
-        let [x, y, z] = orientation.to_lammps(*v).map(constants::velocity);
+        let [x, y, z] = orientation.vector_there(*v).map(constants::velocity);
         write(&mut out, format_args!("{} {x:?} {y:?} {z:?}\n", atom + 1));
     }
     out

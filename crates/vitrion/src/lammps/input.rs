@@ -3,7 +3,7 @@
 use super::columns::Columns;
 use super::constants;
 use super::orientation::Orientation;
-use super::support::tilts;
+use super::support::is_tilted;
 use std::fmt::{self, Write as _};
 use vitrion_core::{Cell, units};
 use vitrion_md::{Barostat, Coupling, Ensemble, Part, Ramp, StageSettings, Thermostat};
@@ -55,7 +55,7 @@ pub(super) fn is_triclinic(settings: &StageSettings, cell: &Cell) -> bool {
     let barostat = settings.ensemble.barostat();
     let shears =
         matches!(barostat, Some(Barostat::MartynaTobiasKlein { coupling, .. }) if coupling.shear);
-    shears || tilts(&Orientation::of(cell).1) != [0.0; 3]
+    shears || is_tilted(&Orientation::of(cell).1)
 }
 
 impl Script<'_> {
@@ -142,18 +142,12 @@ impl Script<'_> {
                 described(thermostat, temperature),
                 pressure_described(pressure)
             )?;
-            match thermostat {
-                Thermostat::NoseHooverChain { .. } => {
-                    writeln!(
-                        out,
-                        "fix move all npt {} &\n    {cell}",
-                        chain(thermostat, temperature)
-                    )?;
-                }
-                _ => {
-                    writeln!(out, "fix move all nph {cell}")?;
-                    self.bath(out, parts, 0, (thermostat, temperature))?;
-                }
+            if let Thermostat::NoseHooverChain { .. } = thermostat {
+                let particles = chain(thermostat, temperature);
+                writeln!(out, "fix move all npt {particles} &\n    {cell}")?;
+            } else {
+                writeln!(out, "fix move all nph {cell}")?;
+                self.bath(out, parts, 0, (thermostat, temperature))?;
             }
             return writeln!(out, "compute_modify move_temp extra/dof {}", self.removed());
         }
@@ -205,20 +199,18 @@ impl Script<'_> {
             _ => targets(temperature),
         };
         let damping = constants::time(thermostat.period());
-        let seed = self.settings.seed.wrapping_add(number as u64) % LARGEST_SEED + 1;
-        match thermostat {
-            Thermostat::Langevin { .. } => {
-                let zero = if self.settings.keeps_momentum() { "yes" } else { "no" };
-                writeln!(
-                    out,
-                    "fix bath{number} {name} langevin {target} {damping:?} {seed} tally yes zero {zero}"
-                )
-            }
-            _ => {
-                writeln!(out, "fix bath{number} {name} temp/csvr {target} {damping:?} {seed}")?;
-                writeln!(out, "compute_modify bath{number}_temp extra/dof {}", self.removed())
-            }
+        // other numbers after every restart: Langevin noise would repeat itself
+        let draw = number as u64 + 97 * self.done;
+        let seed = self.settings.seed.wrapping_add(draw) % LARGEST_SEED + 1;
+        if let Thermostat::Langevin { .. } = thermostat {
+            let zero = if self.settings.keeps_momentum() { "yes" } else { "no" };
+            return writeln!(
+                out,
+                "fix bath{number} {name} langevin {target} {damping:?} {seed} tally yes zero {zero}"
+            );
         }
+        writeln!(out, "fix bath{number} {name} temp/csvr {target} {damping:?} {seed}")?;
+        writeln!(out, "compute_modify bath{number}_temp extra/dof {}", self.removed())
     }
 
     /// `T₁ + (T₂ − T₁) min(⌊n s/S⌋, n − 1)/(n − 1)` after step `s` of `S`.
@@ -249,15 +241,14 @@ impl Script<'_> {
             Coupling { axes, .. } => {
                 let names = ["x", "y", "z"];
                 let free: Vec<usize> = (0..3).filter(|k| axes[*k].is_some()).collect();
-                let mut words: String =
-                    free.iter().map(|k| format!("{} {target} ", names[*k])).collect();
+                let words: Vec<String> =
+                    free.iter().map(|k| format!("{} {target}", names[*k])).collect();
                 let pairs = [(0, 1), (1, 2), (0, 2)];
                 let coupled =
                     pairs.iter().find(|(a, b)| axes[*a].is_some() && axes[*a] == axes[*b]);
-                words += &coupled.map_or("couple none".to_owned(), |(a, b)| {
-                    format!("couple {}{}", names[*a], names[*b])
-                });
-                words
+                let coupled = coupled
+                    .map_or("none".to_owned(), |(a, b)| format!("{}{}", names[*a], names[*b]));
+                format!("{} couple {coupled}", words.join(" "))
             }
         };
         let flip = if is_triclinic(self.settings, self.cell) { " flip no" } else { "" };
@@ -267,13 +258,13 @@ impl Script<'_> {
     fn deformation(&self, out: &mut String) -> fmt::Result {
         let Some(rate) = &self.settings.strain_rate else { return Ok(()) };
         let axes = ["x", "y", "z"].into_iter().enumerate().filter(|(k, _)| rate[*k][*k] != 0.0);
-        let words: String = axes
-            .map(|(k, axis)| format!("{axis} trate {:?} ", constants::rate(rate[k][k])))
+        let words: Vec<String> = axes
+            .map(|(k, axis)| format!("{axis} trate {:?}", constants::rate(rate[k][k])))
             .collect();
         if words.is_empty() {
             return Ok(());
         }
-        writeln!(out, "fix strain all deform 1 {words}remap x")
+        writeln!(out, "fix strain all deform 1 {} remap x", words.join(" "))
     }
 
     /// One row a step on the screen, which vitrion reads; arrays and restarts when they are due.
@@ -297,8 +288,8 @@ impl Script<'_> {
                     f[b], f[a]
                 )?;
             }
-            let inputs: String = names.iter().map(|name| format!(" v_held_{name}")).collect();
-            writeln!(out, "compute held frozen reduce sum{inputs}")?;
+            let inputs = names.map(|name| format!("v_held_{name}")).join(" ");
+            writeln!(out, "compute held frozen reduce sum {inputs}")?;
             "mobile"
         };
         writeln!(out, "compute fastest {mobile} reduce maxabs vx vy vz")?;
@@ -347,9 +338,10 @@ fn group(out: &mut String, name: &str, atoms: &[u32]) -> fmt::Result {
         if number > 0 && number.is_multiple_of(RANGES_PER_LINE) {
             write!(out, " &\n   ")?;
         }
-        match first == last {
-            true => write!(out, " {first}")?,
-            false => write!(out, " {first}:{last}")?,
+        if first == last {
+            write!(out, " {first}")?;
+        } else {
+            write!(out, " {first}:{last}")?;
         }
     }
     writeln!(out)
@@ -375,4 +367,89 @@ fn described(thermostat: Thermostat, temperature: Ramp) -> String {
 fn pressure_described(pressure: Ramp) -> String {
     let [start, end] = [pressure.start, pressure.end].map(|p| p * units::EV_PER_A3_IN_GPA);
     format!("{start} to {end} GPa")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vitrion_md::Bath;
+
+    fn text(settings: &StageSettings, done: u64) -> String {
+        let cell = Cell::orthorhombic([10.0; 3]).expect("a cube");
+        let script = Script {
+            settings,
+            cell: &cell,
+            atoms: 6,
+            setup: &["suffix off".to_owned()],
+            pair: &["pair_style lj/cut 7.0".to_owned()],
+            columns: &Columns::of(settings),
+            done,
+            frames: &[10],
+        };
+        script.text()
+    }
+
+    fn assert_holds(text: &str, lines: &[&str]) {
+        for line in lines {
+            assert!(text.lines().any(|found| found == *line), "{line:?} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_ramp_goes_on_where_it_was_after_a_restart() {
+        let thermostat = Thermostat::NoseHooverChain { period: 100.0, chain: 3 };
+        let ensemble = Ensemble::Nvt { temperature: Ramp::linear(900.0, 300.0), thermostat };
+        let settings =
+            StageSettings { checkpoint_every: 50, ..StageSettings::new(ensemble, 2.0, 500) };
+        let begun = text(&settings, 0);
+        assert_holds(
+            &begun,
+            &[
+                "suffix off",
+                "read_data start.data",
+                "timestep 0.002",
+                "restart 50 lammps.*.restart",
+                "run 500 upto start 0 stop 500",
+            ],
+        );
+        let targets =
+            format!("{:?} {:?}", constants::temperature(900.0), constants::temperature(300.0));
+        assert!(begun.contains(&format!("nvt temp {targets} 0.1 tchain 3 tloop 8")), "{begun}");
+        let resumed = text(&settings, 150);
+        assert_holds(
+            &resumed,
+            &["read_restart lammps.150.restart", "run 500 upto start 0 stop 500"],
+        );
+        assert!(!resumed.contains("read_data"));
+    }
+
+    #[test]
+    fn frozen_atoms_and_groups_have_integrators_of_their_own() {
+        let thermostat = Thermostat::Langevin { period: 500.0 };
+        let ensemble = Ensemble::Nvt { temperature: Ramp::constant(300.0), thermostat };
+        let bath = Bath {
+            name: "wall".to_owned(),
+            atoms: vec![3, 4],
+            temperature: Ramp::constant(300.0),
+            thermostat: Thermostat::Csvr { period: 100.0 },
+        };
+        let usual = StageSettings::new(ensemble, 1.0, 100);
+        let text = text(&StageSettings { frozen: vec![0], baths: vec![bath], ..usual }, 0);
+        let target = targets(Ramp::constant(300.0));
+        assert_holds(
+            &text,
+            &[
+                "group rest id 2:3 6",
+                "group bath1 id 4:5",
+                "group frozen id 1",
+                "fix move0 rest nve",
+                &format!("fix bath0 rest langevin {target} 0.5 2 tally yes zero no"),
+                "fix move1 bath1 nve",
+                &format!("fix bath1 bath1 temp/csvr {target} 0.1 3"),
+                "compute_modify bath1_temp extra/dof 0",
+                "group mobile subtract all frozen",
+                "compute fastest mobile reduce maxabs vx vy vz",
+            ],
+        );
+    }
 }

@@ -34,20 +34,20 @@ impl Orientation {
         self.to == math::IDENTITY
     }
 
-    pub(super) fn to_lammps(&self, r: Vector3) -> Vector3 {
+    pub(super) fn vector_there(&self, r: Vector3) -> Vector3 {
         if self.is_identity() { r } else { math::row_times(r, &self.to) }
     }
 
-    pub(super) fn from_lammps(&self, r: Vector3) -> Vector3 {
+    pub(super) fn vector_here(&self, r: Vector3) -> Vector3 {
         if self.is_identity() { r } else { math::row_times(r, &self.from) }
     }
 
     /// Lattice vectors, which are rows.
-    pub(super) fn lattice_from_lammps(&self, rows: &Matrix3) -> Matrix3 {
-        rows.map(|row| self.from_lammps(row))
+    pub(super) fn lattice_here(&self, rows: &Matrix3) -> Matrix3 {
+        rows.map(|row| self.vector_here(row))
     }
 
-    pub(super) fn tensor_from_lammps(&self, tensor: &Matrix3) -> Matrix3 {
+    pub(super) fn tensor_here(&self, tensor: &Matrix3) -> Matrix3 {
         if self.is_identity() {
             return *tensor;
         }
@@ -68,15 +68,15 @@ mod tests {
             let (orientation, lattice) = Orientation::of(&cell);
             assert!(lattice[0][1] == 0.0 && lattice[0][2] == 0.0 && lattice[1][2] == 0.0);
             assert!((0..3).all(|k| lattice[k][k] > 0.0), "{lattice:?}");
-            let back = orientation.lattice_from_lammps(&lattice);
+            let back = orientation.lattice_here(&lattice);
             let close = |a: &Matrix3, b: &Matrix3| {
                 a.as_flattened().iter().zip(b.as_flattened()).all(|(a, b)| (a - b).abs() < 1e-14)
             };
             assert!(close(&back, &matrix), "{back:?}");
             // r ⊗ f comes back as a tensor
             let (r, f) = ([1.0, -2.0, 0.4], [0.3, 0.1, 5.0]);
-            let there = math::outer(orientation.to_lammps(r), orientation.to_lammps(f));
-            assert!(close(&orientation.tensor_from_lammps(&there), &math::outer(r, f)));
+            let there = math::outer(orientation.vector_there(r), orientation.vector_there(f));
+            assert!(close(&orientation.tensor_here(&there), &math::outer(r, f)));
         }
     }
 

@@ -33,7 +33,7 @@ pub(super) fn version(words: &[String], threads: u32, script: &str) -> Result<St
         .map_err(not_started)?;
     let mut input = child.stdin.take().expect("a pipe was asked for");
     // a program that ends before it reads is told by what it says
-    let _ = write!(input, "{script}print \"{READY}\"\n");
+    let _ = writeln!(input, "{script}print \"{READY}\"");
     drop(input);
     let output = child.wait_with_output().map_err(not_started)?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -19,7 +19,7 @@ pub(super) fn check(settings: &StageSettings, cell: &Cell) -> Result<(), Complai
         return Err(("kind", message.to_owned()));
     }
     let (orientation, lattice) = Orientation::of(cell);
-    let upright = orientation.is_identity() && tilts(&lattice) == [0.0; 3];
+    let upright = orientation.is_identity() && !is_tilted(&lattice);
     stepwise(settings)?;
     if let Ensemble::Npt { barostat, .. } = settings.ensemble {
         under_pressure(settings, barostat, upright)?;
@@ -42,9 +42,9 @@ pub(super) fn check(settings: &StageSettings, cell: &Cell) -> Result<(), Complai
     Ok(())
 }
 
-/// xy, xz, yz of a lower-triangular matrix.
-pub(super) fn tilts(lattice: &Matrix3) -> [f64; 3] {
-    [lattice[1][0], lattice[2][0], lattice[2][1]]
+/// True if a lower-triangular matrix is not diagonal.
+pub(super) fn is_tilted(lattice: &Matrix3) -> bool {
+    [lattice[1][0], lattice[2][0], lattice[2][1]].iter().any(|tilt| *tilt != 0.0)
 }
 
 /// Plateaus need a thermostat that takes any function of time.
@@ -61,12 +61,12 @@ fn stepwise(settings: &StageSettings) -> Result<(), Complaint> {
             return Err(("temperature", message));
         }
     }
-    if let Ensemble::Npt { pressure, .. } = settings.ensemble {
-        if stands(pressure) {
-            let message =
-                format!("LAMMPS moves a pressure linearly only; leave out `plateaus`, {NATIVE}");
-            return Err(("pressure", message));
-        }
+    if let Ensemble::Npt { pressure, .. } = settings.ensemble
+        && stands(pressure)
+    {
+        let message =
+            format!("LAMMPS moves a pressure linearly only; leave out `plateaus`, {NATIVE}");
+        return Err(("pressure", message));
     }
     Ok(())
 }
