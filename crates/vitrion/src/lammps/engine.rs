@@ -71,12 +71,14 @@ struct LammpsEngine<'a> {
     seen: (u64, Cell),
     /// Restart files before this step are not needed any more.
     kept: u64,
+    /// Added to the conserved quantity, which LAMMPS does not go on with after every restart [eV].
+    forgotten: f64,
     spent: f64,
 }
 
 impl<'a> LammpsEngine<'a> {
     fn new(maker: &'a Maker<'_>, start: Start<'_>) -> Result<Self, Fault> {
-        let Start { structure, velocities, settings, done, .. } = start;
+        let Start { structure, velocities, settings, variables, done, .. } = start;
         let folder = maker.folder;
         let cell = structure.cell.clone();
         let (orientation, lattice) = Orientation::of(&cell);
@@ -136,6 +138,7 @@ impl<'a> LammpsEngine<'a> {
             seen: (done, cell.clone()),
             cell,
             kept: done,
+            forgotten: 0.0,
             spent: 0.0,
         };
         engine.now = engine.next_row()?.ok_or_else(|| engine.failure())?;
@@ -147,6 +150,9 @@ impl<'a> LammpsEngine<'a> {
         }
         if done == 0 {
             engine.first_frame(structure)?;
+        } else {
+            engine.forgotten = taken(&engine.now.record) - variables.heat;
+            engine.now.record.conserved += engine.forgotten;
         }
         Ok(engine)
     }
@@ -182,7 +188,11 @@ impl<'a> LammpsEngine<'a> {
                 return if self.program.is_complete() { Ok(None) } else { Err(self.failure()) };
             };
             match self.columns.read(&line, &self.orientation, &self.cell) {
-                Some(row) => return row.map(Some).map_err(Fault::RunAway),
+                Some(Ok(mut row)) => {
+                    row.record.conserved += self.forgotten;
+                    return Ok(Some(row));
+                }
+                Some(Err(why)) => return Err(Fault::RunAway(why)),
                 None => self.program.note(&line).map_err(|error| unusable(self.folder, &error))?,
             }
         }
@@ -286,13 +296,14 @@ impl Engine for LammpsEngine<'_> {
         Ok(View { cell: &self.seen.1, positions, velocities, forces })
     }
 
-    /// At rest: LAMMPS keeps its own in its restart files.
+    /// At rest, for LAMMPS keeps its own in its restart files; but what they do not hold of the conserved
+    /// quantity, the heat of Langevin noise.
     fn variables(&mut self) -> Result<Variables, Fault> {
         self.settle();
         // a checkpoint is about to be written; the one before must stay whole until it is
         prune(self.folder, self.kept).map_err(|error| unusable(self.folder, &error))?;
         self.kept = self.now.step;
-        Ok(Variables::at_rest(&self.settings))
+        Ok(Variables { heat: taken(&self.now.record), ..Variables::at_rest(&self.settings) })
     }
 
     fn list_reference(&mut self) -> Result<Reference, Fault> {
@@ -341,6 +352,11 @@ impl Engine for LammpsEngine<'_> {
             }
         }
     }
+}
+
+/// What is missing from potential and kinetic energy in the conserved quantity [eV].
+fn taken(record: &Record) -> f64 {
+    record.potential_energy + 0.5 * record.twice_kinetic - record.conserved
 }
 
 /// What is not known yet.

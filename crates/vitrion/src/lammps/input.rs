@@ -103,7 +103,7 @@ impl Script<'_> {
         self.groups(out, &parts)?;
         self.integrator(out, &parts)?;
         self.output(out, &parts)?;
-        writeln!(out, "run {0} upto start 0 stop {0}\n", s.steps)?;
+        writeln!(out, "run {0} upto start {1} stop {0}\n", s.steps, self.first_step())?;
         writeln!(
             out,
             "write_dump all custom {} {} modify format float %.17g",
@@ -112,6 +112,15 @@ impl Script<'_> {
         )?;
         writeln!(out, "write_restart {}", restart_file("$(step)"))?;
         writeln!(out, "print \"{END}\"")
+    }
+
+    /// Where the time of ramps begins. Without any it is the present step: after a restart LAMMPS counts the
+    /// heat of Langevin noise from there.
+    fn first_step(&self) -> u64 {
+        let s = self.settings;
+        let baths = s.baths.iter().map(|bath| bath.temperature);
+        let moving = s.ensemble.ramps().chain(baths).any(Ramp::moves) || s.strain_rate.is_some();
+        if moving { 0 } else { self.done }
     }
 
     fn groups(&self, out: &mut String, parts: &[Part]) -> fmt::Result {

@@ -24,10 +24,20 @@ name = "krypton"
 element = "Kr"
 "#;
 
+#[expect(clippy::print_stdout, reason = "skips are counted")]
 fn lammps() -> Option<PathBuf> {
     let found = std::env::var_os("VITRION_TEST_LAMMPS").map(PathBuf::from);
     if found.is_none() {
-        eprintln!("SKIPPED: no LAMMPS here (VITRION_TEST_LAMMPS)");
+        println!("SKIPPED: no LAMMPS here (VITRION_TEST_LAMMPS)");
+    }
+    found
+}
+
+#[expect(clippy::print_stdout, reason = "skips are counted")]
+fn plugin() -> bool {
+    let found = std::env::var_os("VITRION_LAMMPS_PLUGIN").is_some();
+    if !found {
+        println!("SKIPPED: no plugin here (VITRION_LAMMPS_PLUGIN)");
     }
     found
 }
@@ -408,8 +418,7 @@ fn a_lammps_that_lacks_the_potential_or_refuses_a_line_is_told_before_the_run() 
 #[test]
 fn the_plugin_gives_the_dynamics_of_vitrion() {
     let Some(lmp) = lammps() else { return };
-    if std::env::var_os("VITRION_LAMMPS_PLUGIN").is_none() {
-        eprintln!("SKIPPED: no plugin here (VITRION_LAMMPS_PLUGIN)");
+    if !plugin() {
         return;
     }
     let folder = tempfile::tempdir().expect("a temporary folder");
