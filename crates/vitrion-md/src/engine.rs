@@ -63,8 +63,19 @@ pub trait Engine {
     /// The step that failed.
     fn wreck(&self) -> Wreck<'_>;
 
-    /// Distance from an atom to its nearest neighbour in the list of the step that failed [Å].
+    /// Distance from an atom to its nearest neighbour in the list of the step that failed [Å], where it
+    /// is known.
     fn nearest(&self, atom: usize) -> Option<f64>;
+
+    /// Asks for an end after `done` steps; true if arrays and variables of now can be had, so that a
+    /// checkpoint can be written. Otherwise the stage goes on until they can: an engine that works ahead
+    /// of the stage stops as soon as it can.
+    ///
+    /// # Errors
+    /// As [`Engine::advance`].
+    fn halt(&mut self, _done: u64) -> Result<bool, Fault> {
+        Ok(true)
+    }
 }
 
 /// Makes the engines of one potential.
@@ -153,6 +164,8 @@ pub struct Wreck<'a> {
     pub forces: &'a [Vector3],
     /// The last that were evaluated [eV]; may be empty.
     pub atom_energies: &'a [f64],
+    /// Steps by which "before" is older than the last completed step: zero where every step is kept.
+    pub age: u64,
 }
 
 /// Seconds that steps took.
@@ -191,6 +204,12 @@ pub enum Fault {
     /// What the potential reports.
     #[error("the potential failed: {0}")]
     Potential(#[source] PotentialError),
+    /// Another program carries out the steps and says that atoms or cell ran away.
+    #[error("{0}")]
+    RunAway(String),
+    /// Another program carries out the steps and failed, or could not be started.
+    #[error("{0}")]
+    Program(String),
     /// The device failed or has too little memory; what it held may be lost.
     #[error("the device failed: {0}")]
     Device(String),

@@ -70,7 +70,7 @@ pub enum MdError {
     Start(#[source] PotentialError),
     /// A non-finite value, an absurd displacement, or a cell that runs away.
     #[error(
-        "step {step}: {what}{}\nThe state before this step is in {}; the checkpoint is kept. \
+        "step {step}: {what}{}\nThe last good state is in {}; the checkpoint is kept. \
          Overlapping atoms in the structure, a timestep that is too long, or a potential far from \
          its training data are the usual causes",
         listed(atoms), last_good.display()
@@ -92,6 +92,16 @@ pub enum MdError {
          memory on it, other programs, or its driver are the usual causes"
     )]
     Device {
+        /// The first step that is not done.
+        step: u64,
+        message: String,
+    },
+    /// Another program that carries out the steps, and failed.
+    #[error(
+        "step {step}: the program that carries out the steps failed: {message}\nThe checkpoint is kept: \
+         the same call goes on from it"
+    )]
+    Program {
         /// The first step that is not done.
         step: u64,
         message: String,

@@ -172,7 +172,7 @@ impl Stage<'_> {
         let steps = self.settings.steps;
         let mut saved = None;
         while self.done < steps {
-            if control.stop.load(Ordering::Relaxed) {
+            if control.stop.load(Ordering::Relaxed) && self.halted()? {
                 if saved != Some(self.done) {
                     self.save()?;
                 }
@@ -194,6 +194,11 @@ impl Stage<'_> {
             (control.progress)(progress);
         }
         self.finish()
+    }
+
+    /// Asks the engine for an end; true if a checkpoint can be written now.
+    fn halted(&mut self) -> Result<bool, MdError> {
+        self.engine.halt(self.done).map_err(|fault| self.failed(fault))
     }
 
     /// Steps up to the next one whose arrays are needed, or fewer; returns where that leads, which the

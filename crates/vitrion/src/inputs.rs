@@ -8,6 +8,7 @@ pub use load::{bench_structure, fingerprint, model, structure_called, structure_
 
 use crate::device::Device;
 use crate::error::InputError;
+use crate::lammps::Lammps;
 use crate::plan::Plan;
 use crate::results::PotentialCard;
 use crate::run_file::{DeviceChoice, PotentialTable, Precision, RunFile};
@@ -24,6 +25,8 @@ pub struct Inputs {
     pub potential: LoadedPotential,
     /// One per `[system]`, in order.
     pub structures: Vec<LoadedStructure>,
+    /// LAMMPS, where it carries out the stages.
+    pub lammps: Option<Lammps>,
 }
 
 /// A structure and the fingerprint of its file.
@@ -132,11 +135,25 @@ impl LoadedPotential {
 }
 
 impl Inputs {
+    /// What carries out the stages, for the manifest.
+    pub fn engine(&self) -> String {
+        self.lammps.as_ref().map_or_else(|| "vitrion".to_owned(), Lammps::name)
+    }
+
+    /// What computes, in plain text.
+    pub fn described(&self) -> String {
+        self.lammps.as_ref().map_or_else(|| self.potential.device(), Lammps::describe)
+    }
+
     /// Chooses what computes, as the run file asks, once it is known what there is to do.
     ///
     /// # Errors
-    /// A device that was asked for and is not there, or cannot do it; with the line that asks.
+    /// A device or an engine that was asked for and is not there, or cannot do it; with the line that asks.
     pub fn choose_device(&mut self, run: &RunFile, plan: &Plan) -> Result<(), InputError> {
+        self.lammps = Lammps::choose(run, self, plan)?;
+        if self.lammps.is_some() {
+            return Ok(());
+        }
         let PotentialTable::Model { device: asked, tensor_cores, precision, .. } =
             &run.potential.value
         else {

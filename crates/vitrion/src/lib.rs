@@ -9,6 +9,7 @@ pub mod inputs;
 pub mod jobs;
 pub mod labeling;
 pub mod labels;
+pub mod lammps;
 pub mod learn;
 pub mod movie;
 pub mod pipeline;

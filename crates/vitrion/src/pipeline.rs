@@ -119,7 +119,14 @@ fn all_runs(
         Some(index) => vec![index],
         None => (0..plan.runs.len()).collect(),
     };
-    let (concurrent, per_run) = threads::share(wanted.len(), options.threads);
+    let (concurrent, per_run) = match &inputs.lammps {
+        None => threads::share(wanted.len(), options.threads),
+        // the cores of a run are those of LAMMPS
+        Some(lammps) => {
+            let concurrent = (options.threads / lammps.cores()).clamp(1, wanted.len());
+            (concurrent, (options.threads / concurrent).max(1))
+        }
+    };
     let next = AtomicUsize::new(0);
     let failure: Mutex<Option<Error>> = Mutex::new(None);
     let coefficients: Mutex<Vec<Coefficients>> = Mutex::new(vec![Vec::new(); plan.runs.len()]);
@@ -235,13 +242,18 @@ impl Work<'_> {
                 if number < done { Vec::new() } else { self.observers(stage, structure)? };
             let control = Control { stop: self.options.stop, progress: &step };
             // a finished stage returns its last state at once
-            let outcome = engines
-                .run_stage(state, &settings, &folder, &mut observers, &control)
-                .map_err(|source| Error::Stage {
-                    run: self.run.id.clone(),
-                    stage: stage.name.clone(),
-                    source: Box::new(source),
-                })?;
+            let outcome = match &self.inputs.lammps {
+                None => engines.run_stage(state, &settings, &folder, &mut observers, &control),
+                Some(lammps) => {
+                    let potential = &self.inputs.potential;
+                    lammps.run_stage(potential, state, &settings, &folder, &mut observers, &control)
+                }
+            }
+            .map_err(|source| Error::Stage {
+                run: self.run.id.clone(),
+                stage: stage.name.clone(),
+                source: Box::new(source),
+            })?;
             match outcome {
                 StageOutcome::Interrupted { .. } => {
                     let resume = self.options.resume.to_owned();

@@ -18,7 +18,8 @@ pub use groups::{GroupPlan, Members};
 use crate::error::InputError;
 use crate::inputs::Inputs;
 use crate::run_file::{
-    BarostatKind, LennardJonesSpecies, Precision, RunFile, StageKind, ThermostatKind,
+    BarostatKind, DynamicsEngine, LennardJonesSpecies, Precision, RunFile, StageKind,
+    ThermostatKind,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -38,6 +39,12 @@ pub struct Plan {
     pub format: u64,
     pub name: String,
     pub seed: u64,
+    /// Who carries out the stages of dynamics.
+    #[serde(default)]
+    pub engine: DynamicsEngine,
+    /// Lines that a user adds to LAMMPS input.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lammps_setup: Vec<String>,
     pub potential: PotentialPlan,
     #[serde(rename = "system")]
     pub systems: Vec<SystemPlan>,

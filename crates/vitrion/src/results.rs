@@ -47,6 +47,9 @@ pub struct Manifest {
     /// BLAKE3 of `run.toml` and of the plan.
     pub run_file_blake3: String,
     pub plan_blake3: String,
+    /// What carried out the stages: "vitrion", or LAMMPS with its version and ranks.
+    #[serde(default)]
+    pub engine: String,
     pub potential: PotentialCard,
     pub systems: Vec<SystemEntry>,
 }

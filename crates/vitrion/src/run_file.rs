@@ -9,6 +9,7 @@ mod device;
 mod engine;
 mod group;
 mod label;
+mod lammps;
 mod learn;
 mod motion;
 mod on_the_fly;
@@ -26,6 +27,7 @@ pub use analysis::{AnalysisKind, AnalysisSettings, AnalysisTable};
 pub use device::DeviceChoice;
 pub use group::GroupTable;
 pub use label::{AimdTable, FramesTable, LabelFile, PerturbTable};
+pub use lammps::{DynamicsEngine, LammpsTable};
 pub use learn::{
     Dynamics, ExploreTable, LearnData, LearnFile, Method, SelectionTable, StopTable, TrainTable,
 };
@@ -62,6 +64,10 @@ pub struct RunFile {
     pub name: String,
     /// Seed of all random numbers.
     pub seed: u64,
+    /// `engine`: who carries out the stages.
+    pub engine: Located<DynamicsEngine>,
+    /// `[lammps]`
+    pub lammps: Option<Located<LammpsTable>>,
     /// `[potential]`
     pub potential: Located<PotentialTable>,
     /// `[system]` or `[[system]]`, at least one.
@@ -107,6 +113,8 @@ impl RunFile {
             "format",
             "name",
             "seed",
+            "engine",
+            "lammps",
             "potential",
             "system",
             "group",
@@ -118,6 +126,7 @@ impl RunFile {
         let name = root.require("name", "name = \"glass-600K\"", root.string("name")?)?;
         refuse_unsafe_name(&root, &name)?;
         let seed = root.require("seed", "seed = 20240611", root.count("seed")?)?;
+        let (engine, lammps) = LammpsTable::read(&root)?;
         let potential = root.require(
             "potential",
             "[potential] with model = \"builtin:li-p-s\"",
@@ -139,6 +148,8 @@ impl RunFile {
             text: text.to_owned(),
             name: name.value,
             seed: seed.value,
+            engine,
+            lammps,
             potential,
             systems,
             groups: located(&root.tables("group")?, GroupTable::read)?,

@@ -526,7 +526,7 @@ impl<T: Real> Engine for DeviceEngine<T> {
 
     fn wreck(&self) -> Wreck<'_> {
         let Seen { cell, positions, velocities, forces, before, .. } = &self.seen;
-        Wreck { cell, before, velocities, positions, forces, atom_energies: &[] }
+        Wreck { cell, before, velocities, positions, forces, atom_energies: &[], age: 0 }
     }
 
     fn nearest(&self, atom: usize) -> Option<f64> {

@@ -199,7 +199,7 @@ impl Engine for HostEngine<'_> {
         let LastGood { cell, positions: before, velocities } = &self.last_good;
         let System { positions, evaluation, .. } = &self.system;
         let Evaluation { forces, atom_energies, .. } = evaluation;
-        Wreck { cell, before, velocities, positions, forces, atom_energies }
+        Wreck { cell, before, velocities, positions, forces, atom_energies, age: 0 }
     }
 
     fn nearest(&self, atom: usize) -> Option<f64> {

@@ -17,6 +17,7 @@ pub(super) fn outside_a_step(fault: Fault, step: u64) -> MdError {
         Fault::Potential(error) => MdError::Start(error),
         Fault::Cell(source) => MdError::Cell { step, source },
         Fault::Device(message) => MdError::Device { step, message },
+        Fault::Program(message) | Fault::RunAway(message) => MdError::Program { step, message },
         other => MdError::Device { step, message: other.to_string() },
     }
 }
@@ -25,8 +26,12 @@ impl Stage<'_> {
     /// What a fault of the step after the last one means; the state before it is saved.
     pub(super) fn failed(&self, fault: Fault) -> MdError {
         match fault {
-            Fault::Cell(_) | Fault::Device(_) => outside_a_step(fault, self.step() + 1),
-            Fault::Strain(_) => self.blow_up(fault.to_string(), &[], &math::IDENTITY),
+            Fault::Cell(_) | Fault::Device(_) | Fault::Program(_) => {
+                outside_a_step(fault, self.step() + 1)
+            }
+            Fault::Strain(_) | Fault::RunAway(_) => {
+                self.blow_up(fault.to_string(), &[], &math::IDENTITY)
+            }
             Fault::Displacement { growth } => self.moved_too_far(&growth),
             Fault::Potential(PotentialError::NonFinite { atom, .. }) => {
                 self.bad_forces(fault.to_string(), Some(atom))
@@ -99,6 +104,12 @@ impl Stage<'_> {
                 displacement: math::norm(self.displacement(&wreck, atom, growth)),
             })
             .collect();
+        if wreck.age > 0 {
+            let seen = (self.step() - wreck.age).to_string();
+            what.push_str(" (the last state that was seen, and is saved, is that after step ");
+            what.push_str(&seen);
+            what.push(')');
+        }
         let last_good = self.save_last_good(&wreck, &mut what);
         MdError::BlowUp { step: self.step() + 1, what, atoms, last_good }
     }
@@ -112,8 +123,8 @@ impl Stage<'_> {
             positions: wreck.before.to_vec(),
             ..self.frame.structure.clone()
         });
-        frame.step = Some(self.step());
-        frame.time = Some(self.time());
+        frame.step = Some(self.step() - wreck.age);
+        frame.time = Some(self.time() - wreck.age as f64 * self.settings.timestep);
         frame.velocities = Some(wreck.velocities.to_vec());
         if let Err(error) = write_single(&path, &frame) {
             *message += " (and the last good frame could not be saved: ";

@@ -45,8 +45,7 @@ pub(super) fn check(arguments: &Arguments, common: &Common) -> Result<(), Error>
     if arguments.json {
         print_json(&Checked { plan: &plan, estimate: &estimate, advice: &advice });
     } else {
-        let potential =
-            format!("{}\n{}", inputs.potential.device(), inputs.potential.card().tables);
+        let potential = format!("{}\n{}", inputs.described(), inputs.potential.card().tables);
         print(&described(&plan, &estimate, &potential, &advice));
     }
     Ok(())

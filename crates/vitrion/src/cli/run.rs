@@ -127,7 +127,7 @@ pub(super) fn carry_out(
             (bytes * atoms as f64 * 1e-6).ceil(),
         ));
         complain(&queue.as_ref().map_or_else(
-            || inputs.potential.device(),
+            || inputs.described(),
             |queue| format!("{} runs as {}", plan.runs.len(), queue.settings.describe(queue.cores)),
         ));
         let tables = inputs.potential.card().tables;

@@ -35,7 +35,7 @@ impl Inputs {
             .enumerate()
             .map(|(number, table)| structure(run, number, table))
             .collect::<Result<_, _>>()?;
-        Ok(Inputs { potential, structures })
+        Ok(Inputs { potential, structures, lammps: None })
     }
 }
 

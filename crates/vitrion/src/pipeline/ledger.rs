@@ -85,6 +85,7 @@ impl<'a> Ledger<'a> {
             seed: plan.seed,
             run_file_blake3: blake3::hash(run_file.text.as_bytes()).to_string(),
             plan_blake3: blake3::hash(plan.to_toml().as_bytes()).to_string(),
+            engine: inputs.engine(),
             potential: inputs.potential.card(),
             systems,
         };

@@ -44,6 +44,8 @@ pub(super) fn plan(run: &RunFile, inputs: &Inputs) -> Result<Plan, InputError> {
         format: FORMAT,
         name: run.name.clone(),
         seed: run.seed,
+        engine: run.engine.value,
+        lammps_setup: run.lammps.as_ref().map_or(Vec::new(), |table| table.value.setup.clone()),
         potential: potential(run, &inputs.potential),
         runs: runs(run, &systems),
         groups,

@@ -42,6 +42,7 @@ fn inputs() -> Inputs {
     Inputs {
         potential: LoadedPotential::LennardJones(potential),
         structures: vec![LoadedStructure { structure, blake3: "00".to_owned() }],
+        lammps: None,
     }
 }
 

@@ -89,6 +89,7 @@ fn manifest(systems: Vec<SystemEntry>) -> Manifest {
         seed: 20_240_611,
         run_file_blake3: "ab12cd34".repeat(8),
         plan_blake3: "98fe76dc".repeat(8),
+        engine: "vitrion".into(),
         potential: PotentialCard {
             device: "cpu".to_owned(),
             name: "li-p-s".into(),

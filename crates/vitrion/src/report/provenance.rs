@@ -91,6 +91,7 @@ fn facts(source: &Source) -> String {
         ("Status", escape(&m.status)),
         ("Version", escape(&m.vitrion_version)),
         ("Commit", hash(&m.commit)),
+        ("Engine", escape(&m.engine)),
         ("Machine", format!("{}, {}", escape(&m.machine), counted(m.threads, "thread"))),
         ("Started", escape(&m.started)),
         ("Finished", escape(&m.finished)),
@@ -202,11 +203,12 @@ fn differences(results: &Results) -> String {
     if runs.len() < 2 {
         return String::new();
     }
-    let properties: [(&str, Property); 9] = [
+    let properties: [(&str, Property); 10] = [
         ("Potential", |m| m.potential.name.clone()),
         ("Potential BLAKE3", |m| m.potential.blake3.chars().take(16).collect()),
         ("Cutoff [Å]", |m| number::significant(m.potential.cutoff_a, 4)),
         ("Precision", |m| m.potential.precision.clone()),
+        ("Engine", |m| m.engine.clone()),
         ("Device", |m| m.potential.device.clone()),
         ("Version", |m| m.vitrion_version.clone()),
         ("Commit", |m| m.commit.clone()),

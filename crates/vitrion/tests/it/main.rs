@@ -6,6 +6,7 @@ mod commands;
 mod cp2k;
 mod device;
 mod labels;
+mod lammps;
 mod learn;
 mod motion;
 mod queue;
