@@ -72,8 +72,7 @@ impl Lammps {
         let table = run.lammps.clone().unwrap_or(Located { value: LammpsTable::default(), line });
         let at = At { run, line: table.line };
         let table = table.value;
-        let number = |n: Option<Located<u32>>| n.map_or(1, |n| n.value);
-        let (ranks, threads) = (number(table.ranks), number(table.threads));
+        let (ranks, threads) = table.layout();
         let pair = Pair::of(run, plan, threads);
         let plugin = if pair.is_plugin() { plugin(&at, table.plugin.as_ref())? } else { None };
         let launcher = match &table.launcher {

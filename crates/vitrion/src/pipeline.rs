@@ -87,8 +87,8 @@ pub fn carry_out(
 ) -> Result<Manifest, Error> {
     let ledger = Ledger::begin(run_file, inputs, plan, results, options)?;
     let queued = options.queue.as_ref().map_or(Ok(()), |queue| {
-        let devices = queue.dynamics(run_file, plan, results, options)?;
-        ledger.computed_by(&devices);
+        let [engines, devices] = queue.dynamics(run_file, plan, results, options)?;
+        ledger.computed_by(&engines, &devices);
         Ok(())
     });
     let outcome = queued.and_then(|()| all_runs(inputs, plan, &ledger, options));

@@ -191,7 +191,18 @@ fn queue_of<'a>(
     };
     let patience = Drive { detach: submit, ..Drive::default() };
     let cores = slurm.cores.expect("a run file says it");
-    Ok(Some(Queue { settings: &run.scheduler, cores, program, patience }))
+    let layout = run.lammps.as_ref().map(|table| (table.line, table.value.layout()));
+    if let Some((line, (ranks, threads))) = layout
+        && (ranks * threads) as usize != cores
+    {
+        let message = format!(
+            "{ranks} rank(s) of {threads} thread(s) need as many cores, but `cores_per_job` of [scheduler] is {cores}"
+        );
+        let (key, table) = ("ranks".to_owned(), "in [lammps]".to_owned());
+        return Err(InputError::Value { place: run.place(line), key, table, message }.into());
+    }
+    let ranks = layout.map_or(1, |(_, (ranks, _))| ranks as usize);
+    Ok(Some(Queue { settings: &run.scheduler, cores, ranks, program, patience }))
 }
 
 /// Vitrion itself, as jobs call it.

@@ -26,6 +26,8 @@ pub struct RunWork {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunDone {
     pub run: String,
+    /// What carried out the stages.
+    pub engine: String,
     /// What computed.
     pub device: String,
 }
@@ -48,9 +50,11 @@ pub(super) fn carry_out(work: &RunWork, stop: &AtomicBool) -> Result<Option<RunD
         resume: "",
     };
     match pipeline::carry_out(&file, &inputs, &plan, &results, &options) {
-        Ok(_) => {
-            Ok(Some(RunDone { run: work.run.clone(), device: inputs.potential.card().device }))
-        }
+        Ok(_) => Ok(Some(RunDone {
+            run: work.run.clone(),
+            engine: inputs.engine(),
+            device: inputs.potential.card().device,
+        })),
         Err(Error::Interrupted { .. }) => Ok(None),
         Err(error) => Err(error),
     }

@@ -150,8 +150,10 @@ impl<'a> Ledger<'a> {
     }
 
     /// Notes what computed, where others know that.
-    pub(super) fn computed_by(&self, devices: &[String]) {
-        self.lock().potential.device = devices.join(", ");
+    pub(super) fn computed_by(&self, engines: &[String], devices: &[String]) {
+        let mut manifest = self.lock();
+        manifest.engine = engines.join(", ");
+        manifest.potential.device = devices.join(", ");
     }
 
     /// Writes how the session ended and returns what is known.

@@ -18,8 +18,9 @@ const LOOK: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Queue<'a> {
     pub settings: &'a SchedulerSettings,
-    /// Cores of each run.
+    /// Cores of each run, and MPI ranks that share them.
     pub cores: usize,
+    pub ranks: usize,
     /// Vitrion itself, as the jobs call it.
     pub program: &'a Path,
     pub patience: Drive,
@@ -32,14 +33,14 @@ impl Queue<'_> {
     }
 
     /// All stages of all runs: jobs that are with the queue are adopted, others handed over, and all followed
-    /// to their end. Returns what computed.
+    /// to their end. Returns the engines and devices that computed.
     pub(super) fn dynamics(
         &self,
         run_file: &RunFile,
         plan: &Plan,
         results: &Results,
         options: &Options<'_>,
-    ) -> Result<Vec<String>, Error> {
+    ) -> Result<[Vec<String>; 2], Error> {
         let list = self.prepare(run_file, plan, results)?;
         let mut scheduler = self.settings.scheduler(self.program, options.threads)?;
         let over = AtomicBool::new(false);
@@ -63,14 +64,17 @@ impl Queue<'_> {
         if report.left > 0 {
             return Err(Error::Queued { jobs: report.left, resume: options.resume.to_owned() });
         }
-        let mut devices: Vec<String> = Vec::new();
+        let mut computed = [Vec::new(), Vec::new()];
         for job in &list {
             let done: RunDone = read_json(&job.folder.join(jobs::DONE))?;
-            devices.push(done.device);
+            computed[0].push(done.engine);
+            computed[1].push(done.device);
         }
-        devices.sort();
-        devices.dedup();
-        Ok(devices)
+        for names in &mut computed {
+            names.sort();
+            names.dedup();
+        }
+        Ok(computed)
     }
 
     /// The jobs of all runs, their folders made.
@@ -91,7 +95,7 @@ impl Queue<'_> {
             });
             let folder: PathBuf = results.root().join(JOBS).join(&run.id);
             jobs::prepare(&folder, &work, None)?;
-            list.push(Job { folder, name: run.id.clone(), cores: self.cores, ranks: 1 });
+            list.push(Job { folder, name: run.id.clone(), cores: self.cores, ranks: self.ranks });
         }
         Ok(list)
     }

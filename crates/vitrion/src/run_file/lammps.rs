@@ -33,6 +33,12 @@ pub struct LammpsTable {
 }
 
 impl LammpsTable {
+    /// MPI ranks, and threads of each.
+    pub fn layout(&self) -> (u32, u32) {
+        let number = |n: Option<Located<u32>>| n.map_or(1, |n| n.value);
+        (number(self.ranks), number(self.threads))
+    }
+
     /// Reads the key `engine` and the table `[lammps]`, which only one of the engines has.
     pub(super) fn read(
         root: &Table<'_>,
