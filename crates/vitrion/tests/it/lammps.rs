@@ -25,7 +25,7 @@ element = "Kr"
 "#;
 
 #[expect(clippy::print_stdout, reason = "skips are counted")]
-fn lammps() -> Option<PathBuf> {
+pub(super) fn lammps() -> Option<PathBuf> {
     let found = std::env::var_os("VITRION_TEST_LAMMPS").map(PathBuf::from);
     if found.is_none() {
         println!("SKIPPED: no LAMMPS here (VITRION_TEST_LAMMPS)");
@@ -42,7 +42,7 @@ fn plugin() -> bool {
     found
 }
 
-fn engine(lmp: &Path, ranks: usize) -> String {
+pub(super) fn engine(lmp: &Path, ranks: usize) -> String {
     let beside = lmp.with_file_name("mpirun");
     let launcher = if beside.exists() { beside.display().to_string() } else { "mpirun".to_owned() };
     format!(

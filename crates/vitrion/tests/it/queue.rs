@@ -353,3 +353,32 @@ fn without_slurm_the_line_that_asks_for_it_is_named() {
     let output = call(&["jobs", "whole"]);
     assert!(stderr(&output).contains("whole: cannot read"), "{}", stderr(&output));
 }
+
+#[test]
+fn runs_of_a_queue_may_be_those_of_lammps_on_several_ranks() {
+    let Some(lmp) = super::lammps::lammps() else { return };
+    let Some(cluster) = Cluster::with(&[]) else { return };
+    let folder = sweep(1, "walltime = \"10 min\"\npartition = \"all\"\ncores_per_job = 2");
+    let folder = folder.path();
+    let engine = super::lammps::engine(&lmp, 2);
+    let (key, table) = engine.split_once("[lammps]").expect("a table");
+    let text = fs::read_to_string(folder.join("run.toml")).expect("there");
+    let text = text.replace("format = 1\n", &format!("format = 1\n{key}"));
+    let text = format!("{text}[lammps]{table}");
+    fs::write(folder.join("run.toml"), &text).expect("written");
+    let output = cluster.vitrion(folder, &["run", "run.toml", "--quiet"]).output();
+    assert_done(&output.expect("the program is built"));
+    let manifest = fs::read_to_string(folder.join("argon/manifest.json")).expect("a manifest");
+    let manifest: Value = serde_json::from_str(&manifest).expect("JSON");
+    let engine = manifest["engine"].as_str().expect("a name");
+    assert!(engine.starts_with("LAMMPS") && engine.contains("2 MPI rank(s)"), "{engine}");
+    assert_eq!(manifest["status"], "finished");
+    assert!(folder.join("argon/report.html").exists());
+
+    let narrow = text.replace("cores_per_job = 2", "cores_per_job = 3");
+    fs::write(folder.join("narrow.toml"), narrow).expect("written");
+    let output = cluster.vitrion(folder, &["run", "narrow.toml", "--out", "narrow"]).output();
+    let message = one_line(&stderr(&output.expect("the program is built")));
+    let expected = "2 rank(s) of 1 thread(s) need as many cores, but `cores_per_job`";
+    assert!(message.contains(expected), "{message}");
+}
