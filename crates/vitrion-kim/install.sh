@@ -30,8 +30,10 @@ done
 [[ $name != vitrion ]] || fail "vitrion is the name of the driver; choose another for the model"
 [[ $precision =~ ^(double|mixed)$ ]] || fail "precision is $precision, expected double or mixed"
 if [[ -z $dir ]]; then
-    info=$(pkg-config --variable=libexecdir libkim-api 2>/dev/null)/kim-api/kim-api-collections-info
-    [[ -x $info ]] || fail "no KIM API here (Debian: apt-get install libkim-api-dev); or give --dir"
+    # where the manager of KIM itself looks
+    manager=$(command -v kim-api-collections-management) || fail "no KIM API here (Debian: apt-get install libkim-api-dev); or give --dir"
+    info=$(dirname "$(readlink -f "$manager")")/../libexec/kim-api/kim-api-collections-info
+    [[ -x $info ]] || fail "$manager is there, but $info is not"
     drivers=$("$info" config_file model_drivers) models=$("$info" config_file portable_models)
 else
     drivers=$dir/model-drivers models=$dir/portable-models

@@ -93,3 +93,20 @@ fn mistakes_in_what_is_installed_are_named() {
         assert!(text.contains(message) && output.status.code() == Some(2), "{text}");
     }
 }
+
+#[test]
+fn a_machine_without_kim_is_told_what_to_install() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    // what the script needs before it looks for KIM
+    for program in ["dirname", "basename"] {
+        let found = ["/usr/bin", "/bin"].map(|bin| Path::new(bin).join(program));
+        let found = found.iter().find(|path| path.exists()).expect("coreutils");
+        std::os::unix::fs::symlink(found, folder.path().join(program)).expect("a link");
+    }
+    let mut call = Command::new("/bin/bash");
+    call.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("install.sh"));
+    let output = call.arg(potential()).arg("a").env("PATH", folder.path()).output();
+    let output = output.expect("bash runs");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("no KIM API here (Debian: apt-get install libkim-api-dev)"), "{text}");
+}
