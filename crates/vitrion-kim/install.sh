@@ -5,8 +5,9 @@
 #
 # MODEL is a vitrion or DeePMD-kit model file; programs then know it as NAME (letters, digits, underscores). It goes to
 # the user collection of the KIM API that is installed here, or to DIR/model-drivers and DIR/portable-models, which the
-# variables KIM_API_MODEL_DRIVERS_DIR and KIM_API_PORTABLE_MODELS_DIR must then name. FILE is libvitrion_kim.so, if it
-# is built already. It needs cargo, a C compiler, and for the user collection libkim-api-dev (Debian's name).
+# variables KIM_API_MODEL_DRIVERS_DIR and KIM_API_PORTABLE_MODELS_DIR must then name. A model that is there already is
+# not replaced, the driver is. FILE is libvitrion_kim.so, if it is built already. It needs cargo, a C compiler, and for
+# the user collection libkim-api-dev (Debian's name).
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 fail() { echo "install.sh: $1" >&2; exit 2; }
@@ -24,17 +25,20 @@ while [[ $# -gt 0 ]]; do
     shift 2
 done
 [[ -f $model ]] || fail "$model is not there"
+[[ $(basename "$model") != *[\"\\]* ]] || fail "$model has a quote or a backslash in its name"
 [[ $name =~ ^[A-Za-z_][A-Za-z0-9_]*$ ]] || fail "$name is no name: letters, digits and underscores, no digit first"
+[[ $name != vitrion ]] || fail "vitrion is the name of the driver; choose another for the model"
 [[ $precision =~ ^(double|mixed)$ ]] || fail "precision is $precision, expected double or mixed"
 if [[ -z $dir ]]; then
-    info=$(pkg-config --variable=libexecdir libkim-api 2>/dev/null)/kim-api/kim-api-collections-info
-    [[ -x $info ]] || fail "no KIM API here (Debian: apt-get install libkim-api-dev); or give --dir"
+    # where the manager of KIM itself looks
+    manager=$(command -v kim-api-collections-management) || fail "no KIM API here (Debian: apt-get install libkim-api-dev); or give --dir"
+    info=$(dirname "$(readlink -f "$manager")")/../libexec/kim-api/kim-api-collections-info
+    [[ -x $info ]] || fail "$manager is there, but $info is not"
     drivers=$("$info" config_file model_drivers) models=$("$info" config_file portable_models)
-    # makes the configuration file of the user, if there is none
-    kim-api-collections-management list >/dev/null
 else
     drivers=$dir/model-drivers models=$dir/portable-models
 fi
+[[ ! -e $models/$name ]] || fail "there is a $name in $models; kim-api-collections-management remove $name, or delete that folder"
 if [[ -z $library ]]; then
     manifest=$here/../../Cargo.toml
     cargo build --release --manifest-path "$manifest" -p vitrion-kim

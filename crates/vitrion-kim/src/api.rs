@@ -63,9 +63,11 @@ functions! {
         fn(Code, Code, Code, Code, Code, Code, Code, Code, Code, Code, c_double, c_double, c_double, c_double, c_double, *mut c_double) -> c_int;
     log_create: b"KIM_ModelDriverCreate_LogEntry\0", fn(Object, Code, *const c_char, c_int, *const c_char);
     destroy_buffer: b"KIM_ModelDestroy_GetModelBufferPointer\0", fn(Object, *mut *mut c_void);
+    log_destroy: b"KIM_ModelDestroy_LogEntry\0", fn(Object, Code, *const c_char, c_int, *const c_char);
     compute_buffer: b"KIM_ModelCompute_GetModelBufferPointer\0", fn(Object, *mut *mut c_void);
     log_compute: b"KIM_ModelCompute_LogEntry\0", fn(Object, Code, *const c_char, c_int, *const c_char);
     support_argument: b"KIM_ModelComputeArgumentsCreate_SetArgumentSupportStatus\0", fn(Object, Code, Code) -> c_int;
+    log_arguments: b"KIM_ModelComputeArgumentsCreate_LogEntry\0", fn(Object, Code, *const c_char, c_int, *const c_char);
     neighbors: b"KIM_ModelComputeArguments_GetNeighborList\0", fn(Object, c_int, c_int, *mut c_int, *mut *const c_int) -> c_int;
     integers: b"KIM_ModelComputeArguments_GetArgumentPointerInteger\0", fn(Object, Code, *mut *mut c_int) -> c_int;
     doubles: b"KIM_ModelComputeArguments_GetArgumentPointerDouble\0", fn(Object, Code, *mut *mut c_double) -> c_int;

@@ -7,7 +7,8 @@ use crate::api::{self, Code, Functions, Object, Routine};
 use crate::driver::{self, Driver, FAILED, guard, log, routine};
 use std::ffi::c_int;
 use std::slice;
-use vitrion_capi::{Centers, HostError, Wanted};
+use std::sync::PoisonError;
+use vitrion_capi::{Centers, HostError, Hosted, Wanted};
 use vitrion_core::Vector3;
 use vitrion_core::math::Matrix3;
 
@@ -75,7 +76,13 @@ unsafe extern "C" fn create_arguments(_: Object, object: Object) -> c_int {
         }
         Ok(())
     });
-    if supported.is_ok() { 0 } else { FAILED }
+    match supported {
+        Ok(()) => 0,
+        Err(error) => {
+            log(kim.log_arguments, object, kim, &error);
+            FAILED
+        }
+    }
 }
 
 /// `KIM_ModelComputeArgumentsDestroyFunction`: nothing was made.
@@ -128,21 +135,19 @@ impl Centers for Particles<'_> {
 /// A `KIM_ModelCompute` and a `KIM_ModelComputeArguments`.
 unsafe fn evaluate(kim: &Functions, object: Object, arguments: Object) -> Result<(), KimError> {
     let mut buffer = std::ptr::null_mut();
-    // SAFETY: the buffer is that of `driver::make`; KIM does not call a model twice at once
+    // SAFETY: the buffer is that of `driver::make`
     let driver = unsafe {
         (kim.compute_buffer)(object, &raw mut buffer);
-        &mut *buffer.cast::<Driver>()
+        &*buffer.cast::<Driver>()
     };
+    // what a panic left is made anew: positions and list are those of this evaluation
+    let scratch = &mut *driver.scratch.lock().unwrap_or_else(PoisonError::into_inner);
     let names = driver.arguments;
     let integers = |name: Code| {
         let mut pointer = std::ptr::null_mut();
         // SAFETY: promised by the caller
         let status = unsafe { (kim.integers)(arguments, name, &raw mut pointer) };
-        if status == 0 && !pointer.is_null() {
-            Ok(pointer)
-        } else {
-            Err(KimError::Refused("an array of integers"))
-        }
+        if status == 0 { Ok(pointer) } else { Err(KimError::Refused("an array of integers")) }
     };
     let doubles = |name: Code| {
         let mut pointer = std::ptr::null_mut();
@@ -153,29 +158,38 @@ unsafe fn evaluate(kim: &Functions, object: Object, arguments: Object) -> Result
     let (n, codes, contributing) =
         (integers(names.particles)?, integers(names.species)?, integers(names.contributing)?);
     let coordinates = doubles(names.coordinates)?.cast::<Vector3>();
-    // SAFETY: one number; arrays have an entry for each particle
-    let (n, codes, contributing, coordinates) = unsafe {
-        let n = usize::try_from(*n).unwrap_or(0);
-        (
-            n,
-            slice::from_raw_parts(codes, n),
-            slice::from_raw_parts(contributing, n),
-            slice::from_raw_parts(coordinates, n),
-        )
-    };
-    driver.positions.clear();
-    driver.positions.extend(coordinates.iter().map(|r| r.map(|x| x / driver.length)));
+    // SAFETY: NULL or one number
+    let n = *unsafe { n.as_ref() }.ok_or(KimError::Refused("the number of particles"))?;
+    let n = usize::try_from(n).map_err(|_| KimError::Particles(n))?;
+    // SAFETY: arrays have an entry for each particle
+    let (codes, contributing, coordinates) =
+        unsafe { (array(codes, n)?, array(contributing, n)?, array(coordinates, n)?) };
+    scratch.positions.clear();
+    scratch.positions.extend(coordinates.iter().map(|r| r.map(|x| x / driver.length)));
     let centers = (0..n).filter(|i| contributing[*i] == 1).collect();
-    driver.hosted.set_neighbors(codes, &Particles { kim, arguments, centers })?;
+    scratch.hosted.set_neighbors(codes, &Particles { kim, arguments, centers })?;
     let mut pointers = [std::ptr::null_mut(); 5];
     for (pointer, name) in pointers.iter_mut().zip(names.optional) {
         *pointer = doubles(name)?;
     }
     let wanted = Wanted { atom_virials: !pointers[4].is_null(), members: false };
-    driver.hosted.compute(codes, &driver.positions, wanted)?;
+    scratch.hosted.compute(codes, &scratch.positions, wanted)?;
     // SAFETY: arrays that are not NULL have the sizes that KIM documents
-    unsafe { hand_over(driver, n, pointers) };
+    unsafe { hand_over(driver, &scratch.hosted, n, pointers) };
     Ok(())
+}
+
+/// The entries at `pointer`, which may be NULL where there are none.
+///
+/// # Safety
+/// NULL or `n` entries.
+unsafe fn array<'a, T>(pointer: *const T, n: usize) -> Result<&'a [T], KimError> {
+    match n {
+        0 => Ok(&[]),
+        _ if pointer.is_null() => Err(KimError::Refused("an array of the particles")),
+        // SAFETY: promised by the caller
+        _ => Ok(unsafe { slice::from_raw_parts(pointer, n) }),
+    }
 }
 
 /// `∂E/∂ε` in the order xx, yy, zz, yz, xz, xy of KIM, which has the other sign than a virial here.
@@ -188,10 +202,9 @@ fn strain_derivative(w: &Matrix3, unit: f64) -> [f64; 6] {
 ///
 /// # Safety
 /// Pointers are NULL or lead to 1, `[n][3]`, `[n]`, 6 and `[n][6]` numbers.
-unsafe fn hand_over(driver: &Driver, n: usize, pointers: [*mut f64; 5]) {
+unsafe fn hand_over(driver: &Driver, hosted: &Hosted, n: usize, pointers: [*mut f64; 5]) {
     let [total, forces, energies, virial, virials] = pointers;
-    let (result, order, unit) =
-        (&driver.hosted.evaluations()[0], driver.hosted.order(), driver.energy);
+    let (result, order, unit) = (&hosted.evaluations()[0], hosted.order(), driver.energy);
     if !total.is_null() {
         // SAFETY: promised by the caller
         unsafe { *total = result.energy * unit };

@@ -8,22 +8,29 @@ use crate::{KimError, settings};
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::sync::Mutex;
 use vitrion_capi::Hosted;
 use vitrion_core::Vector3;
 
 /// `KIM_ModelDriverCreateFunction`
 pub(crate) type Create = unsafe extern "C" fn(Object, Code, Code, Code, Code, Code) -> c_int;
 
+/// What changes from evaluation to evaluation.
+pub(crate) struct Scratch {
+    pub(crate) hosted: Hosted,
+    /// Positions in Å.
+    pub(crate) positions: Vec<Vector3>,
+}
+
 /// What KIM keeps for us: one model in the units of one simulator.
 pub(crate) struct Driver {
-    pub(crate) hosted: Hosted,
+    /// KIM does not promise that one model is evaluated by one thread at a time.
+    pub(crate) scratch: Mutex<Scratch>,
     /// One ångström and one electronvolt in the units of the simulator.
     pub(crate) length: f64,
     pub(crate) energy: f64,
     /// Constants of KIM that every evaluation needs.
     pub(crate) arguments: compute::Arguments,
-    /// Positions in Å.
-    pub(crate) positions: Vec<Vector3>,
     /// In the unit of the simulator; KIM keeps the address.
     cutoff: f64,
     /// Ghosts are never centres.
@@ -55,6 +62,13 @@ pub(crate) fn log(
     unsafe { entry(object, verbosity, text.as_ptr(), line!() as c_int, c"vitrion".as_ptr()) };
 }
 
+/// Says what is wrong where not even KIM's log can be found.
+#[expect(clippy::print_stderr, reason = "the only place left for a message")]
+fn without_log(error: &KimError) -> c_int {
+    eprintln!("vitrion: {error}");
+    FAILED
+}
+
 /// `KIM_ModelDriverCreateFunction`
 pub(crate) unsafe extern "C" fn create(
     object: Object,
@@ -64,7 +78,10 @@ pub(crate) unsafe extern "C" fn create(
     _temperature: Code,
     _time: Code,
 ) -> c_int {
-    let Ok(functions) = api::functions() else { return FAILED };
+    let functions = match api::functions() {
+        Ok(functions) => functions,
+        Err(error) => return without_log(&error),
+    };
     // SAFETY: KIM gives an object that lives while this runs
     match guard(|| unsafe { make(functions, object, length, energy) }) {
         Ok(()) => 0,
@@ -104,19 +121,19 @@ unsafe fn make(
     let hosted = Hosted::open(&[name], options)?;
     // SAFETY: promised by the caller
     let (length_factor, energy_factor) = unsafe { units(kim, object, length, energy) }?;
+    let symbols = hosted.species().symbols().to_vec();
     let driver = Box::new(Driver {
         cutoff: hosted.cutoff() * length_factor,
-        hosted,
+        scratch: Mutex::new(Scratch { hosted, positions: Vec::new() }),
         length: length_factor,
         energy: energy_factor,
         arguments: compute::Arguments::new(kim)?,
-        positions: Vec::new(),
         only_contributing: 1,
     });
     let zero_based = kim.code("KIM_NUMBERING_zeroBased")?;
     // SAFETY: promised by the caller
     accept("zero-based numbers", unsafe { (kim.set_numbering)(object, zero_based) })?;
-    for (code, symbol) in driver.hosted.species().symbols().iter().enumerate() {
+    for (code, symbol) in symbols.iter().enumerate() {
         let species = kim.code(&format!("KIM_SPECIES_NAME_{symbol}"))?;
         // SAFETY: promised by the caller
         accept("a species", unsafe { (kim.set_species)(object, species, code as c_int) })?;
@@ -222,13 +239,23 @@ unsafe fn units(
 pub(crate) unsafe extern "C" fn destroy(object: Object) -> c_int {
     let Ok(kim) = api::functions() else { return FAILED };
     let mut buffer = std::ptr::null_mut();
-    // SAFETY: a `KIM_ModelDestroy`; the buffer is that of `make`, and nobody uses it again
-    let freed = guard(|| unsafe {
-        (kim.destroy_buffer)(object, &raw mut buffer);
-        drop(Box::from_raw(buffer.cast::<Driver>()));
+    // SAFETY: a `KIM_ModelDestroy`
+    unsafe { (kim.destroy_buffer)(object, &raw mut buffer) };
+    if buffer.is_null() {
+        return 0; // KIM gave up before there was a model
+    }
+    // SAFETY: the buffer is that of `make`, and nobody uses it again
+    let freed = guard(|| {
+        drop(unsafe { Box::from_raw(buffer.cast::<Driver>()) });
         Ok(())
     });
-    if freed.is_ok() { 0 } else { FAILED }
+    match freed {
+        Ok(()) => 0,
+        Err(error) => {
+            log(kim.log_destroy, object, kim, &error);
+            FAILED
+        }
+    }
 }
 
 /// A routine without its type.

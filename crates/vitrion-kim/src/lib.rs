@@ -22,6 +22,8 @@ enum KimError {
     Missing(String),
     #[error("KIM refuses {0}")]
     Refused(&'static str),
+    #[error("the simulator says that there are {0} particles")]
+    Particles(std::ffi::c_int),
     #[error("{0}")]
     Settings(String),
     #[error(transparent)]

@@ -16,8 +16,7 @@ pub(crate) struct Collection {
 impl Collection {
     pub(crate) fn new() -> Self {
         let collection = Collection { folder: tempfile::tempdir().expect("a temporary folder") };
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let potential = root.join("../../potentials/li-p-s-fast/li-p-s-fast.safetensors");
+        let potential = potential();
         for (name, precision) in [(DOUBLE, "double"), (MIXED, "mixed")] {
             collection.install(&potential, name, precision);
         }
@@ -25,12 +24,14 @@ impl Collection {
     }
 
     pub(crate) fn install(&self, potential: &Path, name: &str, precision: &str) {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("install.sh");
-        let mut call = Command::new("bash");
-        call.arg(script).arg(potential).args([name, "--precision", precision, "--dir"]);
-        call.arg(self.folder.path()).arg("--library").arg(library());
+        let mut call = installer(potential, name);
+        call.args(["--precision", precision, "--dir"]).arg(self.path());
         let output = call.output().expect("bash runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        // what is there is kept
+        let output = call.output().expect("bash runs");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(text.contains(&format!("there is a {name} in ")), "{text}");
     }
 
     /// Where to run programs.
@@ -46,6 +47,20 @@ impl Collection {
         command.env("KIM_API_PORTABLE_MODELS_DIR", self.path().join("portable-models"));
         command
     }
+}
+
+/// The file of the potential that [`crate::native`] evaluates.
+pub(crate) fn potential() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    root.join("../../potentials/li-p-s-fast/li-p-s-fast.safetensors")
+}
+
+/// `install.sh` with the driver of this build.
+pub(crate) fn installer(potential: &Path, name: &str) -> Command {
+    let mut call = Command::new("bash");
+    call.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("install.sh"));
+    call.arg(potential).arg(name).arg("--library").arg(library());
+    call
 }
 
 /// The driver that cargo made along with this test.
@@ -68,6 +83,7 @@ fn mistakes_in_what_is_installed_are_named() {
         (vec![], "expected MODEL and NAME"),
         (vec!["nowhere.pb", "a"], "nowhere.pb is not there"),
         (vec![file, "1a"], "1a is no name"),
+        (vec![file, "vitrion"], "vitrion is the name of the driver"),
         (vec![file, "a", "--precision", "half"], "precision is half, expected double or mixed"),
         (vec![file, "a", "--what", "1"], "unknown option --what"),
     ] {
@@ -76,4 +92,21 @@ fn mistakes_in_what_is_installed_are_named() {
         let text = String::from_utf8_lossy(&output.stderr);
         assert!(text.contains(message) && output.status.code() == Some(2), "{text}");
     }
+}
+
+#[test]
+fn a_machine_without_kim_is_told_what_to_install() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    // what the script needs before it looks for KIM
+    for program in ["dirname", "basename"] {
+        let found = ["/usr/bin", "/bin"].map(|bin| Path::new(bin).join(program));
+        let found = found.iter().find(|path| path.exists()).expect("coreutils");
+        std::os::unix::fs::symlink(found, folder.path().join(program)).expect("a link");
+    }
+    let mut call = Command::new("/bin/bash");
+    call.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("install.sh"));
+    let output = call.arg(potential()).arg("a").env("PATH", folder.path()).output();
+    let output = output.expect("bash runs");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("no KIM API here (Debian: apt-get install libkim-api-dev)"), "{text}");
 }

@@ -7,8 +7,12 @@ mod collection;
 mod lammps;
 mod python;
 
+use std::path::Path;
+use vitrion_core::cell::CellError;
+use vitrion_core::io::{self, ReadOptions};
+use vitrion_core::rng::{self, Stream};
+use vitrion_core::testing::systems;
 use vitrion_core::{Cell, Evaluation, Structure, interactions};
-use vitrion_core::{cell::CellError, testing::systems};
 use vitrion_model::{Embedding, Precision, builtin};
 
 /// Atoms in a general cell, in the orientation of LAMMPS.
@@ -19,6 +23,17 @@ fn structure() -> Structure {
         Cell::periodic(lower)
     });
     systems::random_structure(11, &["Li", "P", "S", "S"], 32, cell.expect("closes"), 1.75)
+}
+
+/// The crystal that ships with vitrion, with every atom moved by about 0.1 Å.
+fn displaced_crystal() -> Structure {
+    let file = "../vitrion/structures/beta-li3ps4.extxyz";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    let mut frames = io::read_all(&path, &ReadOptions::default()).expect("it ships with vitrion");
+    let mut structure = frames.pop().expect("one frame").structure;
+    let mut random = rng::at(5, Stream::Testing, 0, 0);
+    structure.positions.iter_mut().flatten().for_each(|x| *x += 0.06 * random.normal());
+    structure
 }
 
 /// What vitrion says.
