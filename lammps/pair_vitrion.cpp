@@ -43,7 +43,8 @@ void PairVitrion::Close::operator()(vitrion_model *model) const
 }
 
 PairVitrion::PairVitrion(LAMMPS *lmp) :
-    Pair(lmp), members(0), listed(false), every(0), last_step(-1)
+    Pair(lmp), members(0), listed(false), every(0), fresh(false), last_step(-1), last_line(0),
+    devi_step(-1)
 {
   single_enable = 0;
   restartinfo = 0;
@@ -134,12 +135,16 @@ void PairVitrion::settings(int narg, char **arg)
   members = (int) vitrion_members(opened);
   listed = false;
   symbols.clear();
+  if (allocated)    // elements must be given again: types of a new model mean nothing yet
+    for (int i = 1; i <= atom->ntypes; i++)
+      for (int j = 1; j <= atom->ntypes; j++) setflag[i][j] = 0;
   every = out_freq;
-  last_step = -1;
+  devi_step = -1;
   devi_name = out_file;
   devi_file.reset();
   comm_reverse = every > 0 ? 3 * members : 0;
-  summary.assign(every > 0 ? COLUMNS : 0, 0.0);
+  // never taken away again: a compute pair may have seen it
+  if (every > 0 || !summary.empty()) summary.assign(COLUMNS, 0.0);
   nextra = (int) summary.size();
   pvector = nextra ? summary.data() : nullptr;
 
@@ -216,6 +221,9 @@ void PairVitrion::init_style()
                    "Pair style vitrion: neigh_modify exclude takes neighbors away, which changes "
                    "energies and forces of the atoms that remain");
   neighbor->add_request(this, NeighConst::REQ_FULL);
+  // a new run may have other atoms at the same step
+  fresh = true;
+  last_step = -1;
 }
 
 double PairVitrion::init_one(int i, int j)
@@ -231,7 +239,9 @@ void PairVitrion::compute(int eflag, int vflag)
   const int nlocal = atom->nlocal, nall = nlocal + atom->nghost;
   if (neighbor->ago == 0 || !listed) set_list();
 
-  const bool together = every > 0 && update->ntimestep % every == 0;
+  // at the start of every run too, so that there always are values
+  const bool due = every > 0 && update->ntimestep % every == 0;
+  const bool together = due || (every > 0 && fresh);
   if (together) {
     member_forces.resize((size_t) members * nall * 3 + 1);
     member_virials.resize((size_t) members * 9);
@@ -261,7 +271,9 @@ void PairVitrion::compute(int eflag, int vflag)
   if (together) {
     comm->reverse_comm(this);
     reduce_deviation();
-    if (update->ntimestep != last_step) write_deviation();
+    fresh = false;
+    devi_step = update->ntimestep;
+    if (due) write_deviation();
   }
 }
 
@@ -357,21 +369,27 @@ void PairVitrion::reduce_deviation()
   summary[AVG_F] = all_sums[0] / all_sums[1];
 }
 
-// one line, in the columns of DeePMD-kit's model_devi.out
+// one line, in the columns of DeePMD-kit's model_devi.out; the last evaluation of a step counts, where a
+// line search or a Monte Carlo trial has several
 
 void PairVitrion::write_deviation()
 {
-  last_step = update->ntimestep;
   if (comm->me != 0) return;
   if (!devi_file) {
     // what is there is kept: a run may go on from a restart
-    devi_file.reset(fopen(devi_name.c_str(), "a"));
-    if (!devi_file)
+    devi_file.reset(fopen(devi_name.c_str(), "r+"));
+    if (!devi_file) devi_file.reset(fopen(devi_name.c_str(), "w"));
+    if (!devi_file || fseek(devi_file.get(), 0, SEEK_END) != 0)
       error->one(FLERR, "Pair style vitrion cannot write {}: {}", devi_name, strerror(errno));
     fprintf(devi_file.get(), "#%11s", "step");
     for (const char *name : COLUMN_NAMES) fprintf(devi_file.get(), " %18s", name);
     fprintf(devi_file.get(), "\n");
   }
+  if (update->ntimestep == last_step)
+    fseek(devi_file.get(), last_line, SEEK_SET);
+  else
+    last_line = ftell(devi_file.get());
+  last_step = update->ntimestep;
   fprintf(devi_file.get(), "%12lld", (long long) update->ntimestep);
   for (double value : summary) fprintf(devi_file.get(), " %18.10e", value);
   fprintf(devi_file.get(), "\n");
@@ -412,12 +430,13 @@ void PairVitrion::fail()
              vitrion_last_error());
 }
 
-// fix pair: disagreement of the models about the force on each atom
+// fix pair: disagreement of the models about the force on each atom, at steps at which it was evaluated (in
+// between atoms have been numbered anew)
 
 void *PairVitrion::extract_peratom(const char *name, int &ncol)
 {
   ncol = 0;
-  if (every == 0 || strcmp(name, "deviation") != 0) return nullptr;
+  if (strcmp(name, "deviation") != 0 || devi_step != update->ntimestep) return nullptr;
   if ((int) deviation.size() < atom->nmax) deviation.resize(atom->nmax, 0.0);
   return deviation.data();
 }

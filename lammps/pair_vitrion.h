@@ -9,13 +9,6 @@ PairStyle(vitrion,PairVitrion);
 #ifndef LMP_PAIR_VITRION_H
 #define LMP_PAIR_VITRION_H
 
-// data that Open MPI's mpi.h refers to: where it is absent, because the host has another MPI, the plugin must
-// be loaded all the same, to say so
-#pragma weak ompi_mpi_double
-#pragma weak ompi_mpi_int
-#pragma weak ompi_mpi_op_max
-#pragma weak ompi_mpi_op_sum
-
 #include "pair.h"
 
 #include <cstdio>
@@ -55,8 +48,11 @@ class PairVitrion : public Pair {
   std::vector<std::string> symbols;    // of each type from 1 on; empty for NULL
 
   // disagreement of the models
-  bigint every;        // steps between its evaluations, 0 for never
-  bigint last_step;    // of its last line in the file
+  bigint every;        // steps between its lines, 0 for never
+  bool fresh;          // not evaluated yet in this run
+  bigint last_step;    // of its last line in the file in this run
+  long last_line;      // where that line is
+  bigint devi_step;    // for which deviation holds
   std::string devi_name;
   std::unique_ptr<FILE, CloseFile> devi_file;    // on rank 0
   std::vector<double> member_forces;             // [member][local and ghost atoms][3]

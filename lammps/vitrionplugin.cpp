@@ -1,19 +1,18 @@
-// What LAMMPS calls when it loads vitrionplugin.so: checks that it was built for this LAMMPS and this MPI,
-// then registers pair_style vitrion.
+// What LAMMPS calls when it loads vitrionplugin.so: checks that the pair style was built for this LAMMPS and
+// this MPI, then loads it from vitrionpair.so beside this file and registers it.
 //
-// Until the checks have passed, nothing of the host is used but C functions that are looked up by name:
-// classes of another version may look different in memory.
+// Nothing of the host is used here but C functions that are looked up by name: classes and even functions of
+// another version may be others, and the loader of the system would only name a symbol that is missing.
 
-#include "pair_vitrion.h"
-
-#include "vitrion.h"
-
-#include "lammps.h"
 #include "lmptype.h"
+#include "vitrion_register.h"
+
+#include <mpi.h>
 
 #include <cstdio>
 #include <cstring>
 #include <dlfcn.h>
+#include <string>
 
 #ifndef VITRION_LAMMPS_VERSION
 #error "VITRION_LAMMPS_VERSION is the version of the LAMMPS headers as a number, such as 20250722"
@@ -23,20 +22,9 @@ using namespace LAMMPS_NS;
 
 namespace {
 
-// as in LAMMPS' lammpsplugin.h
-struct Plugin {
-  const char *version;
-  const char *style;
-  const char *name;
-  const char *info;
-  const char *author;
-  Pair *(*creator)(LAMMPS *);
-  void *handle;
-};
-using Register = void(Plugin *, void *);
-
 const char *family(const char *library)
 {
+  if (strstr(library, "STUBS")) return "no MPI";
   if (strstr(library, "Open MPI")) return "Open MPI";
   for (const char *name : {"MPICH", "Intel(R) MPI", "MVAPICH"})
     if (strstr(library, name)) return "MPICH";
@@ -66,7 +54,7 @@ bool refuse(const char *what, const char *found, const char *expected)
   return false;
 }
 
-// whether classes of the host look as they did when this file was compiled
+// whether classes of the host look as they did when the pair style was compiled
 bool fits(void *lmp)
 {
   char found[256], expected[64];
@@ -95,7 +83,7 @@ bool fits(void *lmp)
   }
 
   const char *running = "no MPI";
-  char library[8192] = "";    // MPI_MAX_LIBRARY_VERSION_STRING of any of them
+  static char library[8192];    // MPI_MAX_LIBRARY_VERSION_STRING of any of them
   int length = 0;
   if (auto *tell = find<int(char *, int *)>("MPI_Get_library_version")) {
     tell(library, &length);
@@ -105,13 +93,7 @@ bool fits(void *lmp)
     snprintf(found, sizeof(found), "%.200s", running);
     return refuse("its MPI", found, BUILT_FOR);
   }
-  if (vitrion_abi() != VITRION_ABI) return refuse("vitrion's library", "another one", "vitrion.h");
   return true;
-}
-
-Pair *make(LAMMPS *lmp)
-{
-  return new PairVitrion(lmp);
 }
 
 }    // namespace
@@ -120,13 +102,17 @@ extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void *l
                                                                          void *regfunc)
 {
   if (!fits(lmp)) return;
-  Plugin plugin = {};
-  plugin.version = static_cast<LAMMPS *>(lmp)->version;
-  plugin.style = "pair";
-  plugin.name = "vitrion";
-  plugin.info = "Deep Potentials evaluated by vitrion";
-  plugin.author = "the vitrion authors";
-  plugin.creator = make;
-  plugin.handle = handle;
-  reinterpret_cast<Register *>(regfunc)(&plugin, lmp);
+  Dl_info self;
+  std::string path;
+  if (dladdr(reinterpret_cast<void *>(lammpsplugin_init), &self)) path = self.dli_fname;
+  path = path.substr(0, path.rfind('/') + 1) + "vitrionpair.so";
+  void *pair = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  auto *enter = pair ? reinterpret_cast<decltype(&vitrion_register)>(dlsym(pair, "vitrion_register")) : nullptr;
+  if (enter)
+    enter(lmp, handle, regfunc);
+  else
+    fprintf(stderr,
+            "ERROR: vitrionplugin.so cannot load the pair style: %s. Both files belong together; build them again for "
+            "this LAMMPS (build.sh in the lammps folder of vitrion).\n",
+            dlerror());
 }

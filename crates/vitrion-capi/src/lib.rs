@@ -17,3 +17,11 @@ mod threads;
 
 pub use hosted::{HostError, Hosted, HostedOptions, Wanted};
 pub use list::Centers;
+
+use std::any::Any;
+
+/// What a panic said, for hosts in whose log it must end.
+pub fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}

@@ -9,7 +9,7 @@ use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Mutex;
-use vitrion_capi::Hosted;
+use vitrion_capi::{Hosted, panic_message};
 use vitrion_core::Vector3;
 
 /// `KIM_ModelDriverCreateFunction`
@@ -42,11 +42,8 @@ pub(crate) const FAILED: c_int = 1;
 
 /// A result of Rust for KIM; panics become errors.
 pub(crate) fn guard(call: impl FnOnce() -> Result<(), KimError>) -> Result<(), KimError> {
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-        Err(KimError::Panic(text.unwrap_or_else(|| "no message".to_owned())))
-    })
+    catch_unwind(AssertUnwindSafe(call))
+        .unwrap_or_else(|panic| Err(KimError::Panic(panic_message(&*panic).to_owned())))
 }
 
 /// Writes an error to the log of KIM.

@@ -2,7 +2,7 @@
 
 use super::Status;
 use crate::hosted::HostError;
-use std::any::Any;
+use crate::panic_message;
 use std::cell::RefCell;
 use std::ffi::{CString, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -66,11 +66,6 @@ pub(super) fn guard(call: impl FnOnce() -> Result<(), Failure>) -> Status {
     let text = failure.message.replace('\0', " ");
     LAST.set(CString::new(text).expect("its zeros were replaced"));
     failure.status
-}
-
-fn panic_message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
 pub(super) fn last_error() -> *const c_char {

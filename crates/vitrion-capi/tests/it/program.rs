@@ -1,5 +1,6 @@
 //! `tests/c/program.c`, compiled with the address and undefined-behaviour sanitizers, linked with the
-//! static library: forces and virials by finite differences, refusals, leaks, reads beyond arrays.
+//! static library: forces and virials by finite differences, refusals, leaks and bad frees. (Reads of the
+//! library itself are watched only where it is compiled with a nightly compiler's sanitizer, by hand.)
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

