@@ -2,6 +2,7 @@
 
 use super::events::{self, Event};
 use super::{End, Job, JobError, LOG, STOPPED, Scheduler, State};
+use crate::error::Error;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -63,6 +64,28 @@ pub struct Report {
     pub left: usize,
     /// Stopped on request; the rest is not done.
     pub interrupted: bool,
+}
+
+impl Report {
+    /// Nothing, if all jobs are done; `what` are they, for messages, and `resume` goes on with them.
+    ///
+    /// # Errors
+    /// Jobs that failed, or that go on without us.
+    pub fn all_done(&self, of: usize, what: &str, resume: &str) -> Result<(), Error> {
+        if let Some(first) = self.failed.first() {
+            return Err(Error::FailedJobs(format!(
+                "{} of {of} {what} failed, the first: {}: {} (see {}); mend the cause and go on with: {resume}",
+                self.failed.len(),
+                first.name,
+                first.message,
+                first.folder.join(LOG).display(),
+            )));
+        }
+        if self.left > 0 {
+            return Err(Error::Queued { jobs: self.left, resume: resume.to_owned() });
+        }
+        Ok(())
+    }
 }
 
 /// One job on its way.

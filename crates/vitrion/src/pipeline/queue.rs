@@ -50,20 +50,7 @@ impl Queue<'_> {
             over.store(true, Ordering::Relaxed);
             report
         })?;
-        if let Some(first) = report.failed.first() {
-            return Err(Error::FailedJobs(format!(
-                "{} of {} runs failed, the first: {}: {} (see {}); mend the cause and go on with: {}",
-                report.failed.len(),
-                list.len(),
-                first.name,
-                first.message,
-                first.folder.join(jobs::LOG).display(),
-                options.resume
-            )));
-        }
-        if report.left > 0 {
-            return Err(Error::Queued { jobs: report.left, resume: options.resume.to_owned() });
-        }
+        report.all_done(list.len(), "runs", options.resume)?;
         let mut computed = [Vec::new(), Vec::new()];
         for job in &list {
             let done: RunDone = read_json(&job.folder.join(jobs::DONE))?;

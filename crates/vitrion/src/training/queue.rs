@@ -43,20 +43,7 @@ impl Queue<'_> {
         let mut scheduler = self.settings.scheduler(self.program, self.cores)?;
         let list = self.prepare(file, folder)?;
         let report = drive(&mut *scheduler, &list, &self.patience, watch, stop)?;
-        if let Some(first) = report.failed.first() {
-            return Err(Error::FailedJobs(format!(
-                "{} of {} trainings failed, the first: {}: {} (see {}); mend the cause and go on with: {}",
-                report.failed.len(),
-                list.len(),
-                first.name,
-                first.message,
-                first.folder.join(jobs::LOG).display(),
-                self.resume
-            )));
-        }
-        if report.left > 0 {
-            return Err(Error::Queued { jobs: report.left, resume: self.resume.clone() });
-        }
+        report.all_done(list.len(), "trainings", &self.resume)?;
         list.iter().map(finished).collect()
     }
 
