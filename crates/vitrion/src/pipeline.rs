@@ -203,10 +203,19 @@ impl Work<'_> {
             let steps = stages[stage].dynamics_steps();
             self.tell(Event::StageDone { run: self.index, steps });
         }
-        if done < stages.len() {
-            self.remaining_stages(structure, done)?;
+        if done == stages.len() {
+            return Ok(());
         }
-        Ok(())
+        if self.options.queue.is_some() {
+            // here it would be another engine or device than the manifest says
+            return Err(Error::FailedJobs(format!(
+                "the job of run {} is done, but {} is not there (yet); go on with: {}",
+                self.run.id,
+                self.done_file(done).display(),
+                self.options.resume
+            )));
+        }
+        self.remaining_stages(structure, done)
     }
 
     fn remaining_stages(&self, structure: &Structure, done: usize) -> Result<(), Error> {

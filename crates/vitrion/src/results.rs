@@ -16,6 +16,7 @@
 pub mod csv;
 mod folder;
 
+pub(crate) use folder::hold;
 pub use folder::{
     FORMAT, JOBS, Results, ResultsError, Scope, inside, now, read_json, really_inside,
     write_atomically, write_json, write_observables,

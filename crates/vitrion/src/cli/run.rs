@@ -136,7 +136,8 @@ pub(super) fn carry_out(
         }
     }
     let bars = Bars::new(&plan, only, common.quiet);
-    let resume: Vec<String> = std::env::args().collect();
+    // to go on also means to try again what was given up, which --submit does not
+    let resume: Vec<String> = std::env::args().filter(|word| word != "--submit").collect();
     let options = Options {
         threads: match run.scheduler {
             SchedulerSettings::Local { cores: Some(cores) } => cores,
@@ -181,11 +182,7 @@ fn queue_of<'a>(
 ) -> Result<Option<Queue<'a>>, Error> {
     let SchedulerSettings::Slurm(slurm) = &run.scheduler else {
         if submit {
-            let message = format!(
-                "--submit needs a queue: {} has no [scheduler] with kind = \"slurm\"",
-                run.path.display()
-            );
-            return Err(InputError::Usage(message).into());
+            return Err(no_queue(&run.path).into());
         }
         return Ok(None);
     };
@@ -203,6 +200,14 @@ fn queue_of<'a>(
     }
     let ranks = layout.map_or(1, |(_, (ranks, _))| ranks as usize);
     Ok(Some(Queue { settings: &run.scheduler, cores, ranks, program, patience }))
+}
+
+/// `--submit` with a file that asks for no queue.
+pub(super) fn no_queue(file: &Path) -> InputError {
+    InputError::Usage(format!(
+        "--submit needs a queue: {} has no [scheduler] with kind = \"slurm\"",
+        file.display()
+    ))
 }
 
 /// Vitrion itself, as jobs call it.

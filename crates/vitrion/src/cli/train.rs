@@ -70,11 +70,7 @@ pub(super) fn train(arguments: &Arguments, common: &Common) -> Result<(), Error>
             in_queue(arguments, common, &file, &out, cores, &stop)
         }
         SchedulerSettings::Local { .. } if arguments.submit => {
-            let message = format!(
-                "--submit needs a queue: {} has no [scheduler] with kind = \"slurm\"",
-                file.path.display()
-            );
-            Err(InputError::Usage(message).into())
+            Err(super::run::no_queue(&file.path).into())
         }
         SchedulerSettings::Local { cores: Some(cores) } => {
             threads::on(*cores, || carry_out(arguments, common, &file, &out, &stop))

@@ -2,6 +2,7 @@
 
 use super::events::{self, Event};
 use super::{End, Job, JobError, LOG, STOPPED, Scheduler, State};
+use crate::error::Error;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -19,7 +20,8 @@ pub struct Drive {
     pub look: Duration,
     /// How long a scheduler may be out of reach.
     pub patience: Duration,
-    /// Come back as soon as the scheduler has all the jobs it has room for.
+    /// Come back as soon as the scheduler has all the jobs it has room for. As such calls follow each other, the
+    /// attempts are those of all of them, and a job that was given up is left alone.
     pub detach: bool,
 }
 
@@ -65,6 +67,32 @@ pub struct Report {
     pub interrupted: bool,
 }
 
+impl Report {
+    /// Nothing, if all jobs are done; `what` are they, for messages, and `resume` goes on with them.
+    ///
+    /// # Errors
+    /// Jobs that failed, or that go on without us.
+    pub fn all_done(&self, of: usize, what: &str, resume: &str) -> Result<(), Error> {
+        if let Some(first) = self.failed.first() {
+            return Err(Error::FailedJobs(format!(
+                "{} of {of} {what} failed, the first: {}: {} (see {}); mend the cause and go on with: {resume}{}",
+                self.failed.len(),
+                first.name,
+                first.message,
+                first.folder.join(LOG).display(),
+                match self.left {
+                    0 => String::new(),
+                    left => format!(" ({left} others are with the queue)"),
+                },
+            )));
+        }
+        if self.left > 0 {
+            return Err(Error::Queued { jobs: self.left, resume: resume.to_owned() });
+        }
+        Ok(())
+    }
+}
+
 /// One job on its way.
 struct Way<'a> {
     job: &'a Job,
@@ -99,8 +127,13 @@ pub fn drive(
     watch: &mut dyn FnMut(Progress),
     stop: &AtomicBool,
 ) -> Result<Report, JobError> {
-    let mut ways: Vec<Way<'_>> = jobs.iter().map(Way::new).collect();
     let mut report = Report { failed: Vec::new(), restarts: 0, left: 0, interrupted: false };
+    let mut ways: Vec<Way<'_>> = jobs.iter().map(Way::new).collect();
+    if patience.detach {
+        for way in &mut ways {
+            way.recall(&mut report);
+        }
+    }
     let mut silent_since: Option<Instant> = None;
     let mut told = None;
     loop {
@@ -188,6 +221,35 @@ impl<'a> Way<'a> {
         }
     }
 
+    /// Goes on with the attempts of earlier calls.
+    fn recall(&mut self, report: &mut Report) {
+        if self.step == Step::Ended {
+            return;
+        }
+        let entries = events::of(&self.job.folder);
+        if let Some(Event::GivenUp { message }) = entries.last().map(|entry| &entry.event) {
+            self.fail(format!("{message}; given up by an earlier call"), report);
+            return;
+        }
+        let since = entries.iter().rposition(|e| matches!(e.event, Event::GivenUp { .. }));
+        for entry in &entries[since.map_or(0, |given_up| given_up + 1)..] {
+            if let Event::Ended { how, .. } = entry.event {
+                self.starts += 1;
+                self.requeues += usize::from(matches!(how, End::Requeue | End::Lost));
+                self.machines += usize::from(how == End::Machine);
+            }
+        }
+    }
+
+    fn fail(&mut self, message: String, report: &mut Report) {
+        self.step = Step::Ended;
+        report.failed.push(Failed {
+            name: self.job.name.clone(),
+            folder: self.job.folder.clone(),
+            message,
+        });
+    }
+
     fn handed_over(&mut self, report: &mut Report) {
         self.step = Step::HandedOver;
         self.starts += 1;
@@ -214,6 +276,8 @@ impl<'a> Way<'a> {
             State::Ended { how, message } => (how, message),
         };
         let how = self.judged(how);
+        // it has been heard; a next start that fails at once must not count as told to stop too
+        let _ = std::fs::remove_file(self.job.folder.join(STOPPED));
         events::note(&self.job.folder, Event::Ended { how, message: message.clone() });
         let again = match how {
             End::Exit => self.starts - self.requeues - self.machines < patience.attempts,
@@ -231,16 +295,11 @@ impl<'a> Way<'a> {
             self.step = Step::Due;
             return;
         }
-        self.step = Step::Ended;
         let log = std::fs::read_to_string(self.job.folder.join(LOG)).unwrap_or_default();
         let last = log.trim().lines().next_back().unwrap_or("it said nothing").to_owned();
         let message = format!("{message} after {} starts; last words: {last}", self.starts);
         events::note(&self.job.folder, Event::GivenUp { message: message.clone() });
-        report.failed.push(Failed {
-            name: self.job.name.clone(),
-            folder: self.job.folder.clone(),
-            message,
-        });
+        self.fail(message, report);
     }
 
     /// How it ended, by what it left behind: a job that was told to stop may go on whatever its exit code, and
@@ -399,5 +458,37 @@ mod tests {
         let (_folder, jobs, mut scheduler) = one_job(states);
         let report = driven(&jobs, &mut scheduler, Drive { detach: true, ..Drive::default() });
         assert_eq!((report.left, report.restarts, report.interrupted), (1, 1, false));
+    }
+
+    #[test]
+    fn calls_that_do_not_stay_share_their_attempts_and_leave_what_was_given_up() {
+        let detached = Drive { detach: true, ..Drive::default() };
+        // each call finds that the job has ended since the one before
+        let call = || vec![Ok(ended(End::Exit)), Ok(State::Waiting)];
+        let (_folder, jobs, mut scheduler) = one_job([call(), call()].concat());
+        let report = driven(&jobs, &mut scheduler, detached);
+        assert_eq!((report.failed.len(), report.left), (0, 1));
+        scheduler.running = 0;
+        let report = driven(&jobs, &mut scheduler, detached);
+        assert_eq!((report.failed.len(), report.left), (1, 0));
+        assert!(matches!(report.all_done(1, "runs", "again"), Err(Error::FailedJobs(_))));
+        let started = scheduler.started.len();
+        let report = driven(&jobs, &mut scheduler, detached);
+        assert!(report.failed[0].message.contains("by an earlier call"), "{report:?}");
+        assert_eq!(scheduler.started.len(), started, "it is left alone");
+        // somebody stays: from the beginning, and so do the calls after it
+        scheduler.states[0] = VecDeque::from([Ok(ended(End::Exit)), Ok(ended(End::Exit))]);
+        let report = driven(&jobs, &mut scheduler, Drive::default());
+        assert_eq!((report.failed.len(), report.restarts), (1, 1));
+    }
+
+    #[test]
+    fn being_told_to_stop_counts_once() {
+        let states = vec![Ok(ended(End::Exit)); 3];
+        let (folder, jobs, mut scheduler) = one_job(states);
+        std::fs::write(folder.path().join(STOPPED), "").expect("written");
+        // the later starts fail before the job itself begins
+        let report = driven(&jobs, &mut scheduler, Drive::default());
+        assert_eq!((report.failed.len(), report.restarts), (1, 2));
     }
 }

@@ -13,7 +13,7 @@ mod states;
 
 use super::events::{self, Event};
 use super::{End, Job, JobError, Scheduler, State};
-use commands::{advice, most_elements, slurm};
+use commands::{Answer, advice, most_elements, slurm, submit};
 use serde::{Deserialize, Serialize};
 use states::Meaning;
 use std::collections::BTreeMap;
@@ -119,6 +119,8 @@ pub struct Slurm {
     missed: BTreeMap<Key, (Instant, u32)>,
     /// Tickets of submitted jobs that have not ended.
     open: BTreeMap<PathBuf, Ticket>,
+    /// Names of which `sbatch` said something that may be a refusal, and what.
+    unclear: BTreeMap<String, String>,
     /// Most elements of an array, once it was asked for.
     most_elements: Option<usize>,
 }
@@ -149,6 +151,7 @@ impl Slurm {
             asked: None,
             missed: BTreeMap::new(),
             open: BTreeMap::new(),
+            unclear: BTreeMap::new(),
             most_elements: None,
         })
     }
@@ -172,20 +175,21 @@ impl Slurm {
         let path = jobs[0].folder.join(SCRIPT);
         crate::results::write_atomically(&path, script.as_bytes())
             .map_err(|e| JobError::Damaged { path: path.clone(), message: e.to_string() })?;
-        let mut number = String::new();
-        match slurm("sbatch", &["--parsable", &path.display().to_string()]) {
-            Ok(answer) => answer.trim().split(';').next().unwrap_or("").clone_into(&mut number),
+        let path = path.display().to_string();
+        let number = match submit("sbatch", &["--parsable", &path])? {
+            Answer::Accepted(number) => number,
             // they may have been accepted all the same: the name will tell
-            Err(JobError::Silent { .. }) => {}
-            Err(error) => {
-                for job in jobs {
-                    let _ = std::fs::remove_file(job.folder.join(TICKET));
-                }
-                let JobError::Scheduler { command, message } = error else { return Err(error) };
-                let hint = advice(&message);
-                return Err(self.refused(format!("{command}: {message}{hint}")));
+            Answer::Silent => String::new(),
+            Answer::Unclear(message) => {
+                self.unclear.insert(name.clone(), message);
+                String::new()
             }
-        }
+            Answer::Refused(message) => {
+                forget(jobs.iter().map(|job| job.folder.as_path()));
+                let hint = advice(&message);
+                return Err(self.refused(format!("sbatch {path}: {message}{hint}")));
+            }
+        };
         for (k, job) in jobs.iter().enumerate() {
             let ticket = element(k);
             let number = ticket.index.map_or(number.clone(), |index| format!("{number}_{index}"));
@@ -216,6 +220,7 @@ impl Slurm {
             let key = ticket.key();
             if self.queue.contains_key(&key) {
                 self.missed.remove(&key);
+                self.unclear.remove(&key.0);
             } else {
                 self.missed.entry(key).or_insert((Instant::now(), 0)).1 += 1;
             }
@@ -242,6 +247,14 @@ impl Slurm {
              `partition`, `walltime` and cores, then start again",
             known.number, known.reason
         ))
+    }
+
+    /// Gives up jobs of a name that the queue does not show, after words that were a refusal then.
+    fn not_accepted(&mut self, name: &str, message: &str) -> JobError {
+        let of_name = self.open.iter().filter(|(_, ticket)| ticket.name == name);
+        forget(of_name.map(|(folder, _)| folder.as_path()));
+        self.open.retain(|_, ticket| ticket.name != name);
+        self.refused(format!("sbatch: {message}{}; the queue has no such job", advice(message)))
     }
 
     fn end(&mut self, job: &Job, how: End, message: String) -> State {
@@ -285,6 +298,9 @@ impl Scheduler for Slurm {
             }
             let gone = self.missed.get(&key);
             let lost = gone.is_some_and(|(at, n)| *n >= MISSES && at.elapsed() > MISSED_FOR);
+            if lost && let Some(message) = self.unclear.remove(&key.0) {
+                return Err(self.not_accepted(&key.0, &message));
+            }
             if lost {
                 let message = "the queue knows nothing of it any more".to_owned();
                 return Ok(self.end(job, End::Lost, message));
@@ -305,6 +321,13 @@ impl Scheduler for Slurm {
 
     fn leave(&mut self) {
         // jobs of a queue go on; the next session finds them by their tickets
+    }
+}
+
+/// Removes the tickets of jobs that the queue does not have.
+fn forget<'a>(folders: impl Iterator<Item = &'a Path>) {
+    for folder in folders {
+        let _ = std::fs::remove_file(folder.join(TICKET));
     }
 }
 

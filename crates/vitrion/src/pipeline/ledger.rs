@@ -183,6 +183,7 @@ impl<'a> Ledger<'a> {
     }
 }
 
-fn stage_folder(run: &str, number: usize, name: &str) -> String {
+/// Below the results folder.
+pub(super) fn stage_folder(run: &str, number: usize, name: &str) -> String {
     format!("runs/{run}/stages/{number:02}-{name}")
 }

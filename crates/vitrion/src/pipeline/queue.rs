@@ -1,7 +1,8 @@
 //! The runs of a sweep as jobs: who starts them, and what is shown meanwhile.
 
+use super::ledger::stage_folder;
 use super::{Event, Options, Status};
-use crate::error::Error;
+use crate::error::{Error, InputError};
 use crate::jobs::{self, Drive, Job, RunDone, RunWork, SchedulerSettings, Work, drive};
 use crate::plan::Plan;
 use crate::results::{JOBS, Results, read_json};
@@ -50,20 +51,7 @@ impl Queue<'_> {
             over.store(true, Ordering::Relaxed);
             report
         })?;
-        if let Some(first) = report.failed.first() {
-            return Err(Error::FailedJobs(format!(
-                "{} of {} runs failed, the first: {}: {} (see {}); mend the cause and go on with: {}",
-                report.failed.len(),
-                list.len(),
-                first.name,
-                first.message,
-                first.folder.join(jobs::LOG).display(),
-                options.resume
-            )));
-        }
-        if report.left > 0 {
-            return Err(Error::Queued { jobs: report.left, resume: options.resume.to_owned() });
-        }
+        report.all_done(list.len(), "runs", options.resume)?;
         let mut computed = [Vec::new(), Vec::new()];
         for job in &list {
             let done: RunDone = read_json(&job.folder.join(jobs::DONE))?;
@@ -95,6 +83,18 @@ impl Queue<'_> {
             });
             let folder: PathBuf = results.root().join(JOBS).join(&run.id);
             jobs::prepare(&folder, &work, None)?;
+            let stages = plan.stages.iter().enumerate();
+            let mut stages = stages.map(|(k, stage)| stage_folder(&run.id, k, &stage.name));
+            if !stages.all(|stage| results.path(&format!("{stage}/{}", jobs::DONE)).exists()) {
+                // somebody removed results, so the word of the job is not theirs any more
+                let done = folder.join(jobs::DONE);
+                match std::fs::remove_file(&done) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                        return Err(InputError::os(&done, "remove")(error).into());
+                    }
+                    _ => {}
+                }
+            }
             list.push(Job { folder, name: run.id.clone(), cores: self.cores, ranks: self.ranks });
         }
         Ok(list)

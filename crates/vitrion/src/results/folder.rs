@@ -97,9 +97,7 @@ impl Results {
         acquire(&lock_path, || lock.try_lock_shared(), PATIENCE, root)?;
         begin(root, run, plan)?;
         fs::create_dir_all(&folder).map_err(InputError::os(&folder, "create"))?;
-        let own_path = folder.join(RUN_LOCK);
-        let own = open_lock(&own_path)?;
-        acquire(&own_path, || own.try_lock(), Duration::ZERO, &folder)?;
+        let own = hold(&folder, RUN_LOCK)?;
         Ok(Results { root: root.to_owned(), _locks: vec![lock, own] })
     }
 
@@ -190,6 +188,14 @@ fn begin(root: &Path, run: &RunFile, plan: &Plan) -> Result<(), InputError> {
         write(PLAN, &plan_text)?; // last: it makes the folder a results folder
     }
     Ok(())
+}
+
+/// Locks a folder for this process alone, by a file in it of this name; the lock ends with the value.
+pub(crate) fn hold(folder: &Path, name: &str) -> Result<File, InputError> {
+    let path = folder.join(name);
+    let lock = open_lock(&path)?;
+    acquire(&path, || lock.try_lock(), Duration::ZERO, folder)?;
+    Ok(lock)
 }
 
 fn open_lock(path: &Path) -> Result<File, InputError> {

@@ -5,10 +5,13 @@ use crate::error::Error;
 use crate::jobs::{
     self, Drive, Job, Progress, SchedulerSettings, TrainDone, TrainWork, Work, drive,
 };
-use crate::results::read_json;
+use crate::results::{hold, read_json};
 use crate::run_file::TrainingFile;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
+
+/// Held by the process that follows the jobs. Jobs have locks of their own, that of a single model in this folder.
+const LOCK: &str = ".lock";
 
 /// How the models are trained elsewhere.
 #[derive(Debug)]
@@ -32,7 +35,7 @@ impl Queue<'_> {
     /// without a queue.
     ///
     /// # Errors
-    /// A queue that refuses, jobs that fail, jobs that go on without us.
+    /// Another process follows these jobs, a queue that refuses, jobs that fail, jobs that go on without us.
     pub fn carry_out(
         &self,
         file: &TrainingFile,
@@ -41,22 +44,11 @@ impl Queue<'_> {
         stop: &AtomicBool,
     ) -> Result<Vec<Finished>, Error> {
         let mut scheduler = self.settings.scheduler(self.program, self.cores)?;
+        // two of us would hand over the same jobs twice
+        let _lock = hold(folder, LOCK)?;
         let list = self.prepare(file, folder)?;
         let report = drive(&mut *scheduler, &list, &self.patience, watch, stop)?;
-        if let Some(first) = report.failed.first() {
-            return Err(Error::FailedJobs(format!(
-                "{} of {} trainings failed, the first: {}: {} (see {}); mend the cause and go on with: {}",
-                report.failed.len(),
-                list.len(),
-                first.name,
-                first.message,
-                first.folder.join(jobs::LOG).display(),
-                self.resume
-            )));
-        }
-        if report.left > 0 {
-            return Err(Error::Queued { jobs: report.left, resume: self.resume.clone() });
-        }
+        report.all_done(list.len(), "trainings", &self.resume)?;
         list.iter().map(finished).collect()
     }
 

@@ -5,6 +5,7 @@ use super::slurm::Cluster;
 use super::{one_line, stderr, stdout, training, vitrion, workplace};
 use serde_json::Value;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Output};
 use std::time::{Duration, Instant};
@@ -142,6 +143,13 @@ fn a_sweep_is_handed_over_as_arrays_and_its_results_are_those_of_one_process() {
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), 2, "arrays of five and of three: {log}");
+    // results that somebody removed are made by a job, not by whoever submits
+    let stage = "argon/runs/bar-60K-seed1/stages/01-production/done.json";
+    fs::remove_file(folder.join(stage)).expect("a stage that is done");
+    let output = cluster.vitrion(folder, &["run", "run.toml", "--quiet"]).output();
+    assert_done(&output.expect("the program is built"));
+    let log = cluster.file("jobcomp.log");
+    assert_eq!(log.lines().count(), 9, "{log}");
     assert_alike(folder);
     let table = cluster.vitrion(folder, &["jobs", "argon"]).output().expect("it is built");
     let table = stdout(&table);
@@ -168,6 +176,46 @@ fn a_driver_that_is_killed_at_any_instant_submits_nothing_twice() {
     let rows = jobs(&cluster, folder, "argon");
     assert!(rows.iter().all(|row| row["starts"] == 1), "{rows:#?}");
     assert_alike(folder);
+}
+
+/// The output of a sweep whose first real call of `sbatch` is this script; `$real` is the true one.
+fn with_sbatch(cluster: &Cluster, folder: &Path, script: &str) -> Output {
+    let bin = folder.join("bin");
+    fs::create_dir(&bin).expect("a folder");
+    let path = bin.join("sbatch");
+    let text = format!(
+        "#!/bin/bash\nPATH=${{PATH#*:}}\nreal=$(type -P sbatch)\n[ \"$1\" = --version ] && exit 0\nmkdir '{}' \
+         2>/dev/null || exec $real \"$@\"\n{script}\n",
+        folder.join("called").display()
+    );
+    fs::write(&path, text).expect("written");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("our own file");
+    let paths = format!("{}:{}", bin.display(), std::env::var("PATH").expect("a path"));
+    let mut call = cluster.vitrion(folder, &["run", "run.toml", "--quiet"]);
+    call.env("PATH", paths).output().expect("the program is built")
+}
+
+#[test]
+fn an_sbatch_that_was_killed_after_it_was_heard_is_not_called_again() {
+    let Some(cluster) = Cluster::with(&[]) else { return };
+    let folder = sweep(1, "cores_per_job = 1\nwalltime = \"10 min\"");
+    assert_done(&with_sbatch(&cluster, folder.path(), "$real \"$@\"; kill -INT $$; sleep 9"));
+    let log = cluster.file("jobcomp.log");
+    assert_eq!(log.lines().count(), 8, "{log}");
+    let rows = jobs(&cluster, folder.path(), "argon");
+    assert!(rows.iter().all(|row| row["starts"] == 1), "{rows:#?}");
+}
+
+#[test]
+fn a_refusal_in_words_of_a_cluster_is_quoted_once_the_queue_has_no_such_job() {
+    let Some(cluster) = Cluster::with(&[]) else { return };
+    let folder = sweep(1, "cores_per_job = 1\nwalltime = \"10 min\"");
+    let output = with_sbatch(&cluster, folder.path(), "echo 'say which project' >&2; exit 1");
+    let message = one_line(&stderr(&output));
+    assert!(message.contains("run.toml:37: in [scheduler]: sbatch"), "{message}");
+    assert!(message.contains("say which project; the queue has no such job"), "{message}");
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(!folder.path().join("argon/jobs/bar-60K-seed1/slurm.json").exists());
 }
 
 #[test]
@@ -277,6 +325,11 @@ fn a_training_that_ran_out_of_time_in_a_queue_ends_with_the_same_model() {
     assert_eq!((row["work"].as_str(), &row["progress"]["all"]), (Some("train"), &15000.into()));
     let pid = process(&folder.join("tiny"), row);
     signal("STOP", &pid);
+    let second = cluster.vitrion(folder, &["train", "train.toml", "--submit"]).output();
+    let second = second.expect("the program is built");
+    let message = one_line(&stderr(&second));
+    assert!(message.contains("tiny is in use by another vitrion process"), "{message}");
+    assert_eq!(second.status.code(), Some(1), "{message}");
     signal("INT", &driver.id().to_string());
     let output = driver.wait_with_output().expect("our own child");
     let message = one_line(&stderr(&output));

@@ -2,6 +2,8 @@
 
 use crate::jobs::JobError;
 use std::collections::BTreeMap;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Elements of an array where the cluster does not say: Slurm's own default of `MaxArraySize` is 1001, and the
@@ -21,24 +23,61 @@ pub(crate) struct Known {
 /// A job of ours: its own name, and which element of an array of that name it is.
 pub(crate) type Key = (String, Option<u32>);
 
+/// What `sbatch` made of a script.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// The number, if it said one.
+    Accepted(String),
+    /// Certainly not accepted.
+    Refused(String),
+    /// The controller did not answer, or `sbatch` was killed: nothing is decided.
+    Silent,
+    /// Words that are neither: only the queue can tell whether it has the job.
+    Unclear(String),
+}
+
+/// Hands a script over; `command` is `sbatch`.
+///
+/// # Errors
+/// There is no such command.
+pub(super) fn submit(command: &str, arguments: &[&str]) -> Result<Answer, JobError> {
+    match slurm(command, arguments) {
+        Ok(said) => {
+            let number = said.trim().split(';').next().unwrap_or("");
+            Ok(Answer::Accepted(number.to_owned()))
+        }
+        Err(JobError::Silent { .. }) => Ok(Answer::Silent),
+        Err(JobError::Scheduler { message, .. }) if is_refusal(&message) => {
+            Ok(Answer::Refused(message))
+        }
+        Err(JobError::Scheduler { message, .. }) => Ok(Answer::Unclear(message)),
+        Err(error) => Err(error),
+    }
+}
+
 /// Runs a command of Slurm and returns what it printed.
 pub(super) fn slurm(command: &str, arguments: &[&str]) -> Result<String, JobError> {
     let command_line = format!("{command} {}", arguments.join(" "));
-    let failed = |message: String| JobError::Scheduler { command: command_line.clone(), message };
     let output = Command::new(command)
         .args(arguments)
         .env("LC_ALL", "C")
         .stdin(Stdio::null())
+        // Ctrl-C is for us: an `sbatch` that it kills may have been heard already
+        .process_group(0)
         .output()
-        .map_err(|e| failed(e.to_string()))?;
+        .map_err(JobError::os(Path::new(command), "start"))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    if output.status.signal().is_some() || message.is_empty() {
+        let message = format!("{} {message}", output.status).trim().to_owned();
+        return Err(JobError::Silent { command: command_line, message });
+    }
     if is_silence(&message) {
         return Err(JobError::Silent { command: command_line, message });
     }
-    Err(failed(message))
+    Err(JobError::Scheduler { command: command_line, message })
 }
 
 /// The controller did not answer: nothing is decided.
@@ -53,6 +92,47 @@ fn is_silence(message: &str) -> bool {
     ]
     .iter()
     .any(|words| message.contains(words))
+}
+
+/// Words of `sbatch`, and of the controller through it, after which there is no job. Others may come after the
+/// controller has taken it.
+const REFUSALS: [&str; 31] = [
+    "access/permission denied",
+    "association limit",
+    "batch script",
+    "group not permitted",
+    "invalid account",
+    "invalid cluster",
+    "invalid feature",
+    "invalid generic resource",
+    "invalid job array",
+    "invalid license",
+    "invalid node name",
+    "invalid partition",
+    "invalid qos",
+    "invalid reservation",
+    "invalid time limit",
+    "invalid trackable resource",
+    "invalid user id",
+    "invalid wckey",
+    "job array index",
+    "job size specification",
+    "job violates accounting/qos policy",
+    "memory required by task is not available",
+    "memory specification can not be satisfied",
+    "more processors requested than permitted",
+    "node count specification invalid",
+    "requested node configuration is not available",
+    "requested partition configuration not available",
+    "requested reservation is invalid",
+    "requested time limit is invalid",
+    "sbatch --help",
+    "unrecognized option",
+];
+
+fn is_refusal(message: &str) -> bool {
+    let message = message.to_lowercase();
+    REFUSALS.iter().any(|words| message.contains(words))
 }
 
 /// Everything of ours that the queue knows.
@@ -158,10 +238,41 @@ mod tests {
         ] {
             assert!(is_silence(message), "{message}");
         }
-        let refusal = "sbatch: error: Batch job submission failed: Invalid account or account/partition \
-                       combination specified";
-        assert!(!is_silence(refusal));
+        for message in [
+            "sbatch: error: Batch job submission failed: Invalid account or account/partition combination specified",
+            "sbatch: error: invalid partition specified: short\nsbatch: error: Batch job submission failed: Invalid \
+             partition name specified",
+            "sbatch: error: Batch job submission failed: Invalid qos specification",
+            "sbatch: error: Batch job submission failed: Requested time limit is invalid (missing or exceeds some \
+             limit)",
+            "sbatch: error: Batch job submission failed: Memory required by task is not available",
+            "sbatch: error: Batch job submission failed: Invalid job array specification",
+            "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, \
+             user's size and/or time limits)",
+            "sbatch: unrecognized option '--gpu'\nTry \"sbatch --help\" for more information",
+        ] {
+            assert!(is_refusal(message) && !is_silence(message), "{message}");
+        }
         assert!(advice("Job violates accounting/QOS policy").contains("most_jobs"));
         assert!(advice("Requested node configuration is not available").contains("cores"));
+    }
+
+    #[test]
+    fn only_a_known_refusal_means_that_there_is_no_job() {
+        // bash in place of sbatch
+        let answer = |script: &str| submit("bash", &["-c", script]).expect("bash");
+        assert_eq!(answer("echo '17;cluster'"), Answer::Accepted("17".into()));
+        assert_eq!(answer("kill -INT $$; sleep 9"), Answer::Silent);
+        assert_eq!(answer("echo 'Invalid qos' >&2; kill -KILL $$"), Answer::Silent);
+        assert_eq!(answer("exit 1"), Answer::Silent);
+        assert_eq!(
+            answer("echo 'Invalid qos specification' >&2; exit 1"),
+            Answer::Refused("Invalid qos specification".into())
+        );
+        for words in ["Unspecified error", "Zero Bytes were transmitted or received"] {
+            let said = answer(&format!("echo '{words}' >&2; exit 1"));
+            assert_eq!(said, Answer::Unclear(words.into()));
+        }
+        assert!(submit("no-such-sbatch", &[]).is_err());
     }
 }
