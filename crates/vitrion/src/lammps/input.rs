@@ -5,6 +5,7 @@ use super::constants;
 use super::orientation::Orientation;
 use super::support::is_tilted;
 use std::fmt::{self, Write as _};
+use vitrion_core::rng::{self, Stream};
 use vitrion_core::{Cell, units};
 use vitrion_md::{Barostat, Coupling, Ensemble, Part, Ramp, StageSettings, Thermostat};
 
@@ -12,8 +13,8 @@ use vitrion_md::{Barostat, Coupling, Ensemble, Part, Ramp, StageSettings, Thermo
 const LOOK: u64 = 10;
 /// Parts into which LAMMPS cuts half a step of a Nosé–Hoover chain: their error is then that of ours.
 const CHAIN_PARTS: u32 = 8;
-/// Seeds of LAMMPS are 1 to this number.
-const LARGEST_SEED: u64 = 900_000_000;
+/// Seeds of LAMMPS are 1 to 900 million, and each rank adds its number.
+const LARGEST_SEED: usize = 890_000_000;
 /// Atom ranges on one line of a group.
 const RANGES_PER_LINE: usize = 12;
 
@@ -208,9 +209,7 @@ impl Script<'_> {
             _ => targets(temperature),
         };
         let damping = constants::time(thermostat.period());
-        // other numbers after every restart: Langevin noise would repeat itself
-        let draw = number as u64 + 97 * self.done;
-        let seed = self.settings.seed.wrapping_add(draw) % LARGEST_SEED + 1;
+        let seed = seed(self.settings.seed, number, self.done);
         if let Thermostat::Langevin { .. } = thermostat {
             let zero = if self.settings.keeps_momentum() { "yes" } else { "no" };
             return writeln!(
@@ -318,8 +317,14 @@ impl Script<'_> {
             writeln!(out, "dump_modify every{every} format float %.17g")?;
         }
         writeln!(out, "restart {} {}", s.checkpoint_every, restart_file("*"))?;
-        writeln!(out, "\n# a file of this name ends the run")?;
-        writeln!(out, "variable stop equal is_file({STOP_FILE})")?;
+        let session = session_file(self.session);
+        writeln!(out, "\n# the run ends where the first of these files is, or the second is gone")?;
+        writeln!(
+            out,
+            "print \"While this file is here, LAMMPS goes on.\" file {session} screen no"
+        )?;
+        writeln!(out, "variable mine equal is_file({session})")?;
+        writeln!(out, "variable stop equal is_file({STOP_FILE})||!v_mine")?;
         writeln!(out, "fix stop all halt {LOOK} v_stop > 0.5 error soft message no\n")
     }
 }
@@ -337,6 +342,12 @@ fn group_name(parts: &[Part], number: usize) -> String {
 fn group(out: &mut String, name: &str, atoms: &[u32]) -> fmt::Result {
     let mut ranges: Vec<(u32, u32)> = Vec::new();
     for id in atoms.iter().map(|atom| atom + 1) {
+/// Of the random numbers of a thermostat in a session that begins after step `done`: others after every restart, for
+/// Langevin noise would repeat itself, and mixed, for each rank adds its number to its seed.
+fn seed(stage: u64, bath: usize, done: u64) -> usize {
+    rng::at(stage, Stream::OtherPrograms, done, bath as u64).below(LARGEST_SEED) + 1
+}
+
         match ranges.last_mut() {
             Some((_, last)) if *last + 1 == id => *last = id,
             _ => ranges.push((id, id)),
@@ -452,7 +463,7 @@ mod tests {
                 "group bath1 id 4:5",
                 "group frozen id 1",
                 "fix move0 rest nve",
-                &format!("fix bath0 rest langevin {target} 0.5 2 tally yes zero no"),
+                &format!("fix bath0 rest langevin {target} 0.5 {first} tally yes zero no"),
                 "fix move1 bath1 nve",
                 &format!("fix bath1 bath1 temp/csvr {target} 0.1 3"),
                 "compute_modify bath1_temp extra/dof 0",
@@ -461,4 +472,6 @@ mod tests {
             ],
         );
     }
+        let [first, second] = [0, 1].map(|bath| seed(1, bath, 0));
+        assert!(first.abs_diff(second) > 1_000_000, "{first} {second}");
 }
