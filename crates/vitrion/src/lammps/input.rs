@@ -22,6 +22,8 @@ const RANGES_PER_LINE: usize = 12;
 pub(super) const DATA_FILE: &str = "start.data";
 /// While this file exists, LAMMPS ends the run where it is.
 pub(super) const STOP_FILE: &str = "lammps.stop";
+/// The restart of the last step until it is whole.
+const UNFINISHED_RESTART: &str = "lammps.restart.part";
 /// What the input prints at its end.
 pub(super) const END: &str = "vitrion: the stage is complete or was stopped";
 
@@ -111,7 +113,9 @@ impl Script<'_> {
             frame_file("$(step)"),
             Columns::FRAME
         )?;
-        writeln!(out, "write_restart {}", restart_file("$(step)"))?;
+        // a checkpoint may name the restart of this very step: it is never half written
+        writeln!(out, "write_restart {UNFINISHED_RESTART}")?;
+        writeln!(out, "shell mv {UNFINISHED_RESTART} {}", restart_file("$(step)"))?;
         writeln!(out, "print \"{END}\"")
     }
 
