@@ -27,6 +27,12 @@ const UNFINISHED_RESTART: &str = "lammps.restart.part";
 /// What the input prints at its end.
 pub(super) const END: &str = "vitrion: the stage is complete or was stopped";
 
+/// While this file exists, LAMMPS goes on. The input makes it; the next session of vitrion in the folder removes it, so
+/// that a LAMMPS that outlived its session ends and writes nothing more.
+pub(super) fn session_file(session: impl fmt::Display) -> String {
+    format!("lammps.{session}.session")
+}
+
 /// File with the restart of a step of the stage; `*` for all of them.
 pub(super) fn restart_file(step: impl fmt::Display) -> String {
     format!("lammps.{step}.restart")
@@ -49,6 +55,8 @@ pub(super) struct Script<'a> {
     pub(super) columns: &'a Columns,
     /// Steps that are done; with any, LAMMPS goes on from its restart file.
     pub(super) done: u64,
+    /// Number that no other session in this folder has.
+    pub(super) session: u64,
     /// Arrays are needed every so many steps, for each of these.
     pub(super) frames: &'a [u64],
 }
@@ -107,6 +115,7 @@ impl Script<'_> {
         self.integrator(out, &parts)?;
         self.output(out, &parts)?;
         writeln!(out, "run {0} upto start {1} stop {0}\n", s.steps, self.first_step())?;
+        writeln!(out, "if \"${{mine}} < 0.5\" then \"quit 1\"")?;
         writeln!(
             out,
             "write_dump all custom {} {} modify format float %.17g",
@@ -333,6 +342,12 @@ impl Script<'_> {
     }
 }
 
+/// Of the random numbers of a thermostat in a session that begins after step `done`: others after every restart, for
+/// Langevin noise would repeat itself, and mixed, for each rank adds its number to its seed.
+fn seed(stage: u64, bath: usize, done: u64) -> usize {
+    rng::at(stage, Stream::OtherPrograms, done, bath as u64).below(LARGEST_SEED) + 1
+}
+
 /// "all" where there is one part only.
 fn group_name(parts: &[Part], number: usize) -> String {
     match (number, &parts[0].atoms) {
@@ -346,12 +361,6 @@ fn group_name(parts: &[Part], number: usize) -> String {
 fn group(out: &mut String, name: &str, atoms: &[u32]) -> fmt::Result {
     let mut ranges: Vec<(u32, u32)> = Vec::new();
     for id in atoms.iter().map(|atom| atom + 1) {
-/// Of the random numbers of a thermostat in a session that begins after step `done`: others after every restart, for
-/// Langevin noise would repeat itself, and mixed, for each rank adds its number to its seed.
-fn seed(stage: u64, bath: usize, done: u64) -> usize {
-    rng::at(stage, Stream::OtherPrograms, done, bath as u64).below(LARGEST_SEED) + 1
-}
-
         match ranges.last_mut() {
             Some((_, last)) if *last + 1 == id => *last = id,
             _ => ranges.push((id, id)),
@@ -408,6 +417,7 @@ mod tests {
             pair: &["pair_style lj/cut 7.0".to_owned()],
             columns: &Columns::of(settings),
             done,
+            session: 7,
             frames: &[10],
         };
         script.text()
@@ -432,6 +442,8 @@ mod tests {
                 "suffix off",
                 "read_data start.data",
                 "timestep 0.002",
+                "variable stop equal is_file(lammps.stop)||!v_mine",
+                "variable mine equal is_file(lammps.7.session)",
                 "restart 50 lammps.*.restart",
                 "run 500 upto start 0 stop 500",
             ],
@@ -460,6 +472,8 @@ mod tests {
         let usual = StageSettings::new(ensemble, 1.0, 100);
         let text = text(&StageSettings { frozen: vec![0], baths: vec![bath], ..usual }, 0);
         let target = targets(Ramp::constant(300.0));
+        let [first, second] = [0, 1].map(|bath| seed(1, bath, 0));
+        assert!(first.abs_diff(second) > 1_000_000, "{first} {second}");
         assert_holds(
             &text,
             &[
@@ -469,13 +483,11 @@ mod tests {
                 "fix move0 rest nve",
                 &format!("fix bath0 rest langevin {target} 0.5 {first} tally yes zero no"),
                 "fix move1 bath1 nve",
-                &format!("fix bath1 bath1 temp/csvr {target} 0.1 3"),
+                &format!("fix bath1 bath1 temp/csvr {target} 0.1 {second}"),
                 "compute_modify bath1_temp extra/dof 0",
                 "group mobile subtract all frozen",
                 "compute fastest mobile reduce maxabs vx vy vz",
             ],
         );
     }
-        let [first, second] = [0, 1].map(|bath| seed(1, bath, 0));
-        assert!(first.abs_diff(second) > 1_000_000, "{first} {second}");
 }
