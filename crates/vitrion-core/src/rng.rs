@@ -26,6 +26,8 @@ pub enum Stream {
     Weights = 7,
     /// Which candidates are labelled.
     Selection = 10,
+    /// Seeds of the random numbers of other programs.
+    OtherPrograms = 11,
     /// Test systems.
     Testing = 5,
 }

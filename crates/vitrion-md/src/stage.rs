@@ -80,7 +80,8 @@ pub enum StageOutcome {
 /// after the last step, `final.extxyz`. `initial` is the state the stage starts from, also when it
 /// is resumed: a checkpoint that belongs to another start is refused. A resumed stage repeats the
 /// uninterrupted one bit for bit (same machine, same build) and leaves the same files, the
-/// decompressed trajectory included. Calling it on a finished folder returns its result.
+/// decompressed trajectory included. Calling it on a finished folder returns its result, and does not
+/// evaluate the potential.
 ///
 /// `observers` look every so many steps, from the start of the stage on.
 ///
@@ -132,7 +133,11 @@ pub fn run_stage_with(
     }
     fs::create_dir_all(directory).map_err(MdError::os(directory, "create"))?;
     let mut stage = if directory.join(RESTART_FILE).exists() {
-        Stage::resume(initial, maker, settings, directory, observers)?
+        let checkpoint = begin::read_checkpoint(&initial, maker, settings, directory)?;
+        if checkpoint.done == settings.steps {
+            return begin::finished(initial, checkpoint, settings, directory, observers);
+        }
+        Stage::resume(initial, checkpoint, maker, settings, directory, observers)?
     } else {
         Stage::start(initial, maker, settings, directory, observers)?
     };
@@ -328,17 +333,7 @@ impl Stage<'_> {
         let view = self.engine.snapshot().map_err(|fault| standing(fault, step))?;
         fill(&mut self.frame, &view, (step, time), true);
         self.frame.labels.forces = None;
-        let velocities = view.velocities.to_vec();
-        write_single(&self.directory.join(FINAL_FILE), &self.frame)?;
-        let structure = self.frame.structure.clone();
-        let summary = self.statistics.summary(
-            self.settings.ensemble.name(),
-            structure.len(),
-            self.dof as usize,
-            self.done,
-            self.settings.timestep,
-        );
-        Ok(StageOutcome::Finished { state: State { structure, velocities, step, time }, summary })
+        conclude(&self.frame, &self.statistics, self.settings, self.directory)
     }
 
     /// Steps since the start of the protocol.
@@ -350,6 +345,32 @@ impl Stage<'_> {
     fn time(&self) -> f64 {
         self.start_time + self.done as f64 * self.settings.timestep
     }
+}
+
+/// Writes the last frame of a stage, velocities included, and says what the stage leads to.
+fn conclude(
+    frame: &Frame,
+    statistics: &Statistics,
+    settings: &StageSettings,
+    directory: &Path,
+) -> Result<StageOutcome, MdError> {
+    write_single(&directory.join(FINAL_FILE), frame)?;
+    let structure = frame.structure.clone();
+    let dof: f64 = begin::degrees_of_freedom(settings, structure.len()).iter().sum();
+    let summary = statistics.summary(
+        settings.ensemble.name(),
+        structure.len(),
+        dof as usize,
+        settings.steps,
+        settings.timestep,
+    );
+    let state = State {
+        structure,
+        velocities: frame.velocities.clone().expect("the last frame has them"),
+        step: frame.step.expect("the last frame has one"),
+        time: frame.time.expect("the last frame has one"),
+    };
+    Ok(StageOutcome::Finished { state, summary })
 }
 
 /// What it means that an engine cannot say how things are after step `step`.

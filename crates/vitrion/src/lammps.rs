@@ -25,6 +25,7 @@ use data::Types;
 use engine::Maker;
 use pair::Pair;
 use probe::Trouble;
+pub use program::terminate_all;
 use std::path::{Path, PathBuf};
 use vitrion_md::{
     Control, MdError, Observer, StageOutcome, StageSettings, State, Thermostat, run_stage_with,

@@ -4,7 +4,7 @@ use super::checkpoint::{Checkpoint, Identity};
 use super::failure::outside_a_step;
 use super::output::ThermoFile;
 use super::trajectory::TrajectoryFile;
-use super::{FINAL_FILE, RESTART_FILE, Stage, THERMO_FILE, checkpoint};
+use super::{FINAL_FILE, RESTART_FILE, Stage, StageOutcome, THERMO_FILE, checkpoint, conclude};
 use crate::engine::{EngineMaker, Start};
 use crate::error::MdError;
 use crate::integrate::Variables;
@@ -14,6 +14,7 @@ use crate::state::{State, kinetic_energy, remove_drift};
 use crate::summary::Statistics;
 use std::path::Path;
 use std::time::Instant;
+use vitrion_core::math::Matrix3;
 use vitrion_core::neighbors::verlet::Reference;
 use vitrion_core::{Cell, Frame, Structure};
 
@@ -102,32 +103,19 @@ impl<'a> Stage<'a> {
     /// A stage as its checkpoint left it.
     pub(super) fn resume(
         initial: State,
+        checkpoint: Checkpoint,
         maker: &'a mut dyn EngineMaker,
         settings: &'a StageSettings,
         directory: &'a Path,
         observers: &'a mut [Box<dyn Observer>],
     ) -> Result<Self, MdError> {
         let path = directory.join(RESTART_FILE);
-        let checkpoint = Checkpoint::read(&path)?;
-        let identity = Identity::new(&initial, settings, maker);
-        let differences = checkpoint.identity.differences(&identity);
-        if !differences.is_empty() {
-            return Err(MdError::OtherRun { path, differences });
-        }
-        let bad = |found: &str| MdError::BadCheckpoint { path: path.clone(), found: found.into() };
         let mut structure = initial.structure;
         let atoms = structure.len();
-        if [&checkpoint.positions, &checkpoint.velocities, &checkpoint.list_positions]
-            .iter()
-            .any(|vectors| vectors.len() != atoms)
-        {
-            return Err(bad("its arrays do not have one entry per atom"));
-        }
         let periodic = structure.cell.periodicity();
-        let singular = |_| bad("its cell is singular");
-        structure.cell = Cell::new(checkpoint.cell, periodic).map_err(singular)?;
+        structure.cell = cell_of(checkpoint.cell, periodic, &path)?;
         structure.positions = checkpoint.positions;
-        let list_cell = Cell::new(checkpoint.list_cell, periodic).map_err(singular)?;
+        let list_cell = cell_of(checkpoint.list_cell, periodic, &path)?;
         let species = structure.species_in(maker.species())?;
         let failed = |fault| outside_a_step(fault, initial.step + checkpoint.done + 1);
         let start = Start {
@@ -153,17 +141,7 @@ impl<'a> Stage<'a> {
         }
         statistics.resume_energy_change = statistics.resume_energy_change.max(change);
         statistics.resumed += 1;
-        for observer in &mut *observers {
-            let saved = checkpoint.observers.iter().find(|(name, _)| name == observer.name());
-            let restored = match saved {
-                Some((_, bytes)) => observer.restore(bytes),
-                None => Err("the checkpoint knows nothing of it".to_owned()),
-            };
-            restored.map_err(|message| MdError::Observer {
-                name: observer.name().to_owned(),
-                message,
-            })?;
-        }
+        restore(observers, &checkpoint.observers)?;
         let fresh = checkpoint.thermo_bytes == 0;
         let thermo_path = directory.join(THERMO_FILE);
         let thermo = ThermoFile::open(thermo_path, checkpoint.thermo_bytes, &settings.baths)?;
@@ -173,7 +151,7 @@ impl<'a> Stage<'a> {
         let mut stage = Stage {
             settings,
             directory,
-            identity,
+            identity: checkpoint.identity,
             start_step: initial.step,
             start_time: initial.time,
             total_mass: structure.total_mass(),
@@ -206,8 +184,82 @@ impl<'a> Stage<'a> {
     }
 }
 
+/// The checkpoint in the folder of a stage, if it is one of a stage with this start.
+pub(super) fn read_checkpoint(
+    initial: &State,
+    maker: &dyn EngineMaker,
+    settings: &StageSettings,
+    directory: &Path,
+) -> Result<Checkpoint, MdError> {
+    let path = directory.join(RESTART_FILE);
+    let checkpoint = Checkpoint::read(&path)?;
+    let differences = checkpoint.identity.differences(&Identity::new(initial, settings, maker));
+    if !differences.is_empty() {
+        return Err(MdError::OtherRun { path, differences });
+    }
+    let atoms = initial.structure.len();
+    if [&checkpoint.positions, &checkpoint.velocities, &checkpoint.list_positions]
+        .iter()
+        .any(|vectors| vectors.len() != atoms)
+    {
+        let found = "its arrays do not have one entry per atom".to_owned();
+        return Err(MdError::BadCheckpoint { path, found });
+    }
+    Ok(checkpoint)
+}
+
+/// The result of a stage whose checkpoint is that of its last step. No engine is made: another program
+/// or a device may be slow to start, and would write into a folder that is complete.
+pub(super) fn finished(
+    initial: State,
+    checkpoint: Checkpoint,
+    settings: &StageSettings,
+    directory: &Path,
+    observers: &mut [Box<dyn Observer>],
+) -> Result<StageOutcome, MdError> {
+    let mut structure = initial.structure;
+    let periodic = structure.cell.periodicity();
+    structure.cell = cell_of(checkpoint.cell, periodic, &directory.join(RESTART_FILE))?;
+    structure.positions = checkpoint.positions;
+    restore(observers, &checkpoint.observers)?;
+    // refuses files that are shorter than the checkpoint says
+    ThermoFile::open(directory.join(THERMO_FILE), checkpoint.thermo_bytes, &settings.baths)?;
+    open_trajectory(settings, directory, &structure, checkpoint.trajectory_bytes)?;
+    let mut statistics = checkpoint.statistics;
+    statistics.resumed += 1;
+    let mut frame = Frame::from(structure);
+    frame.velocities = Some(checkpoint.velocities);
+    frame.step = Some(initial.step + settings.steps);
+    frame.time = Some(initial.time + settings.steps as f64 * settings.timestep);
+    conclude(&frame, &statistics, settings, directory)
+}
+
+fn cell_of(matrix: Matrix3, periodic: [bool; 3], path: &Path) -> Result<Cell, MdError> {
+    Cell::new(matrix, periodic).map_err(|_| MdError::BadCheckpoint {
+        path: path.to_owned(),
+        found: "its cell is singular".to_owned(),
+    })
+}
+
+/// Observers as the checkpoint has them.
+fn restore(
+    observers: &mut [Box<dyn Observer>],
+    saved: &[(String, Vec<u8>)],
+) -> Result<(), MdError> {
+    for observer in observers {
+        let bytes = saved.iter().find(|(name, _)| name == observer.name());
+        let restored = match bytes {
+            Some((_, bytes)) => observer.restore(bytes),
+            None => Err("the checkpoint knows nothing of it".to_owned()),
+        };
+        restored
+            .map_err(|message| MdError::Observer { name: observer.name().to_owned(), message })?;
+    }
+    Ok(())
+}
+
 /// Those of each part.
-fn degrees_of_freedom(settings: &StageSettings, atoms: usize) -> Vec<f64> {
+pub(super) fn degrees_of_freedom(settings: &StageSettings, atoms: usize) -> Vec<f64> {
     settings.parts(atoms).iter().map(|part| part.dof).collect()
 }
 

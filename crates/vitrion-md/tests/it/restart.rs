@@ -237,9 +237,14 @@ fn a_checkpoint_of_another_run_is_refused_with_the_differing_fields() {
     let mut potential = LennardJones::new(&["Ne", "Ar"], 0.0103, 3.4, 4.9, true);
     let message = refuse(&start(), &mut potential, &settings());
     assert!(message.contains("cutoff of the potential [Å]: stored 5, now 4.9"), "{message}");
+
+    // what has nothing to go on with does not ask the potential
+    let stopped = tempfile::tempdir().expect("a folder");
+    go_on(stopped.path(), &|progress, stop| stop.store(progress.step == 44, Ordering::Relaxed));
     let mut potential = LennardJones::new(&["Ne", "Ar"], 0.0104, 3.4, 5.0, true);
-    let message = refuse(&start(), &mut potential, &settings());
-    assert!(message.contains("potential energy at step 60 of the stage"), "{message}");
+    let error = run_in(stopped.path(), &start(), &mut potential, &settings());
+    let message = error.expect_err("another run").to_string();
+    assert!(message.contains("potential energy at step 44 of the stage"), "{message}");
 }
 
 #[test]

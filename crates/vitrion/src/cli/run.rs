@@ -238,6 +238,7 @@ pub(super) fn stop_on_signal() -> Arc<AtomicBool> {
     ctrlc::set_handler(move || {
         // the second signal ends the process at once; checkpoints are always whole
         if on_signal.swap(true, Ordering::Relaxed) {
+            vitrion::lammps::terminate_all();
             std::process::exit(2);
         }
         complain("stopping after the present step; once more to stop at once");

@@ -2,6 +2,7 @@
 
 use super::constants;
 use super::orientation::Orientation;
+use std::ops::RangeInclusive;
 use vitrion_core::Cell;
 use vitrion_core::math::{self, Matrix3, Vector3};
 use vitrion_md::{Barostat, Coupling, Ensemble, Record, StageSettings, Thermostat};
@@ -14,10 +15,11 @@ const TENSOR: [(usize, usize); 6] = [(0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1,
 pub(super) struct Columns {
     /// The cell changes.
     moving_cell: bool,
-    /// Where `fix npt` or `fix nph` with `iso` has `k_B T η` of the first thermostat of the cell in its
-    /// vector. LAMMPS holds one degree of freedom of the cell by this chain, but counts the energy of three:
-    /// the two that are too many are taken out of the conserved quantity.
-    piston: Option<usize>,
+    /// Where `fix npt` or `fix nph` with `iso` has its energies in its vector, from 1. LAMMPS holds one degree
+    /// of freedom of the cell by the chain of the cell, but counts the energy of three in the sum of all
+    /// energies, and of one in its vector: where the sum is more than its parts, as in versions up to 4 Jul
+    /// 2026, the difference is taken out of the conserved quantity.
+    piston: Option<RangeInclusive<usize>>,
     frozen: bool,
     baths: usize,
 }
@@ -60,7 +62,10 @@ impl Columns {
         if self.moving_cell {
             words.push("xlo ylo zlo lx ly lz xy xz yz".to_owned());
         }
-        words.extend(self.piston.map(|place| format!("f_move[{place}]")));
+        if let Some(parts) = &self.piston {
+            words.push("f_move".to_owned());
+            words.extend(parts.clone().map(|place| format!("f_move[{place}]")));
+        }
         if self.frozen {
             words.push(vector("held", 6));
         }
@@ -72,7 +77,7 @@ impl Columns {
         3 + 3
             + 12
             + 9 * usize::from(self.moving_cell)
-            + usize::from(self.piston.is_some())
+            + self.piston.clone().map_or(0, |parts| 1 + parts.count())
             + 6 * usize::from(self.frozen)
             + 3 * self.baths
     }
@@ -119,7 +124,10 @@ impl Columns {
             cell = Cell::new(orientation.lattice_here(&lattice), start.periodicity())
                 .map_err(|error| error.to_string())?;
         }
-        let excess = if self.piston.is_some() { 2.0 * take(1)[0] } else { 0.0 };
+        let excess = self.piston.clone().map_or(0.0, |parts| {
+            let sum = take(1)[0];
+            sum - take(parts.count()).iter().sum::<f64>()
+        });
         let mut virial =
             math::matrix_scale(&symmetric(&head[6..12]), constants::virial(1.0, cell.volume()));
         if self.frozen {
@@ -141,8 +149,8 @@ impl Columns {
     }
 }
 
-/// Behind `η` and `v_η` of both chains, `ω`, `v_ω`, and their energies in the same order; from 1.
-fn isotropic_piston(settings: &StageSettings) -> Option<usize> {
+/// Behind `η` and `v_η` of both chains, `ω` and `v_ω`, the energy of each of them.
+fn isotropic_piston(settings: &StageSettings) -> Option<RangeInclusive<usize>> {
     let Ensemble::Npt { thermostat, barostat, .. } = settings.ensemble else { return None };
     let Barostat::MartynaTobiasKlein { chain: piston, coupling: Coupling::ISOTROPIC, .. } =
         barostat
@@ -153,7 +161,8 @@ fn isotropic_piston(settings: &StageSettings) -> Option<usize> {
         Thermostat::NoseHooverChain { chain, .. } => chain,
         _ => 0,
     };
-    Some(4 * particles + 2 * piston + 5)
+    let count = 2 * particles + 2 * piston + 2;
+    Some(count + 1..=2 * count)
 }
 
 fn symmetric(values: &[f64]) -> Matrix3 {
@@ -264,8 +273,12 @@ mod tests {
             barostat,
         };
         let columns = Columns::of(&StageSettings::new(ensemble, 1.0, 10));
-        assert!(columns.keywords().ends_with("f_move[21]"), "{}", columns.keywords());
-        let text = format!("0 1 2 0{} -1 0 0 11 12 13 1 2 3 0.25", " 0".repeat(15));
+        // 3 η, 3 v_η, ω, v_ω, 2 η and 2 v_η of the cell, and their energies
+        assert!(columns.keywords().ends_with("f_move[23] &\n    f_move[24]"));
+        assert!(columns.keywords().contains("f_move &\n    f_move[13]"), "{}", columns.keywords());
+        let head = format!("0 1 2 0{} -1 0 0 11 12 13 1 2 3", " 0".repeat(15));
+        // two k_B T η of 0.25 too many
+        let text = format!("{head} 1.25 0.5{} 0.25", " 0".repeat(10));
         let row = columns.read(&text, &orientation, &cell).expect("a row").expect("finite");
         assert!((row.record.conserved - 1.5).abs() < 1e-15);
         assert_eq!(

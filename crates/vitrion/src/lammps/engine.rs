@@ -6,14 +6,14 @@
 
 use super::columns::{Arrays, Columns, Row};
 use super::data::{self, Types};
-use super::input::{self, DATA_FILE, STOP_FILE, Script, frame_file, restart_file};
+use super::input::{self, DATA_FILE, STOP_FILE, Script, frame_file, restart_file, session_file};
 use super::orientation::Orientation;
 use super::program::Program;
 use super::{INPUT_FILE, Lammps};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use vitrion_core::math::{self, Vector3};
 use vitrion_core::neighbors::verlet::Reference;
 use vitrion_core::{Cell, SpeciesTable, units};
@@ -110,6 +110,7 @@ impl<'a> LammpsEngine<'a> {
             pair: &maker.lammps.pair.lines(&types),
             columns: &columns,
             done,
+            session: session(),
             frames: &frame_intervals(settings, &maker.observed),
         };
         write(folder, INPUT_FILE, &script.text())?;
@@ -383,10 +384,10 @@ fn frame_intervals(settings: &StageSettings, observed: &[u64]) -> Vec<u64> {
     all.iter().copied().filter(needed).collect()
 }
 
-/// Removes what an earlier session left beyond step `done`.
+/// Removes what an earlier session left beyond step `done`, and with it the file that keeps its LAMMPS going.
 fn clean(folder: &Path, done: u64) -> io::Result<()> {
     for (path, kind, step) in numbered(folder)? {
-        if kind == Kind::Frame || step > done || done == 0 {
+        if kind != Kind::Restart || step > done || done == 0 {
             fs::remove_file(path)?;
         }
     }
@@ -408,16 +409,26 @@ fn prune(folder: &Path, kept: u64) -> io::Result<()> {
 enum Kind {
     Frame,
     Restart,
+    Session,
 }
 
-/// The files of frames and restarts, with their steps.
+/// A number that no other session has.
+fn session() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    now.as_nanos() as u64
+}
+
+/// The files of frames and restarts, with their steps, and those of sessions.
 fn numbered(folder: &Path) -> io::Result<Vec<(PathBuf, Kind, u64)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
-        for (pattern, kind) in [(frame_file("*"), Kind::Frame), (restart_file("*"), Kind::Restart)]
-        {
+        for (pattern, kind) in [
+            (frame_file("*"), Kind::Frame),
+            (restart_file("*"), Kind::Restart),
+            (session_file("*"), Kind::Session),
+        ] {
             let (before, after) = pattern.split_once('*').expect("a pattern");
             let step = name.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
             if let Some(step) = step.and_then(|step| step.parse().ok()) {

@@ -5,6 +5,7 @@ use super::constants;
 use super::orientation::Orientation;
 use super::support::is_tilted;
 use std::fmt::{self, Write as _};
+use vitrion_core::rng::{self, Stream};
 use vitrion_core::{Cell, units};
 use vitrion_md::{Barostat, Coupling, Ensemble, Part, Ramp, StageSettings, Thermostat};
 
@@ -12,8 +13,8 @@ use vitrion_md::{Barostat, Coupling, Ensemble, Part, Ramp, StageSettings, Thermo
 const LOOK: u64 = 10;
 /// Parts into which LAMMPS cuts half a step of a Nosé–Hoover chain: their error is then that of ours.
 const CHAIN_PARTS: u32 = 8;
-/// Seeds of LAMMPS are 1 to this number.
-const LARGEST_SEED: u64 = 900_000_000;
+/// Seeds of LAMMPS are 1 to 900 million, and each rank adds its number.
+const LARGEST_SEED: usize = 890_000_000;
 /// Atom ranges on one line of a group.
 const RANGES_PER_LINE: usize = 12;
 
@@ -21,8 +22,16 @@ const RANGES_PER_LINE: usize = 12;
 pub(super) const DATA_FILE: &str = "start.data";
 /// While this file exists, LAMMPS ends the run where it is.
 pub(super) const STOP_FILE: &str = "lammps.stop";
+/// The restart of the last step until it is whole.
+const UNFINISHED_RESTART: &str = "lammps.restart.part";
 /// What the input prints at its end.
 pub(super) const END: &str = "vitrion: the stage is complete or was stopped";
+
+/// While this file exists, LAMMPS goes on. The input makes it; the next session of vitrion in the folder removes it, so
+/// that a LAMMPS that outlived its session ends and writes nothing more.
+pub(super) fn session_file(session: impl fmt::Display) -> String {
+    format!("lammps.{session}.session")
+}
 
 /// File with the restart of a step of the stage; `*` for all of them.
 pub(super) fn restart_file(step: impl fmt::Display) -> String {
@@ -46,6 +55,8 @@ pub(super) struct Script<'a> {
     pub(super) columns: &'a Columns,
     /// Steps that are done; with any, LAMMPS goes on from its restart file.
     pub(super) done: u64,
+    /// Number that no other session in this folder has.
+    pub(super) session: u64,
     /// Arrays are needed every so many steps, for each of these.
     pub(super) frames: &'a [u64],
 }
@@ -104,13 +115,16 @@ impl Script<'_> {
         self.integrator(out, &parts)?;
         self.output(out, &parts)?;
         writeln!(out, "run {0} upto start {1} stop {0}\n", s.steps, self.first_step())?;
+        writeln!(out, "if \"${{mine}} < 0.5\" then \"quit 1\"")?;
         writeln!(
             out,
             "write_dump all custom {} {} modify format float %.17g",
             frame_file("$(step)"),
             Columns::FRAME
         )?;
-        writeln!(out, "write_restart {}", restart_file("$(step)"))?;
+        // a checkpoint may name the restart of this very step: it is never half written
+        writeln!(out, "write_restart {UNFINISHED_RESTART}")?;
+        writeln!(out, "shell mv {UNFINISHED_RESTART} {}", restart_file("$(step)"))?;
         writeln!(out, "print \"{END}\"")
     }
 
@@ -208,9 +222,7 @@ impl Script<'_> {
             _ => targets(temperature),
         };
         let damping = constants::time(thermostat.period());
-        // other numbers after every restart: Langevin noise would repeat itself
-        let draw = number as u64 + 97 * self.done;
-        let seed = self.settings.seed.wrapping_add(draw) % LARGEST_SEED + 1;
+        let seed = seed(self.settings.seed, number, self.done);
         if let Thermostat::Langevin { .. } = thermostat {
             let zero = if self.settings.keeps_momentum() { "yes" } else { "no" };
             return writeln!(
@@ -318,10 +330,22 @@ impl Script<'_> {
             writeln!(out, "dump_modify every{every} format float %.17g")?;
         }
         writeln!(out, "restart {} {}", s.checkpoint_every, restart_file("*"))?;
-        writeln!(out, "\n# a file of this name ends the run")?;
-        writeln!(out, "variable stop equal is_file({STOP_FILE})")?;
+        let session = session_file(self.session);
+        writeln!(out, "\n# the run ends where the first of these files is, or the second is gone")?;
+        writeln!(
+            out,
+            "print \"While this file is here, LAMMPS goes on.\" file {session} screen no"
+        )?;
+        writeln!(out, "variable mine equal is_file({session})")?;
+        writeln!(out, "variable stop equal is_file({STOP_FILE})||!v_mine")?;
         writeln!(out, "fix stop all halt {LOOK} v_stop > 0.5 error soft message no\n")
     }
+}
+
+/// Of the random numbers of a thermostat in a session that begins after step `done`: others after every restart, for
+/// Langevin noise would repeat itself, and mixed, for each rank adds its number to its seed.
+fn seed(stage: u64, bath: usize, done: u64) -> usize {
+    rng::at(stage, Stream::OtherPrograms, done, bath as u64).below(LARGEST_SEED) + 1
 }
 
 /// "all" where there is one part only.
@@ -393,6 +417,7 @@ mod tests {
             pair: &["pair_style lj/cut 7.0".to_owned()],
             columns: &Columns::of(settings),
             done,
+            session: 7,
             frames: &[10],
         };
         script.text()
@@ -417,6 +442,8 @@ mod tests {
                 "suffix off",
                 "read_data start.data",
                 "timestep 0.002",
+                "variable stop equal is_file(lammps.stop)||!v_mine",
+                "variable mine equal is_file(lammps.7.session)",
                 "restart 50 lammps.*.restart",
                 "run 500 upto start 0 stop 500",
             ],
@@ -445,6 +472,8 @@ mod tests {
         let usual = StageSettings::new(ensemble, 1.0, 100);
         let text = text(&StageSettings { frozen: vec![0], baths: vec![bath], ..usual }, 0);
         let target = targets(Ramp::constant(300.0));
+        let [first, second] = [0, 1].map(|bath| seed(1, bath, 0));
+        assert!(first.abs_diff(second) > 1_000_000, "{first} {second}");
         assert_holds(
             &text,
             &[
@@ -452,9 +481,9 @@ mod tests {
                 "group bath1 id 4:5",
                 "group frozen id 1",
                 "fix move0 rest nve",
-                &format!("fix bath0 rest langevin {target} 0.5 2 tally yes zero no"),
+                &format!("fix bath0 rest langevin {target} 0.5 {first} tally yes zero no"),
                 "fix move1 bath1 nve",
-                &format!("fix bath1 bath1 temp/csvr {target} 0.1 3"),
+                &format!("fix bath1 bath1 temp/csvr {target} 0.1 {second}"),
                 "compute_modify bath1_temp extra/dof 0",
                 "group mobile subtract all frozen",
                 "compute fastest mobile reduce maxabs vx vy vz",

@@ -7,6 +7,9 @@ use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// What LAMMPS says, but for the rows of all steps.
 pub(super) const LOG_FILE: &str = "log.lammps";
@@ -14,12 +17,30 @@ pub(super) const LOG_FILE: &str = "log.lammps";
 pub(super) const ERROR_FILE: &str = "lammps.err";
 /// Lines of an error that are shown.
 const SHOWN: usize = 4;
+/// A launcher has this long to end its ranks. Open MPI puts each into a group of its own, out of reach of a signal
+/// to the group of the launcher.
+const GRACE: Duration = Duration::from_secs(3);
+/// How often it is looked whether a program has ended.
+pub(super) const LOOK: Duration = Duration::from_millis(10);
+
+/// Programs that run now.
+static RUNNING: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+
+fn running() -> MutexGuard<'static, Vec<u32>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Asks every LAMMPS of this process to end: for a process that is about to exit without more ado.
+pub fn terminate_all() {
+    running().iter().for_each(|leader| signal_group(*leader, "TERM"));
+}
 
 /// LAMMPS in the folder of a stage.
 #[derive(Debug)]
 pub(super) struct Program {
     child: Child,
-    output: BufReader<ChildStdout>,
+    /// Until it has ended.
+    output: Option<BufReader<ChildStdout>>,
     log: File,
     /// Lines from the first that says ERROR on.
     errors: Vec<String>,
@@ -52,16 +73,18 @@ impl Program {
             .spawn()?;
         let output = BufReader::new(child.stdout.take().expect("a pipe was asked for"));
         let (errors, line) = (Vec::new(), Vec::new());
+        running().push(child.id());
+        let output = Some(output);
         Ok(Program { child, output, log, errors, complete: false, ended: None, line })
     }
 
     /// The next line; `None` once LAMMPS has ended.
     pub(super) fn line(&mut self) -> io::Result<Option<&str>> {
         self.line.clear();
-        if self.ended.is_some() || self.output.read_until(b'\n', &mut self.line)? == 0 {
-            if self.ended.is_none() {
-                self.ended = Some(self.child.wait()?);
-            }
+        let Some(output) = &mut self.output else { return Ok(None) };
+        if output.read_until(b'\n', &mut self.line)? == 0 {
+            self.ended = Some(self.child.wait()?);
+            self.output = None;
             return Ok(None);
         }
         // errors of LAMMPS may hold any bytes of input
@@ -114,12 +137,27 @@ fn describe(status: ExitStatus) -> String {
     }
 }
 
+/// Ends a program and those it started.
+pub(super) fn stop(child: &mut Child) {
+    signal_group(child.id(), "TERM");
+    let asked = Instant::now();
+    while matches!(child.try_wait(), Ok(None)) && asked.elapsed() < GRACE {
+        thread::sleep(LOOK);
+    }
+    signal_group(child.id(), "KILL");
+    let _ = child.wait();
+}
+
 impl Drop for Program {
     /// Nobody reads on: LAMMPS and all its ranks are stopped.
     fn drop(&mut self) {
         if self.ended.is_none() {
-            signal_group(self.child.id(), "KILL");
-            let _ = self.child.wait();
+            if let Some(mut output) = self.output.take() {
+                // a launcher that waits for a reader does not hear the signal
+                thread::spawn(move || io::copy(&mut output, &mut io::sink()));
+            }
+            stop(&mut self.child);
         }
+        running().retain(|leader| *leader != self.child.id());
     }
 }

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Argon and krypton in a cell that is neither upright nor right-handed.
 const MIXTURE: &str = r#"
@@ -214,6 +214,7 @@ fn thermostats_barostats_ramps_and_frozen_atoms_are_the_same_dynamics() {
             40,
             "temperature = \"60 K\"\npressure = \"0.1 GPa\"\ncoupling = \"z\"",
         ),
+        stage("still", "npt", 200, "temperature = \"60 K\"\npressure = \"0.1 GPa\""),
     ];
     let folder = workplace(&lmp, 1, false, &stages.concat());
     for name in ["lammps", "vitrion"] {
@@ -232,9 +233,11 @@ fn thermostats_barostats_ramps_and_frozen_atoms_are_the_same_dynamics() {
         assert_alike(&ours, &theirs, 30, tolerance, left_out);
     }
     // LAMMPS leaves P V of the start out; besides, it is conserved
-    let theirs = thermo(folder.path(), "lammps", "04-uniaxial")["conserved_ev"].clone();
-    let spread = theirs.iter().fold(0.0_f64, |m, x| m.max((x - theirs[0]).abs()));
-    assert!(spread / 108.0 < 1e-5, "{spread} eV");
+    for stage in ["04-uniaxial", "05-still"] {
+        let theirs = thermo(folder.path(), "lammps", stage)["conserved_ev"].clone();
+        let spread = theirs.iter().fold(0.0_f64, |m, x| m.max((x - theirs[0]).abs()));
+        assert!(spread / 108.0 < 1e-5, "{stage}: {spread} eV");
+    }
 }
 
 #[test]
@@ -302,6 +305,58 @@ fn stochastic_thermostats_hold_the_temperature_and_conserve_with_their_heat() {
     assert!((grown - 0.04_f64.exp()).abs() < 1e-6, "{grown}");
 }
 
+/// Goes on with the run until the table of a stage has grown by some thousand rows, and sends a signal then.
+fn carry_out_until(folder: &Path, stage: &str, signal: &str) -> Output {
+    let child = Command::new(env!("CARGO_BIN_EXE_vitrion"))
+        .args(["run", "lammps.toml", "--out", "lammps", "--quiet"])
+        .current_dir(folder)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program is built before its tests");
+    let path = folder.join("lammps/runs/start/stages").join(stage).join("thermo.csv");
+    let length = || fs::metadata(&path).map_or(0, |file| file.len());
+    let (before, start) = (length(), Instant::now());
+    while length() < before + 200_000 {
+        assert!(start.elapsed() < Duration::from_mins(1), "LAMMPS does not start");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let kill = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status();
+    assert!(kill.is_ok_and(|status| status.success()));
+    child.wait_with_output().expect("our own child")
+}
+
+#[test]
+fn a_finished_stage_is_left_alone_when_the_run_goes_on() {
+    let Some(lmp) = lammps() else { return };
+    let nve = "temperature = \"60 K\"";
+    let stages = [stage("first", "nve", 50, nve), stage("second", "nve", 6000, nve)];
+    let folder = workplace(&lmp, 2, false, &stages.concat());
+    carry_out_until(folder.path(), "01-second", "KILL");
+    let first = folder.path().join("lammps/runs/start/stages/00-first");
+    let files = || -> BTreeMap<PathBuf, (SystemTime, Vec<u8>)> {
+        let entries = fs::read_dir(&first).expect("a folder").map(|entry| entry.expect("a file"));
+        let made_by_lammps = |path: &PathBuf| {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            name.contains("lammps") || name.starts_with("frame")
+        };
+        let state = |path: PathBuf| {
+            let changed = fs::metadata(&path).and_then(|file| file.modified()).expect("a time");
+            let bytes = fs::read(&path).expect("readable");
+            (path, (changed, bytes))
+        };
+        entries.map(|entry| entry.path()).filter(made_by_lammps).map(state).collect()
+    };
+    let before = files();
+    assert!(before.contains_key(&first.join("lammps.50.restart")), "{:?}", before.keys());
+    assert!(!first.join("lammps.restart.part").exists());
+    carry_out(folder.path(), "lammps");
+    // the log would have grown, too
+    assert!(files() == before, "{:?}", files().keys());
+    let done = fs::read_to_string(first.join("done.json")).expect("the stage is done");
+    assert!(done.contains("\"resumed\": 0"), "{done}");
+}
+
 #[test]
 fn a_stage_that_was_killed_or_stopped_goes_on_from_the_restart_of_lammps() {
     let Some(lmp) = lammps() else { return };
@@ -314,24 +369,7 @@ fn a_stage_that_was_killed_or_stopped_goes_on_from_the_restart_of_lammps() {
     .replace("\"80 fs\"", "\"800 fs\"");
     let folder = workplace(&lmp, 2, true, &long);
     for signal in ["KILL", "TERM", "KILL", "INT"] {
-        let child = Command::new(env!("CARGO_BIN_EXE_vitrion"))
-            .args(["run", "lammps.toml", "--out", "lammps", "--quiet"])
-            .current_dir(folder.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program is built before its tests");
-        let path = folder.path().join("lammps/runs/start/stages/00-long/thermo.csv");
-        let length = || fs::metadata(&path).map_or(0, |file| file.len());
-        let (before, start) = (length(), Instant::now());
-        while length() < before + 200_000 {
-            assert!(start.elapsed() < Duration::from_mins(1), "LAMMPS does not start");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        let kill =
-            Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status();
-        assert!(kill.is_ok_and(|status| status.success()));
-        let output = child.wait_with_output().expect("our own child");
+        let output = carry_out_until(folder.path(), "00-long", signal);
         if signal != "KILL" {
             assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
             assert!(stderr(&output).contains("To go on: "), "{}", stderr(&output));
