@@ -329,8 +329,8 @@ fn carry_out_until(folder: &Path, stage: &str, signal: &str) -> Output {
 #[test]
 fn a_finished_stage_is_left_alone_when_the_run_goes_on() {
     let Some(lmp) = lammps() else { return };
-    let nve = "temperature = \"60 K\"";
-    let stages = [stage("first", "nve", 50, nve), stage("second", "nve", 6000, nve)];
+    let second = stage("second", "nve", 6000, "").replace("\"80 fs\"", "\"800 fs\"");
+    let stages = [stage("first", "nve", 50, "temperature = \"60 K\""), second];
     let folder = workplace(&lmp, 2, false, &stages.concat());
     carry_out_until(folder.path(), "01-second", "KILL");
     let first = folder.path().join("lammps/runs/start/stages/00-first");
