@@ -108,7 +108,7 @@ fn a_sweep_is_handed_over_as_arrays_and_its_results_are_those_of_one_process() {
     let settings = [("SLURM_ONE_MAX_ARRAY", "5")];
     let Some(cluster) = Cluster::with(&settings) else { return };
     let folder =
-        sweep(1, "walltime = \"10 min\"\npartition = \"all\"\ncores_per_job = 1\nmost_running = 3");
+        sweep(3, "walltime = \"10 min\"\npartition = \"all\"\ncores_per_job = 1\nmost_running = 3");
     let folder = folder.path();
     // handed over, and nobody stays
     let output = cluster.vitrion(folder, &["run", "run.toml", "--submit", "--quiet"]).output();
