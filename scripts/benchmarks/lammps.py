@@ -123,6 +123,15 @@ def median(runs, key="us_per_atom_step"):
     return statistics.median(run[key] for run in runs)
 
 
+def in_turn(keys, repeats, measure):
+    """Measurements of each key; all keys meet the same states of the machine."""
+    every = {key: [] for key in keys}
+    for _ in range(repeats):
+        for key, runs in every.items():
+            runs.append(measure(key))
+    return every
+
+
 def plan(found, atoms=1e8, cutoff=6.5, skin=2.0, bandwidth=0.2e9, latency=5e-6, rebuild=15):
     """A step of `atoms` atoms on many cores; see the book for the assumptions."""
     edges, basis = crystal()
@@ -190,10 +199,7 @@ def main():
     print("strong scaling: µs/atom/step and efficiency")
     found["strong"] = []
     atoms = write_data(options.work / "data", options.strong)
-    every = {ranks: [] for ranks in numbers(options.ranks)}
-    for _ in range(options.repeats):
-        for ranks, runs in every.items():
-            runs.append(bench.lammps("data", atoms, ranks))
+    every = in_turn(numbers(options.ranks), options.repeats, lambda ranks: bench.lammps("data", atoms, ranks))
     for ranks, runs in every.items():
         efficiency = median(every[1]) / median(runs) / ranks
         print(f"{atoms:>9} atoms on {ranks} ranks   {median(runs):.2f}   {100 * efficiency:.0f} %   ghosts per rank "
@@ -203,11 +209,8 @@ def main():
     print("weak scaling: µs/atom/step times ranks, and efficiency")
     found["weak"] = []
     for size in numbers(options.weak):
-        every = {ranks: [] for ranks in numbers(options.ranks)}
-        for _ in range(options.repeats):
-            for ranks, runs in every.items():
-                atoms = write_data(options.work / f"data{ranks}", size, ranks)
-                runs.append(bench.lammps(f"data{ranks}", atoms, ranks))
+        atoms = {ranks: write_data(options.work / f"data{ranks}", size, ranks) for ranks in numbers(options.ranks)}
+        every = in_turn(atoms, options.repeats, lambda ranks: bench.lammps(f"data{ranks}", atoms[ranks], ranks))
         for ranks, runs in every.items():
             efficiency = median(every[1]) / median(runs) / ranks
             print(f"{runs[0]['atoms']:>9} atoms on {ranks} ranks   {ranks * median(runs):.2f}   {100 * efficiency:.0f} %   ghosts per "
@@ -217,10 +220,7 @@ def main():
     print("threads of one rank: µs/atom/step and efficiency")
     found["threads"] = []
     atoms = write_data(options.work / "data", options.strong)
-    every = {threads: [] for threads in numbers(options.ranks)}
-    for _ in range(options.repeats):
-        for threads, runs in every.items():
-            runs.append(bench.lammps("data", atoms, 1, threads))
+    every = in_turn(numbers(options.ranks), options.repeats, lambda threads: bench.lammps("data", atoms, 1, threads))
     for threads, runs in every.items():
         efficiency = median(every[1]) / median(runs) / threads
         print(f"{atoms:>9} atoms on {threads} threads   {median(runs):.2f}   {100 * efficiency:.0f} %")

@@ -230,7 +230,6 @@ impl Hosted {
                 let atom = self.list.order[atom] as usize;
                 HostError::NotFinite { atom, symbol, energy, nearest }
             }
-            PotentialError::Parameter(message) => HostError::Potential(message),
             other => HostError::Potential(other.to_string()),
         })
     }

@@ -3,7 +3,7 @@
 use super::*;
 use std::collections::BTreeMap;
 use vitrion_core::neighbors::brute_force;
-use vitrion_core::testing::systems;
+use vitrion_core::testing::{derivatives, systems};
 use vitrion_core::{Cell, Structure, interactions};
 
 /// Bits of a neighbour that are no index, as LAMMPS uses them.
@@ -99,11 +99,8 @@ fn a_host_gets_what_the_program_itself_finds() {
     for (seed, threads) in [(1, 1), (2, 2), (3, 3)] {
         let structure = structure(seed);
         let species = structure.species_in(&model.species).expect("known species");
-        let mut exact = Evaluation::with_atom_virials();
         let mut potential = model.evaluator(Precision::Double, Embedding::Tables);
-        let Structure { cell, positions, .. } = &structure;
-        interactions::evaluate(&mut potential, cell, positions, &species, &mut exact)
-            .expect("finite");
+        let exact = derivatives::evaluate(&mut potential, &structure);
 
         let mut hosted =
             Hosted::new(&[&model], HostedOptions { threads, ..DOUBLE }).expect("one model");

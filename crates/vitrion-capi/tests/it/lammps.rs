@@ -11,9 +11,9 @@ mod refusals;
 mod statics;
 
 use bench::Host;
+use vitrion_core::testing::derivatives::evaluate;
 use vitrion_core::testing::systems;
-use vitrion_core::{Cell, Structure, interactions};
-use vitrion_core::{Evaluation, math};
+use vitrion_core::{Cell, Evaluation, Structure, math};
 use vitrion_model::{DeepPotential, Embedding, Precision};
 
 /// Double precision: how far forces may be from the program's own [eV/Å].
@@ -31,12 +31,7 @@ fn host() -> Option<Host> {
 
 /// Energy, forces, virials of the program itself, in double precision.
 fn native(model: &DeepPotential, structure: &Structure) -> Evaluation {
-    let species = structure.species_in(&model.species).expect("known species");
-    let mut out = Evaluation::with_atom_virials();
-    let mut potential = model.evaluator(Precision::Double, Embedding::Tables);
-    let Structure { cell, positions, .. } = structure;
-    interactions::evaluate(&mut potential, cell, positions, &species, &mut out).expect("finite");
-    out
+    evaluate(&mut model.evaluator(Precision::Double, Embedding::Tables), structure)
 }
 
 /// The shipped crystal, repeated, strained to a general cell, displaced; in LAMMPS' orientation.

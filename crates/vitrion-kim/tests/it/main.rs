@@ -11,8 +11,9 @@ use std::path::Path;
 use vitrion_core::cell::CellError;
 use vitrion_core::io::{self, ReadOptions};
 use vitrion_core::rng::{self, Stream};
+use vitrion_core::testing::derivatives::evaluate;
 use vitrion_core::testing::systems;
-use vitrion_core::{Cell, Evaluation, Structure, interactions};
+use vitrion_core::{Cell, Evaluation, Structure};
 use vitrion_model::{Embedding, Precision, builtin};
 
 /// Atoms in a general cell, in the orientation of LAMMPS.
@@ -39,10 +40,5 @@ fn displaced_crystal() -> Structure {
 /// What vitrion says.
 fn native(structure: &Structure) -> Evaluation {
     let model = builtin::named("li-p-s-fast").expect("in the library");
-    let species = structure.species_in(&model.species).expect("known species");
-    let mut out = Evaluation::with_atom_virials();
-    let mut potential = model.evaluator(Precision::Double, Embedding::Tables);
-    let Structure { cell, positions, .. } = structure;
-    interactions::evaluate(&mut potential, cell, positions, &species, &mut out).expect("finite");
-    out
+    evaluate(&mut model.evaluator(Precision::Double, Embedding::Tables), structure)
 }
